@@ -1,0 +1,2 @@
+#![no_std]
+//! The real-time memory allocator for WebAssembly.

@@ -1,0 +1,1 @@
+//! Proves worst-case instruction bounds on compiled WebAssembly modules.

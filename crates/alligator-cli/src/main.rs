@@ -1,0 +1,2 @@
+//! The tool `alligator`.
+fn main() {}
