@@ -1,2 +1,22 @@
 #![no_std]
 //! The real-time memory allocator for WebAssembly.
+
+mod global;
+mod heap;
+mod lock;
+mod meta_page;
+mod mini_page;
+mod runs;
+mod size_class;
+mod source;
+mod units;
+
+pub use global::AlligatorAlloc;
+pub use heap::Heap;
+#[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+pub use lock::SingleThread;
+pub use lock::{DefaultLock, Lock, SpinLock};
+pub use source::{Arena, Source};
+#[cfg(target_family = "wasm")]
+pub use source::{Growth, OnDemand, ReserveOnly, WasmMemory};
+pub use units::PAGE_BYTES;

@@ -1,0 +1,233 @@
+//! The heap: routes a request to a MiniPage or a run, and owns all state.
+
+use core::alloc::Layout;
+use core::fmt;
+use core::num::NonZeroUsize;
+use core::ptr::NonNull;
+
+use crate::mini_page::{self, ClassState};
+use crate::runs::Runs;
+use crate::size_class::{CLASS_COUNT, Class, FAST_BYTES_MAX, SLOT_BYTES_MAX};
+use crate::source::Source;
+use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, granules_for, round_up};
+
+/// The alignment every slot has without rounding its size up.
+const SLOT_ALIGN: usize = 8;
+
+/// A heap over a [`Source`] of memory, as a value. *Time:* every operation is constant, except that the
+/// source may take its own time to grow, a block that moves is copied, and a block that must be zero is
+/// filled.
+pub struct Heap<S: Source> {
+    classes: [ClassState; CLASS_COUNT],
+    runs: Runs<S>,
+}
+
+impl<S: Source> fmt::Debug for Heap<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Heap").finish_non_exhaustive()
+    }
+}
+
+/// Where a request is served from.
+enum Route {
+    /// A slot of this class.
+    Slot(Class),
+    /// A run of granules.
+    Run,
+}
+
+impl<S: Source> Heap<S> {
+    /// A heap with nothing yet. All its state is zero but the source, so a `static` heap over a zero-sized
+    /// source takes no bytes in the module.
+    pub const fn new(source: S) -> Self {
+        Self {
+            classes: [ClassState::NEW; CLASS_COUNT],
+            runs: Runs::new(source),
+        }
+    }
+
+    /// The first of `layout.size()` bytes at a multiple of `layout.align()`, or `None` when no free run is
+    /// long enough and the source refuses to grow. A size of zero gets the smallest slot.
+    ///
+    /// *Time:* constant, the source's growth apart.
+    #[inline(always)]
+    pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let address = if layout.align() <= SLOT_ALIGN && layout.size() <= FAST_BYTES_MAX {
+            self.allocate_slot(Class::of_fast(layout.size()))
+        } else {
+            self.allocate_large(layout)
+        };
+        self.pointer(address?)
+    }
+
+    /// Gives back the block at `pointer`. *Time:* constant.
+    ///
+    /// # Safety
+    ///
+    /// This heap gave `pointer` for the same `layout` and it has not been given back since.
+    #[inline(always)]
+    pub unsafe fn deallocate(&mut self, pointer: NonNull<u8>, layout: Layout) {
+        if layout.align() <= SLOT_ALIGN && layout.size() <= FAST_BYTES_MAX {
+            self.deallocate_slot(pointer.addr(), Class::of_fast(layout.size()));
+        } else {
+            self.deallocate_large(pointer.addr(), layout);
+        }
+    }
+
+    #[inline(always)]
+    fn allocate_slot(&mut self, class: Class) -> Option<NonZeroUsize> {
+        let state = self.state(class);
+        match state.pop() {
+            Some(slot) => Some(slot),
+            None => self.take_slot(class),
+        }
+    }
+
+    #[inline(never)]
+    fn take_slot(&mut self, class: Class) -> Option<NonZeroUsize> {
+        // Not through `state`: the classes and the runs are borrowed apart.
+        // SAFETY: a class's index is below CLASS_COUNT.
+        let state = unsafe { self.classes.get_unchecked_mut(class.index()) };
+        state.take(class, &mut self.runs)
+    }
+
+    #[inline(always)]
+    fn deallocate_slot(&mut self, slot: NonZeroUsize, class: Class) {
+        if !self.state(class).push(slot, class.info()) {
+            self.give_slot_back(slot.get(), class);
+        }
+    }
+
+    #[inline(never)]
+    fn give_slot_back(&mut self, slot: usize, class: Class) {
+        // SAFETY: a class's index is below CLASS_COUNT.
+        let state = unsafe { self.classes.get_unchecked_mut(class.index()) };
+        mini_page::give_back(slot, class, state, &mut self.runs);
+    }
+
+    #[inline(always)]
+    fn state(&mut self, class: Class) -> &mut ClassState {
+        // SAFETY: a class's index is below CLASS_COUNT.
+        unsafe { self.classes.get_unchecked_mut(class.index()) }
+    }
+
+    /// Requests above [`FAST_BYTES_MAX`] or [`SLOT_ALIGN`].
+    #[inline(never)]
+    fn allocate_large(&mut self, layout: Layout) -> Option<NonZeroUsize> {
+        match route(layout) {
+            Route::Slot(class) => self.allocate_slot(class),
+            Route::Run => {
+                if layout.size() > REQUEST_BYTES_MAX {
+                    return None;
+                }
+                let granules = granules_for(layout.size());
+                let run = if layout.align() <= GRANULE_BYTES {
+                    self.runs.allocate(granules)
+                } else {
+                    self.runs.allocate_aligned(granules, layout.align())
+                };
+                NonZeroUsize::new(self.runs.meta.header(run?).place.get())
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn deallocate_large(&mut self, address: NonZeroUsize, layout: Layout) {
+        match route(layout) {
+            Route::Slot(class) => self.deallocate_slot(address, class),
+            Route::Run => self.runs.free(address.get()),
+        }
+    }
+
+    /// Makes the block at `pointer` hold `new_size` bytes at the same alignment, where it is if that can be,
+    /// elsewhere if not, and keeps as many of its first bytes as both sizes have. `None` if there is no
+    /// room, and then the block is as it was.
+    ///
+    /// *Time:* constant, the copy of a block that moves and the source's growth apart.
+    ///
+    /// # Safety
+    ///
+    /// This heap gave `pointer` for the same `layout` and it has not been given back since; `new_size`
+    /// rounded up to `layout.align()` does not exceed `isize::MAX`.
+    #[inline(never)]
+    pub unsafe fn reallocate(
+        &mut self,
+        pointer: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's duty.
+        let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        let stays = match (route(layout), route(new_layout)) {
+            (Route::Slot(old), Route::Slot(new)) => old == new,
+            (Route::Run, Route::Run) => {
+                new_size <= REQUEST_BYTES_MAX
+                    && self.runs.resize(
+                        self.runs.meta.id_at(pointer.addr().get()),
+                        granules_for(new_size),
+                    )
+            }
+            _ => false,
+        };
+        if stays {
+            return Some(pointer);
+        }
+        let new = self.allocate(new_layout)?;
+        // SAFETY: both blocks have that many bytes and are apart, since both are in use.
+        unsafe { new.copy_from_nonoverlapping(pointer, layout.size().min(new_size)) };
+        // SAFETY: the caller's duty.
+        unsafe { self.deallocate(pointer, layout) };
+        Some(new)
+    }
+
+    /// As [`allocate`](Self::allocate), with all bytes zero. Memory that is still as the host gave it is not
+    /// touched. *Time:* linear in the bytes that are filled.
+    #[inline(never)]
+    pub fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let untouched = self.runs.untouched();
+        let block = self.allocate(layout)?;
+        let bytes = match route(layout) {
+            Route::Slot(_) => layout.size(),
+            Route::Run => layout
+                .size()
+                .min(untouched.saturating_sub(block.addr().get())),
+        };
+        // SAFETY: the block has at least that many bytes and nobody else knows it yet.
+        unsafe { block.write_bytes(0, bytes) };
+        Some(block)
+    }
+
+    /// Takes in memory until one block of `bytes`, or smaller ones that fill it, can be allocated without
+    /// growing; also if the source does not grow on demand. False if the source gives too little.
+    /// *Time:* the source's.
+    pub fn reserve(&mut self, bytes: usize) -> bool {
+        bytes <= REQUEST_BYTES_MAX && self.runs.reserve(granules_for(bytes).max(1))
+    }
+
+    #[inline(always)]
+    fn pointer(&self, address: NonZeroUsize) -> Option<NonNull<u8>> {
+        let pointer = self.runs.meta.source.pointer(address.get());
+        // SAFETY: a source's pointer to an address that is not zero is not null.
+        Some(unsafe { NonNull::new_unchecked(pointer) })
+    }
+}
+
+/// Where a request of `layout` is served from, and given back to. An alignment above [`SLOT_ALIGN`] rounds
+/// the size up to a class that has it; one above a granule needs a run.
+#[inline(always)]
+fn route(layout: Layout) -> Route {
+    let align = layout.align();
+    let bytes = if align > SLOT_ALIGN {
+        if align > GRANULE_BYTES {
+            return Route::Run;
+        }
+        round_up(layout.size(), align)
+    } else {
+        layout.size()
+    };
+    if bytes > SLOT_BYTES_MAX {
+        Route::Run
+    } else {
+        Route::Slot(Class::of(bytes))
+    }
+}

@@ -1,0 +1,235 @@
+//! MetaPages: the headers of the heap's granules, apart from the granules, and how to find them.
+//!
+//! Each 64 KiB page the heap owns has a MetaPage of 64 headers, one per granule. MetaPages of neighbouring
+//! pages stand side by side in *tables*; table `t` serves the pages of one power-of-two range:
+//!
+//! ```text
+//! page    0 | 1 | 2 3 | 4 5 6 7 | 8 ..            counted from the heap's first page
+//! table   0 | 1 |  2  |    3    |  4              index: bits needed to write the page's number
+//! ```
+//!
+//! A table is made when the heap first enters its range, so the headers are proportional to the memory owned
+//! (32 B per KiB on wasm32, at most twice that just after a range was entered) and never move. `bias[t]` is
+//! where granule 0's header would stand if table `t` reached that far: one load and one addition find any
+//! header.
+//!
+//! Invariant: the page of the heap's end is covered too, so the header one past the last granule exists;
+//! it stays zero, "in use", as does every header of a page that somebody else owns.
+
+use core::cell::Cell;
+use core::mem::ManuallyDrop;
+
+use crate::source::Source;
+use crate::units::{
+    GRANULE_BYTES, GRANULE_SHIFT, PAGE_BYTES, PAGE_GRANULES, PAGE_SHIFT, granule_floor,
+};
+
+/// The address of a [`Header`]; zero means none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeaderId(usize);
+
+impl HeaderId {
+    pub(crate) const NONE: Self = Self(0);
+
+    #[inline(always)]
+    pub(crate) fn is_some(self) -> bool {
+        self.0 != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn raw(self) -> usize {
+        self.0
+    }
+
+    /// The header whose [`HeaderId::raw`] is `raw`.
+    #[inline(always)]
+    pub(crate) fn from_raw(raw: usize) -> Self {
+        Self(raw)
+    }
+}
+
+/// What stands in a MetaPage for one granule. All zero: in use, nothing known.
+///
+/// It is read as one of four kinds; whoever holds its id knows which:
+/// - first granule of a used run: `body.run`, `place`, `below`;
+/// - first granule of a free run: the same and `next`, `previous`, its bin's links; `below` is [`FREE`];
+/// - first granule of a MiniPage: `body.slots`, `place` with class and length, `below`, and, while it has
+///   slots given back, its class's links;
+/// - a later granule of a MiniPage in which a slot starts: `place` as in the first with [`INTERIOR`] set,
+///   and `next` the first granule's header.
+#[repr(C)]
+pub(crate) struct Header {
+    body: Body,
+    /// The next header in the list it is in.
+    pub(crate) next: Cell<HeaderId>,
+    /// The header before it in its list; for a list's first, the bin's number or zero.
+    pub(crate) previous: Cell<HeaderId>,
+    /// The address of the run's or MiniPage's first byte; its low ten bits say what it is.
+    pub(crate) place: Cell<usize>,
+    /// The free run that ends where this one starts, or none; [`FREE`] if this run itself is free.
+    pub(crate) below: Cell<HeaderId>,
+}
+
+union Body {
+    run: ManuallyDrop<RunBody>,
+    slots: ManuallyDrop<SlotsBody>,
+}
+
+/// The body of a run's header.
+#[repr(C)]
+pub(crate) struct RunBody {
+    /// The run's length.
+    pub(crate) granules: Cell<usize>,
+    /// The header of the granule after its last.
+    pub(crate) above: Cell<HeaderId>,
+}
+
+/// The body of a MiniPage's header.
+#[repr(C)]
+pub(crate) struct SlotsBody {
+    /// Slots given back and not yet taken out again, one bit each.
+    pub(crate) free: Cell<u64>,
+    /// Slots that have ever been handed out. When `free == all` the MiniPage is empty.
+    pub(crate) all: Cell<u64>,
+}
+
+impl Header {
+    #[inline(always)]
+    pub(crate) fn run(&self) -> &RunBody {
+        // SAFETY: both bodies are plain integers, so any bytes are a valid value of either.
+        unsafe { &self.body.run }
+    }
+
+    #[inline(always)]
+    pub(crate) fn slots(&self) -> &SlotsBody {
+        // SAFETY: as in `run`.
+        unsafe { &self.body.slots }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_free(&self) -> bool {
+        self.below.get() == FREE
+    }
+
+    /// The address of the first byte of the run or MiniPage.
+    #[inline(always)]
+    pub(crate) fn first_byte(&self) -> usize {
+        granule_floor(self.place.get())
+    }
+}
+
+/// `below` of a free run. A used run never has it: headers are aligned.
+pub(crate) const FREE: HeaderId = HeaderId(1);
+/// In `place`: this granule belongs to a MiniPage that starts lower.
+pub(crate) const INTERIOR: usize = 1 << 6;
+/// In `place`: the class, in the bits below [`INTERIOR`].
+pub(crate) const CLASS_MASK: usize = INTERIOR - 1;
+/// In `place`: how often the MiniPage's length was doubled, from this bit on.
+pub(crate) const DOUBLINGS_SHIFT: u32 = 7;
+
+/// Bytes in a header.
+const HEADER_BYTES: usize = size_of::<Header>();
+
+/// Tables there can be: one for page 0 and one per bit of a page's number.
+const TABLE_COUNT: usize = (usize::BITS - PAGE_SHIFT) as usize + 1;
+
+/// The headers of all granules, and the memory they and the granules are in.
+#[derive(Debug)]
+pub(crate) struct MetaPages<S> {
+    /// The address of the heap's first page, a multiple of the page size. Zero before the first growth.
+    origin: usize,
+    /// Pages whose headers exist: all below this number, counted from `origin`. A power of two, or zero.
+    covered_pages: usize,
+    /// The tables' biases by the leading zeros of the page's number: the widest numbers come first. The
+    /// entries before them are scratch for [`MetaPages::cover`].
+    bias: [usize; 2 * TABLE_COUNT - 1],
+    pub(crate) source: S,
+}
+
+impl<S: Source> MetaPages<S> {
+    pub(crate) const fn new(source: S) -> Self {
+        Self {
+            origin: 0,
+            covered_pages: 0,
+            bias: [0; 2 * TABLE_COUNT - 1],
+            source,
+        }
+    }
+
+    /// The header of the granule at `address`, which is the heap's or one past a run of the heap.
+    /// Time: constant.
+    #[inline(always)]
+    pub(crate) fn id_at(&self, address: usize) -> HeaderId {
+        let offset = address.wrapping_sub(self.origin);
+        let bias = self.bias[(offset >> PAGE_SHIFT).leading_zeros() as usize - PAGE_SHIFT as usize
+            + (TABLE_COUNT - 1)];
+        HeaderId(bias.wrapping_add((offset >> GRANULE_SHIFT) * HEADER_BYTES))
+    }
+
+    /// The header called `id`.
+    #[inline(always)]
+    pub(crate) fn header(&self, id: HeaderId) -> &Header {
+        debug_assert!(id.0 >= self.origin && id.0 % align_of::<Header>() == 0);
+        let header = self.source.pointer(id.0).cast::<Header>();
+        // SAFETY: an id is made by `id_at` for a covered granule, or read from a header's or a bin's link,
+        // which hold only such ids. Tables are made by `cover` in memory that the source gave to this heap
+        // alone, are aligned to a granule and filled with zeros, a valid Header, and are never given back.
+        // All fields are cells, so shared references may overlap.
+        unsafe { &*header }
+    }
+
+    /// Whether the header of the granule after the one at `last` exists, and so all below it.
+    #[inline]
+    pub(crate) fn covers(&self, last: usize) -> bool {
+        self.pages_until(last) < self.covered_pages
+    }
+
+    /// How many granules of headers `cover(_, from, last)` needs.
+    pub(crate) fn granules_to_cover(&self, from: usize, last: usize) -> usize {
+        let (first, after) = self.uncovered(from, last);
+        ((after - first) * HEADER_BYTES).div_ceil(GRANULE_BYTES)
+    }
+
+    /// Makes the headers of the granules from `from` to the one after `last`, in the granules at `place`,
+    /// which the heap owns and nobody uses: `granules_to_cover(from, last)` of them, `dirty` if they are not
+    /// known to be zero.
+    pub(crate) fn cover(&mut self, place: usize, from: usize, last: usize, dirty: bool) {
+        let (first, after) = self.uncovered(from, last);
+        if dirty {
+            // SAFETY: the caller owns these granules, see above.
+            unsafe {
+                self.source
+                    .pointer(place)
+                    .write_bytes(0, (after - first) * HEADER_BYTES)
+            };
+        }
+        let bias = place.wrapping_sub(first * HEADER_BYTES);
+        // The new tables have the same bias, and a wider number has fewer leading zeros. No table beyond
+        // them exists yet, so a fixed number of entries is written, without a loop.
+        let widest =
+            (first >> (PAGE_SHIFT - GRANULE_SHIFT)).leading_zeros() as usize - PAGE_SHIFT as usize;
+        if let Some((window, _)) = self.bias[widest..].split_first_chunk_mut::<TABLE_COUNT>() {
+            *window = [bias; TABLE_COUNT];
+        }
+        self.covered_pages = after / PAGE_GRANULES;
+    }
+
+    /// The granules, counted from `origin`, whose headers are missing: none below `from` is needed, and the
+    /// one after `last` is.
+    fn uncovered(&self, from: usize, last: usize) -> (usize, usize) {
+        let first = ((from - self.origin) >> GRANULE_SHIFT).max(self.covered_pages * PAGE_GRANULES);
+        let after = (self.pages_until(last) + 1).next_power_of_two() * PAGE_GRANULES;
+        (first, after)
+    }
+
+    /// The number of pages from `origin` to the one of `last`, included.
+    fn pages_until(&self, last: usize) -> usize {
+        (last.wrapping_sub(self.origin) >> PAGE_SHIFT) + 1
+    }
+
+    /// Sets the heap's first page, once, before anything is covered.
+    pub(crate) fn set_origin(&mut self, address: usize) {
+        debug_assert!(self.covered_pages == 0);
+        self.origin = address & !(PAGE_BYTES - 1);
+    }
+}
