@@ -1,0 +1,873 @@
+//! Longest paths by plain dynamic programming: every branch is taken to be free to go either way.
+//!
+//! One scan per function from its end; functions in an order in which callees come first. What
+//! the scan leaves at each instruction is also the admissible estimate that refinement searches by.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wasmparser::Operator;
+
+use crate::cfg::{Cfg, Flow, Target};
+use crate::cost::{BulkUnit, CostTable, operator_name};
+use crate::loops::Bounds;
+use crate::module::{Code, InputError, Module};
+
+/// The cost of a path that has no bound.
+pub const UNBOUNDED: u64 = u64::MAX;
+
+/// Deepest nesting of loops that turn.
+pub const LOOP_DEPTH_MAX: usize = 1_000;
+
+/// Longest path without and with growth, in units of cost; `None` when there is no such path.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Longest {
+    /// Over paths that reach no `memory.grow`.
+    pub steady: Option<u64>,
+    /// Over paths that reach one.
+    pub growing: Option<u64>,
+}
+
+impl Longest {
+    /// No path at all.
+    pub const NONE: Self = Self {
+        steady: None,
+        growing: None,
+    };
+    /// The empty path.
+    pub const ZERO: Self = Self::steady(0);
+
+    /// One path that does not grow.
+    pub const fn steady(cost: u64) -> Self {
+        Self {
+            steady: Some(cost),
+            growing: None,
+        }
+    }
+
+    /// One path that grows.
+    pub const fn growing(cost: u64) -> Self {
+        Self {
+            steady: None,
+            growing: Some(cost),
+        }
+    }
+
+    /// Paths of either.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            steady: self.steady.max(other.steady),
+            growing: self.growing.max(other.growing),
+        }
+    }
+
+    /// Paths of one followed by paths of the other.
+    #[must_use]
+    pub fn then(self, other: Self) -> Self {
+        let sum = |one: Option<u64>, two: Option<u64>| Some(one?.saturating_add(two?));
+        Self {
+            steady: sum(self.steady, other.steady),
+            growing: sum(self.growing, other.any()).max(sum(self.steady, other.growing)),
+        }
+    }
+
+    /// The longer of both figures.
+    pub fn any(self) -> Option<u64> {
+        self.steady.max(self.growing)
+    }
+
+    /// Up to `turns` paths in a row, at least none.
+    #[must_use]
+    pub fn repeated(self, turns: u64) -> Self {
+        let times = |cost: u64, count: u64| match count {
+            0 => 0,
+            _ => cost.saturating_mul(count),
+        };
+        let growing = self.growing.filter(|_| turns > 0).map(|growing| {
+            times(growing.max(self.steady.unwrap_or(0)), turns.saturating_sub(1))
+                .saturating_add(growing)
+        });
+        Self {
+            steady: Some(self.steady.map_or(0, |steady| times(steady, turns))),
+            growing,
+        }
+    }
+
+    /// Any number of paths in a row.
+    #[must_use]
+    fn endless(self) -> Self {
+        Self {
+            steady: Some(self.steady.map_or(0, |_| UNBOUNDED)),
+            growing: self.growing.map(|_| UNBOUNDED),
+        }
+    }
+}
+
+/// Longest paths by the way they end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Returning to the caller.
+    pub returns: Longest,
+    /// Ending the program at `unreachable`, here or in a callee.
+    pub traps: Longest,
+    /// Leaving by an exception.
+    pub throws: Longest,
+}
+
+impl Outcome {
+    /// No path.
+    pub const NONE: Self = Self {
+        returns: Longest::NONE,
+        traps: Longest::NONE,
+        throws: Longest::NONE,
+    };
+
+    /// Paths of either.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            returns: self.returns.or(other.returns),
+            traps: self.traps.or(other.traps),
+            throws: self.throws.or(other.throws),
+        }
+    }
+
+    /// These paths after a first part.
+    #[must_use]
+    pub fn after(self, first: Longest) -> Self {
+        Self {
+            returns: first.then(self.returns),
+            traps: first.then(self.traps),
+            throws: first.then(self.throws),
+        }
+    }
+
+    /// All paths, however they end.
+    pub fn longest(self) -> Longest {
+        self.returns.or(self.traps).or(self.throws)
+    }
+}
+
+/// Longest paths from an instruction on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// To the end of the function.
+    pub exit: Outcome,
+    /// To the next turn of each enclosing loop that can be reached, by loop number.
+    again: Vec<(u32, Longest)>,
+}
+
+impl Node {
+    fn or(&mut self, other: &Self) {
+        self.exit = self.exit.or(other.exit);
+        for (number, longest) in &other.again {
+            self.or_again(*number, *longest);
+        }
+    }
+
+    fn or_again(&mut self, number: u32, longest: Longest) {
+        match self.again.binary_search_by_key(&number, |entry| entry.0) {
+            Ok(found) => self.again[found].1 = self.again[found].1.or(longest),
+            Err(place) => self.again.insert(place, (number, longest)),
+        }
+    }
+
+    fn after(mut self, first: Longest) -> Self {
+        self.exit = self.exit.after(first);
+        for (_, longest) in &mut self.again {
+            *longest = first.then(*longest);
+        }
+        self
+    }
+
+    fn take_again(&mut self, number: u32) -> Option<Longest> {
+        let found = self.again.binary_search_by_key(&number, |entry| entry.0).ok()?;
+        Some(self.again.remove(found).1)
+    }
+}
+
+/// What kind of thing stands in the way of a bound, or is assumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FindingKind {
+    /// A loop without a bound.
+    Loop,
+    /// A function that can call itself, directly or not.
+    Recursion,
+    /// A call whose callees are not known.
+    IndirectCall,
+    /// A call of an imported function whose cost is not known.
+    Import,
+    /// An instruction that waits for another thread.
+    Wait,
+}
+
+impl FindingKind {
+    /// Whether a figure can still be given, on condition.
+    pub fn is_condition(self) -> bool {
+        matches!(self, Self::Import | Self::Wait)
+    }
+}
+
+/// A finding and its place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// What it is.
+    pub kind: FindingKind,
+    /// Function it is in.
+    pub function: u32,
+    /// Byte offset of the instruction.
+    pub offset: u64,
+    /// The reason, in words.
+    pub reason: String,
+    /// Instruction index, for reachability.
+    at: u32,
+}
+
+/// A bulk operation whose units are not known before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BulkSite {
+    /// Function it is in.
+    pub function: u32,
+    /// Byte offset.
+    pub offset: u64,
+    /// Operator.
+    pub operator: &'static str,
+    /// Cost per unit.
+    pub cost_per_unit: u64,
+    /// `true` when the unit is a byte, `false` for table elements and pages.
+    pub bytes: bool,
+    at: u32,
+}
+
+/// Who may be called at an instruction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Callees {
+    /// These functions.
+    Known(Vec<u32>),
+    /// Nobody knows.
+    Unknown,
+}
+
+/// One function, analysed.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// Its code.
+    pub code: Code<'a>,
+    /// Its control flow.
+    pub cfg: Cfg,
+    /// Longest paths from each instruction on, calls included.
+    pub nodes: Vec<Node>,
+    /// One turn of each loop that turns.
+    pub turns: BTreeMap<u32, Longest>,
+    /// Who each call may reach.
+    pub callees: BTreeMap<u32, Callees>,
+    /// What stands in the way, here.
+    pub findings: Vec<Finding>,
+    /// Bulk operations, here.
+    pub bulk: Vec<BulkSite>,
+    recursive: bool,
+}
+
+/// All functions that entries reach.
+#[derive(Debug)]
+pub struct Analysis<'m, 'a> {
+    /// The module.
+    pub module: &'m Module<'a>,
+    /// Cost table.
+    pub costs: &'m CostTable,
+    /// What a person vouches for.
+    pub bounds: &'m Bounds,
+    /// Functions with code, by index.
+    pub plans: BTreeMap<u32, Plan<'a>>,
+    outcomes: BTreeMap<u32, Outcome>,
+    bulk_counts: BTreeMap<u32, Outcome>,
+}
+
+/// What an instruction is weighed by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Measure {
+    /// Cost.
+    Cost,
+    /// Number of bulk operations of unknown length.
+    Bulk,
+}
+
+impl<'m, 'a> Analysis<'m, 'a> {
+    /// Analyses everything reachable from the entries.
+    ///
+    /// # Errors
+    /// When reachable code holds an operator without a cost, or exceeds a limit.
+    pub fn new(
+        module: &'m Module<'a>,
+        costs: &'m CostTable,
+        bounds: &'m Bounds,
+        entries: &[u32],
+    ) -> Result<Self, InputError> {
+        let mut analysis = Self {
+            module,
+            costs,
+            bounds,
+            plans: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+            bulk_counts: BTreeMap::new(),
+        };
+        analysis.load(entries)?;
+        for component in analysis.components() {
+            analysis.solve(&component)?;
+        }
+        Ok(analysis)
+    }
+
+    /// Longest paths of one call, in units of cost; the caller's `call` instruction apart.
+    pub fn outcome(&self, function: u32) -> Outcome {
+        self.outcomes.get(&function).copied().unwrap_or(Outcome::NONE)
+    }
+
+    /// Most bulk operations of unknown length on one path of a call.
+    pub fn bulk_count(&self, function: u32) -> Outcome {
+        self.bulk_counts.get(&function).copied().unwrap_or(Outcome::NONE)
+    }
+
+    /// Whether a function may end up calling itself.
+    pub fn is_recursive(&self, function: u32) -> bool {
+        self.plans.get(&function).is_some_and(|plan| plan.recursive)
+    }
+
+    fn load(&mut self, entries: &[u32]) -> Result<(), InputError> {
+        let mut open: Vec<u32> = entries.to_vec();
+        while let Some(function) = open.pop() {
+            if self.plans.contains_key(&function) {
+                continue;
+            }
+            let Some(code) = self.module.code(function)? else {
+                continue;
+            };
+            let plan = self.plan(function, code)?;
+            for callees in plan.callees.values() {
+                if let Callees::Known(callees) = callees {
+                    open.extend(callees);
+                }
+            }
+            self.plans.insert(function, plan);
+        }
+        Ok(())
+    }
+
+    fn plan(&self, function: u32, code: Code<'a>) -> Result<Plan<'a>, InputError> {
+        let cfg = Cfg::build(&code)?;
+        let mut plan = Plan {
+            nodes: Vec::new(),
+            turns: BTreeMap::new(),
+            callees: BTreeMap::new(),
+            findings: Vec::new(),
+            bulk: Vec::new(),
+            recursive: false,
+            code,
+            cfg,
+        };
+        for at in 0..plan.code.operators.len() {
+            if plan.cfg.is_reachable(at) {
+                self.inspect(function, &mut plan, at)?;
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Notes calls, bulk operations and waits; refuses operators without a cost.
+    fn inspect(&self, function: u32, plan: &mut Plan<'a>, at: usize) -> Result<(), InputError> {
+        let operator = &plan.code.operators[at];
+        let offset = plan.code.offsets[at];
+        let index = u32::try_from(at).unwrap_or(u32::MAX);
+        if self.costs.operator(operator).is_none() {
+            return Err(InputError::at(
+                offset,
+                format!(
+                    "{}: no cost for `{}` in the table \"{}\"",
+                    self.module.display_name(function),
+                    operator_name(operator),
+                    self.costs.name
+                ),
+            ));
+        }
+        let finding = |kind, reason| Finding {
+            kind,
+            function,
+            offset,
+            reason,
+            at: index,
+        };
+        if let Some((cost_per_unit, unit)) = self.costs.per_unit(operator)
+            && constant_operand(&plan.code, at).is_none()
+        {
+            plan.bulk.push(BulkSite {
+                function,
+                offset,
+                operator: operator_name(operator),
+                cost_per_unit,
+                bytes: unit == BulkUnit::Byte,
+                at: index,
+            });
+        }
+        if let Operator::MemoryAtomicWait32 { .. } | Operator::MemoryAtomicWait64 { .. } = operator {
+            let reason = "waits for another thread".to_owned();
+            plan.findings.push(finding(FindingKind::Wait, reason));
+        }
+        let Some(callees) = self.callees(operator) else {
+            return Ok(());
+        };
+        match &callees {
+            Callees::Unknown => {
+                let reason = format!("`{}` may reach any function", operator_name(operator));
+                plan.findings.push(finding(FindingKind::IndirectCall, reason));
+            }
+            Callees::Known(functions) => {
+                for callee in functions {
+                    if let Some((from, name)) = &self.module.functions[*callee as usize].import
+                        && self.bounds.import(from, name).is_none()
+                    {
+                        let reason = format!("calls the import {from}.{name} of unknown cost");
+                        plan.findings.push(finding(FindingKind::Import, reason));
+                    }
+                }
+            }
+        }
+        plan.callees.insert(index, callees);
+        Ok(())
+    }
+
+    /// Functions a call instruction may reach; `None` for other instructions.
+    fn callees(&self, operator: &Operator<'_>) -> Option<Callees> {
+        match operator {
+            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+                Some(Callees::Known(vec![*function_index]))
+            }
+            Operator::CallIndirect {
+                type_index,
+                table_index,
+            }
+            | Operator::ReturnCallIndirect {
+                type_index,
+                table_index,
+            } => Some(self.table_callees(*type_index, *table_index)),
+            Operator::CallRef { .. } | Operator::ReturnCallRef { .. } => Some(Callees::Unknown),
+            _ => None,
+        }
+    }
+
+    /// Functions of a signature in a table that nobody can write after instantiation.
+    fn table_callees(&self, type_index: u32, table_index: u32) -> Callees {
+        let table = &self.module.tables[table_index as usize];
+        if table.open || table.foreign_elements {
+            return Callees::Unknown;
+        }
+        let of_type = |function: &u32| {
+            let found = self.module.functions[*function as usize].type_index;
+            self.module.same_signature(found, type_index)
+        };
+        Callees::Known(table.functions.iter().copied().filter(of_type).collect())
+    }
+
+    /// Strongly connected sets of functions, callees before callers (Tarjan, without recursion).
+    fn components(&self) -> Vec<Vec<u32>> {
+        let mut search = Components::default();
+        for function in self.plans.keys() {
+            search.visit(*function, |from| {
+                let callees = self.plans[&from].callees.values();
+                let known = callees.filter_map(|callees| match callees {
+                    Callees::Known(functions) => Some(functions),
+                    Callees::Unknown => None,
+                });
+                let set: BTreeSet<u32> = known
+                    .flatten()
+                    .copied()
+                    .filter(|callee| self.plans.contains_key(callee))
+                    .collect();
+                set.into_iter().collect()
+            });
+        }
+        search.found
+    }
+
+    fn solve(&mut self, component: &[u32]) -> Result<(), InputError> {
+        let members: BTreeSet<u32> = component.iter().copied().collect();
+        let first = component[0];
+        let recursive = component.len() > 1 || self.calls_any(first, &members).is_some();
+        if recursive {
+            self.refuse_recursion(component, &members);
+        }
+        for function in component {
+            for measure in [Measure::Bulk, Measure::Cost] {
+                let outcome = self.solve_function(*function, measure)?;
+                if recursive {
+                    continue;
+                }
+                match measure {
+                    Measure::Cost => self.outcomes.insert(*function, outcome),
+                    Measure::Bulk => self.bulk_counts.insert(*function, outcome),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// First call in a function that may reach one of a set: instruction and callee.
+    fn calls_any(&self, function: u32, members: &BTreeSet<u32>) -> Option<(u32, u32)> {
+        self.plans[&function].callees.iter().find_map(|(at, callees)| {
+            let Callees::Known(callees) = callees else {
+                return None;
+            };
+            let callee = callees.iter().find(|callee| members.contains(callee))?;
+            Some((*at, *callee))
+        })
+    }
+
+    /// Every call of a recursive function has no bound.
+    fn refuse_recursion(&mut self, component: &[u32], members: &BTreeSet<u32>) {
+        let grows = component.iter().any(|function| {
+            let plan = &self.plans[function];
+            let here = (0..plan.code.operators.len()).any(|at| {
+                plan.cfg.is_reachable(at)
+                    && matches!(plan.code.operators[at], Operator::MemoryGrow { .. })
+            });
+            here || plan.callees.values().any(|callees| match callees {
+                Callees::Unknown => true,
+                Callees::Known(functions) => functions
+                    .iter()
+                    .any(|callee| self.outcome(*callee).longest().growing.is_some()),
+            })
+        });
+        let endless = Longest {
+            steady: Some(UNBOUNDED),
+            growing: grows.then_some(UNBOUNDED),
+        };
+        let outcome = Outcome {
+            returns: endless,
+            traps: endless,
+            throws: endless,
+        };
+        for function in component {
+            self.outcomes.insert(*function, outcome);
+            self.bulk_counts.insert(*function, outcome);
+            let Some((at, callee)) = self.calls_any(*function, members) else {
+                continue;
+            };
+            let reason = format!("may call itself through {}", self.module.display_name(callee));
+            let plan = self.plans.get_mut(function).expect("loaded");
+            plan.recursive = true;
+            plan.findings.push(Finding {
+                kind: FindingKind::Recursion,
+                function: *function,
+                offset: plan.code.offsets[at as usize],
+                reason,
+                at,
+            });
+        }
+    }
+
+    fn solve_function(&mut self, function: u32, measure: Measure) -> Result<Outcome, InputError> {
+        let plan = self.plans.remove(&function).expect("loaded");
+        let solver = Solver {
+            analysis: self,
+            function,
+            plan: &plan,
+            measure,
+            nodes: vec![Node::default(); plan.code.operators.len() + 1],
+            turns: BTreeMap::new(),
+            loops_without_bound: Vec::new(),
+        };
+        let solved = solver.solve();
+        let mut plan = plan;
+        let (nodes, turns, loops_without_bound) = match solved {
+            Ok(solved) => solved,
+            Err(error) => {
+                self.plans.insert(function, plan);
+                return Err(error);
+            }
+        };
+        let entry = match measure {
+            Measure::Cost => self.costs.function_entry.cost,
+            Measure::Bulk => 0,
+        };
+        let outcome = nodes[0].exit.after(Longest::steady(entry));
+        if measure == Measure::Cost {
+            plan.findings.extend(loops_without_bound);
+            plan.findings.sort();
+            plan.nodes = nodes;
+            plan.turns = turns;
+        }
+        self.plans.insert(function, plan);
+        Ok(outcome)
+    }
+
+    /// Longest paths of a call to any of these.
+    fn called(&self, callees: &Callees, measure: Measure) -> Outcome {
+        match callees {
+            Callees::Unknown => {
+                let endless = Longest {
+                    steady: Some(UNBOUNDED),
+                    growing: Some(UNBOUNDED),
+                };
+                Outcome {
+                    returns: endless,
+                    traps: endless,
+                    throws: endless,
+                }
+            }
+            // A table without a function of the type: the call always traps.
+            Callees::Known(functions) if functions.is_empty() => Outcome {
+                traps: Longest::ZERO,
+                ..Outcome::NONE
+            },
+            Callees::Known(functions) => functions
+                .iter()
+                .map(|callee| self.called_function(*callee, measure))
+                .fold(Outcome::NONE, Outcome::or),
+        }
+    }
+
+    fn called_function(&self, callee: u32, measure: Measure) -> Outcome {
+        if let Some((from, name)) = &self.module.functions[callee as usize].import {
+            let known = self.bounds.import(from, name).map_or(0, |import| import.cost);
+            let cost = Longest::steady(if measure == Measure::Cost { known } else { 0 });
+            return Outcome {
+                returns: cost,
+                traps: cost,
+                throws: cost,
+            };
+        }
+        match measure {
+            Measure::Cost => self.outcome(callee),
+            Measure::Bulk => self.bulk_count(callee),
+        }
+    }
+
+    /// Cost of an instruction without what it calls, units of known number included.
+    pub fn cost_at(&self, code: &Code<'_>, at: usize) -> u64 {
+        let operator = &code.operators[at];
+        let base = self.costs.operator(operator).unwrap_or(UNBOUNDED);
+        let units = self.costs.per_unit(operator).and_then(|(cost, _)| {
+            let count = constant_operand(code, at)?;
+            Some(cost.saturating_mul(count))
+        });
+        base.saturating_add(units.unwrap_or(0))
+    }
+
+    /// Turns a loop may take each time it is entered, when a person vouches for it.
+    pub fn loop_turns(&self, function: u32, code: &Code<'_>, cfg: &Cfg, number: u32) -> Option<u64> {
+        let offset = code.offsets[cfg.loops[number as usize].head as usize];
+        Some(self.bounds.turns(self.module, function, offset)?.turns)
+    }
+}
+
+/// The constant on top of the stack at an instruction, when the instruction before pushed it.
+fn constant_operand(code: &Code<'_>, at: usize) -> Option<u64> {
+    match code.operators.get(at.checked_sub(1)?)? {
+        #[expect(clippy::cast_sign_loss, reason = "lengths are unsigned in Wasm")]
+        Operator::I32Const { value } => Some(u64::from(*value as u32)),
+        #[expect(clippy::cast_sign_loss, reason = "lengths are unsigned in Wasm")]
+        Operator::I64Const { value } => Some(*value as u64),
+        _ => None,
+    }
+}
+
+type Solved = (Vec<Node>, BTreeMap<u32, Longest>, Vec<Finding>);
+
+struct Solver<'s, 'm, 'a> {
+    analysis: &'s Analysis<'m, 'a>,
+    function: u32,
+    plan: &'s Plan<'a>,
+    measure: Measure,
+    nodes: Vec<Node>,
+    turns: BTreeMap<u32, Longest>,
+    loops_without_bound: Vec<Finding>,
+}
+
+impl Solver<'_, '_, '_> {
+    fn solve(mut self) -> Result<Solved, InputError> {
+        for at in (0..self.plan.code.operators.len()).rev() {
+            let mut node = self.follow(at);
+            if node.again.len() > LOOP_DEPTH_MAX {
+                return Err(InputError::at(
+                    self.plan.code.offsets[at],
+                    format!("loops nest deeper than {LOOP_DEPTH_MAX}"),
+                ));
+            }
+            if let Some(number) = self.plan.cfg.loop_at_body(at)
+                && let Some(turn) = node.take_again(number)
+            {
+                node = self.fold_loop(number, turn, node);
+            }
+            self.nodes[at] = node;
+        }
+        Ok((self.nodes, self.turns, self.loops_without_bound))
+    }
+
+    /// Longest paths from an instruction on, itself included, loops that start here not yet turned.
+    fn follow(&self, at: usize) -> Node {
+        let weight = Longest::steady(self.weight(at));
+        let index = u32::try_from(at).unwrap_or(u32::MAX);
+        let operator = &self.plan.code.operators[at];
+        if let Some(callees) = self.plan.callees.get(&index) {
+            let called = self.analysis.called(callees, self.measure);
+            return self.follow_call(at, called).after(weight);
+        }
+        let weight = match operator {
+            Operator::MemoryGrow { .. } => Longest::growing(weight.steady.unwrap_or(0)),
+            _ => weight,
+        };
+        let mut node = Node::default();
+        match self.plan.cfg.flows[at] {
+            Flow::Return => node.exit.returns = Longest::ZERO,
+            Flow::Trap => node.exit.traps = Longest::ZERO,
+            Flow::Throw => self.land(at, Longest::ZERO, &mut node),
+            _ => {
+                for target in self.plan.cfg.successors(at) {
+                    self.arrive(target, Longest::ZERO, &mut node);
+                }
+            }
+        }
+        node.after(weight)
+    }
+
+    fn follow_call(&self, at: usize, called: Outcome) -> Node {
+        let mut node = Node::default();
+        if self.plan.cfg.flows[at] == Flow::Return {
+            // A tail call: its frame replaces this one, handlers included.
+            node.exit = called;
+            return node;
+        }
+        for target in self.plan.cfg.successors(at) {
+            self.arrive(target, called.returns, &mut node);
+        }
+        node.exit.traps = node.exit.traps.or(called.traps);
+        if called.throws != Longest::NONE {
+            self.land(at, called.throws, &mut node);
+        }
+        node
+    }
+
+    /// Adds the paths that go on at a target after a first part.
+    fn arrive(&self, target: Target, first: Longest, node: &mut Node) {
+        match target {
+            Target::Return => node.exit.returns = node.exit.returns.or(first),
+            Target::Again(number) => node.or_again(number, first),
+            Target::Ahead(at) => node.or(&self.nodes[at as usize].clone().after(first)),
+        }
+    }
+
+    /// Adds the paths of an exception: every handler around, or out of the function.
+    fn land(&self, at: usize, first: Longest, node: &mut Node) {
+        for target in self.plan.cfg.handlers(at) {
+            self.arrive(target, first, node);
+        }
+        node.exit.throws = node.exit.throws.or(first);
+    }
+
+    fn weight(&self, at: usize) -> u64 {
+        match self.measure {
+            Measure::Cost => self.analysis.cost_at(&self.plan.code, at),
+            Measure::Bulk => {
+                let index = u32::try_from(at).unwrap_or(u32::MAX);
+                u64::from(self.plan.bulk.iter().any(|site| site.at == index))
+            }
+        }
+    }
+
+    /// Replaces the turns of a loop by their sum, before the last turn.
+    fn fold_loop(&mut self, number: u32, turn: Longest, node: Node) -> Node {
+        if turn == Longest::NONE {
+            return node;
+        }
+        self.turns.insert(number, turn);
+        let code = &self.plan.code;
+        let cfg = &self.plan.cfg;
+        let turns = self.analysis.loop_turns(self.function, code, cfg, number);
+        let before = match turns {
+            Some(turns) => turn.repeated(turns - 1),
+            None => turn.endless(),
+        };
+        let never_leaves = node.exit == Outcome::NONE && node.again.is_empty();
+        let mut node = node.after(before);
+        if turns.is_none() || never_leaves {
+            node.exit.traps = node.exit.traps.or(before);
+        }
+        if turns.is_none() && cfg.is_reachable(cfg.loops[number as usize].head as usize) {
+            let head = cfg.loops[number as usize].head;
+            self.loops_without_bound.push(Finding {
+                kind: FindingKind::Loop,
+                function: self.function,
+                offset: code.offsets[head as usize],
+                reason: "loop without a bound".to_owned(),
+                at: head,
+            });
+        }
+        node
+    }
+}
+
+/// Tarjan's algorithm with a stack of its own.
+#[derive(Default)]
+struct Components {
+    order: BTreeMap<u32, (u32, u32)>,
+    stack: Vec<u32>,
+    on_stack: BTreeSet<u32>,
+    found: Vec<Vec<u32>>,
+}
+
+impl Components {
+    fn visit(&mut self, root: u32, successors: impl Fn(u32) -> Vec<u32>) {
+        if self.order.contains_key(&root) {
+            return;
+        }
+        let mut open = vec![(root, self.enter(root, &successors))];
+        while let Some((function, rest)) = open.last_mut() {
+            let function = *function;
+            if let Some(next) = rest.pop() {
+                if let Some((number, _)) = self.order.get(&next) {
+                    if self.on_stack.contains(&next) {
+                        let number = *number;
+                        self.lower(function, number);
+                    }
+                } else {
+                    let rest = self.enter(next, &successors);
+                    open.push((next, rest));
+                }
+                continue;
+            }
+            open.pop();
+            let (number, low) = self.order[&function];
+            if let Some((parent, _)) = open.last() {
+                self.lower(*parent, low);
+            }
+            if number == low {
+                self.close(function);
+            }
+        }
+    }
+
+    fn enter(&mut self, function: u32, successors: &impl Fn(u32) -> Vec<u32>) -> Vec<u32> {
+        let number = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
+        self.order.insert(function, (number, number));
+        self.stack.push(function);
+        self.on_stack.insert(function);
+        successors(function)
+    }
+
+    fn lower(&mut self, function: u32, number: u32) {
+        if let Some((_, low)) = self.order.get_mut(&function) {
+            *low = (*low).min(number);
+        }
+    }
+
+    fn close(&mut self, root: u32) {
+        let mut component = Vec::new();
+        while let Some(function) = self.stack.pop() {
+            self.on_stack.remove(&function);
+            component.push(function);
+            if function == root {
+                break;
+            }
+        }
+        self.found.push(component);
+    }
+}
