@@ -1,2 +1,27 @@
-//! Project automation.
-fn main() {}
+//! Project automation: `cargo xtask <command>`.
+#![forbid(unsafe_code)]
+
+mod engine;
+mod guest;
+mod measure;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Alligator's project automation")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measures the allocator and its peers: instructions, memory, code size, time.
+    Measure(measure::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Measure(options) => measure::run(&options),
+    }
+}

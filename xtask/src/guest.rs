@@ -1,0 +1,93 @@
+//! Building guests: crates compiled to Wasm, each in a workspace of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// The target of every guest that needs no operating system.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The repository's root.
+pub(crate) fn root() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest)
+}
+
+/// Where guests are built and their modules kept: `target/guests`.
+pub(crate) fn guests_dir() -> PathBuf {
+    root().join("target").join("guests")
+}
+
+/// One guest to build.
+#[derive(Debug)]
+pub(crate) struct Guest<'a> {
+    /// Directory of the crate's `Cargo.toml`.
+    pub(crate) crate_dir: &'a Path,
+    /// Name of the library target, which is also the name of the module cargo writes.
+    pub(crate) library: &'a str,
+    /// Cargo features.
+    pub(crate) features: &'a [&'a str],
+    /// File name, without extension, of the module in `guests_dir()`.
+    pub(crate) output: &'a str,
+    /// The compiler's optimisation level, if not the one of the guest's release profile.
+    pub(crate) opt_level: Option<&'a str>,
+}
+
+/// Builds a guest for `TARGET` in release mode. Returns the path of the module, which is a copy
+/// that the next build of the same crate does not overwrite.
+pub(crate) fn build(guest: &Guest<'_>) -> Result<PathBuf> {
+    let dir = guests_dir();
+    let build_dir = dir.join("build").join(guest.library);
+    let mut command = Command::new(cargo());
+    if let Some(level) = guest.opt_level {
+        command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", level);
+    }
+    let output = command
+        .args(["build", "--release", "--quiet", "--target", TARGET])
+        .args(["--no-default-features", "--features"])
+        .arg(guest.features.join(","))
+        .arg("--target-dir")
+        .arg(&build_dir)
+        .current_dir(guest.crate_dir)
+        .stdin(Stdio::null())
+        .output()
+        .context("cargo does not start")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let module = dir.join(guest.output).with_extension("wasm");
+    let built = build_dir.join(TARGET).join("release").join(guest.library);
+    std::fs::copy(built.with_extension("wasm"), &module)
+        .with_context(|| format!("cargo built no {}.wasm", guest.library))?;
+    Ok(module)
+}
+
+/// Adds a Wasm target to the toolchain when it is not there yet, and says so.
+/// Without rustup the toolchain is taken as it is.
+pub(crate) fn ensure_target(target: &str) -> Result<()> {
+    let listed = Command::new("rustup")
+        .args(["target", "list", "--installed"])
+        .output();
+    let Ok(listed) = listed else { return Ok(()) };
+    if String::from_utf8_lossy(&listed.stdout)
+        .lines()
+        .any(|line| line.trim() == target)
+    {
+        return Ok(());
+    }
+    eprintln!("adding the Wasm target: rustup target add {target}");
+    let status = Command::new("rustup")
+        .args(["target", "add", target])
+        .status()
+        .context("rustup does not start")?;
+    if !status.success() {
+        bail!("rustup target add {target} failed");
+    }
+    Ok(())
+}
+
+/// The cargo that runs us, so that guests are built with the same toolchain.
+fn cargo() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
