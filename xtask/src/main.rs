@@ -1,6 +1,7 @@
 //! Project automation: `cargo xtask <command>`.
 #![forbid(unsafe_code)]
 
+mod demo;
 mod engine;
 mod guest;
 mod measure;
@@ -16,12 +17,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Runs a real program on std's allocator and on Alligator, and reports what the heap cost.
+    Demo(demo::Options),
     /// Measures the allocator and its peers: instructions, memory, code size, time.
     Measure(measure::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Demo(options) => demo::run(&options),
         Command::Measure(options) => measure::run(&options),
     }
 }
