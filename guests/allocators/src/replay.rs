@@ -38,6 +38,12 @@ pub extern "C" fn trace_capacity() -> usize {
     OPS_MAX
 }
 
+/// Blocks that fit in the table.
+#[unsafe(no_mangle)]
+pub extern "C" fn block_capacity() -> usize {
+    BLOCKS_MAX
+}
+
 /// Writes to the first byte, the last, and one in each 4 KiB, as the owner of a block would.
 #[inline(always)]
 unsafe fn touch(ptr: *mut u8, size: usize) {

@@ -78,7 +78,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         report.print();
     }
-    Ok(())
+    report.print_failures()
 }
 
 fn is_wanted(name: &str, only: &[String]) -> bool {

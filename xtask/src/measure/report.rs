@@ -1,5 +1,6 @@
 //! What was measured, as tables and as JSON.
 
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::fuel::{Figures, Worst};
@@ -58,13 +59,29 @@ impl Report {
         Some(self.time(row, workload)? / self.time(self.row(peer)?, workload)?)
     }
 
-    /// Geometric mean of a figure over the workloads in which it is positive; a footprint is 0
-    /// when the initial memory was enough. The ratchets have targets of their own and are left out.
+    /// Geometric mean of a figure over the workloads, or `None` if one of them has none. The
+    /// ratchets have targets of their own and are left out, as is a footprint of 0, when the
+    /// initial memory was enough.
     pub(crate) fn mean(&self, figure: impl Fn(&str) -> Option<f64>) -> Option<f64> {
         let workloads = self.workloads.iter();
         let averaged = workloads.filter(|workload| !workload.ends_with("ratchet"));
-        let values = averaged.filter_map(|workload| figure(workload));
-        geometric_mean(values.filter(|&value| value > 0.0))
+        let values: Option<Vec<f64>> = averaged.map(|workload| figure(workload)).collect();
+        geometric_mean(values?.into_iter().filter(|&value| value > 0.0))
+    }
+
+    /// Prints where allocators broke their contract.
+    ///
+    /// # Errors
+    /// One did.
+    pub(crate) fn print_failures(&self) -> Result<()> {
+        for row in &self.rows {
+            for failure in &row.failures {
+                eprintln!("FAILED {}: {failure}", row.name);
+            }
+        }
+        let failed = self.rows.iter().any(|row| !row.failures.is_empty());
+        ensure!(!failed, "an allocator broke its contract");
+        Ok(())
     }
 
     pub(crate) fn print(&self) {
@@ -83,11 +100,6 @@ impl Report {
         });
         self.specials();
         self.times();
-        for row in &self.rows {
-            for failure in &row.failures {
-                println!("FAILED {}: {failure}", row.name);
-            }
-        }
     }
 
     /// A table of numbers with their geometric means.

@@ -113,11 +113,6 @@ pub(crate) fn print(report: &Report) {
         table.push(SMALL.line(report, small));
     }
     print_table(&table);
-    for row in &report.rows {
-        for failure in &row.failures {
-            println!("FAILED {}: {failure}", row.name);
-        }
-    }
 }
 
 impl Target {

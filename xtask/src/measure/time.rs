@@ -81,7 +81,12 @@ fn write_job(allocators: &[&Allocator], traces: &[Trace], rounds: u32) -> Result
     for trace in traces {
         let path = dir.join(format!("{}.trace", trace.name));
         std::fs::write(&path, trace.encode())?;
-        files.push(json!({ "name": trace.name, "path": path, "ops": trace.ops.len() }));
+        files.push(json!({
+            "name": trace.name,
+            "path": path,
+            "ops": trace.ops.len(),
+            "blocks": trace.block_count,
+        }));
     }
     let job = json!({
         "modules": modules,

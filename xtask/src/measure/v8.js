@@ -1,5 +1,5 @@
 // Times the replay of traces in V8. Run by `cargo xtask measure` with one argument: a JSON file
-//   { modules: [{ name, path }], traces: [{ name, path, ops }], rounds, milliseconds_min }
+//   { modules: [{ name, path }], traces: [{ name, path, ops, blocks }], rounds, milliseconds_min }
 // Prints JSON: for each trace, for each module, nanoseconds per operation, one per round; an
 // error's text in place of them when a replay fails.
 'use strict';
@@ -10,11 +10,12 @@ for (const module of job.modules) {
   module.compiled = new WebAssembly.Module(fs.readFileSync(module.path));
 }
 
-/// Milliseconds that `rounds` replays take on a fresh instance. Instantiation is not counted;
-/// growth and first use of memory are.
+// Milliseconds that `rounds` replays take on a fresh instance. Instantiation is not counted;
+// growth and first use of memory are.
 function replay(module, trace, rounds) {
   const { exports } = new WebAssembly.Instance(module.compiled, {});
-  if (trace.ops > exports.trace_capacity()) throw new Error('the trace does not fit');
+  const fits = trace.ops <= exports.trace_capacity() && trace.blocks <= exports.block_capacity();
+  if (!fits) throw new Error('the trace does not fit');
   new Uint8Array(exports.memory.buffer).set(trace.bytes, exports.trace_address());
   const start = process.hrtime.bigint();
   const result = exports.replay(trace.ops, rounds);
@@ -23,8 +24,8 @@ function replay(module, trace, rounds) {
   return Number(end - start) / 1e6;
 }
 
-/// The number of replays that takes `milliseconds_min` with the fastest module but control.
-function rounds_for(trace) {
+// The number of replays that takes `milliseconds_min` with the fastest module but control.
+function roundsFor(trace) {
   const times = job.modules.filter((module) => module.name !== 'control').map((module) => {
     try {
       return Math.min(replay(module, trace, 1), replay(module, trace, 1));
@@ -48,7 +49,7 @@ function shuffled(items) {
 const report = {};
 for (const trace of job.traces) {
   trace.bytes = fs.readFileSync(trace.path);
-  const repeat = rounds_for(trace);
+  const repeat = roundsFor(trace);
   const samples = Object.fromEntries(job.modules.map(({ name }) => [name, []]));
   for (let round = 0; round < job.rounds; round++) {
     for (const module of shuffled(job.modules)) {
