@@ -7,3 +7,4 @@ pub mod entries;
 pub mod loops;
 pub mod module;
 pub mod path;
+pub mod refine;

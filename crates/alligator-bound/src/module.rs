@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use wasmparser::{
     BlockType, CompositeInnerType, ConstExpr, ContType, Element, ElementItems, ElementKind, Export,
-    ExternalKind, FrameKind, FuncType, FunctionBody, Import, KnownCustom, ModuleArity, Name,
+    ExternalKind, FrameKind, FuncType, FunctionBody, Import, KnownCustom, MemoryType, ModuleArity, Name,
     NameSectionReader, Operator, Parser, Payload, RefType, SubType, TableInit, TypeRef, ValType,
     Validator, WasmFeatures,
 };
@@ -99,6 +99,32 @@ pub struct Table {
     pub foreign_elements: bool,
 }
 
+/// A linear memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Whether addresses have 64 bits.
+    pub is_64: bool,
+    /// Whether other threads may write it.
+    pub shared: bool,
+    /// Whether its pages have another size than 64 KiB.
+    pub odd_pages: bool,
+}
+
+impl Memory {
+    fn of(memory: &MemoryType) -> Self {
+        Self {
+            is_64: memory.memory64,
+            shared: memory.shared,
+            odd_pages: memory.page_size_log2.is_some(),
+        }
+    }
+
+    /// Width of its addresses.
+    pub fn address_bits(self) -> u32 {
+        if self.is_64 { 64 } else { 32 }
+    }
+}
+
 /// A global variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Global {
@@ -118,8 +144,8 @@ pub struct Module<'a> {
     pub functions: Vec<Function<'a>>,
     /// All globals, imported ones first.
     pub globals: Vec<Global>,
-    /// Whether each memory is addressed with 64 bits.
-    pub memories_64: Vec<bool>,
+    /// All memories, imported ones first.
+    pub memories: Vec<Memory>,
     /// All tables, imported ones first.
     pub tables: Vec<Table>,
     /// Exported functions by export name, in the module's order.
@@ -203,7 +229,7 @@ impl<'a> Module<'a> {
             }
             Payload::MemorySection(reader) => {
                 for memory in reader {
-                    self.memories_64.push(memory?.memory64);
+                    self.memories.push(Memory::of(&memory?));
                 }
             }
             Payload::TagSection(reader) => {
@@ -256,7 +282,7 @@ impl<'a> Module<'a> {
                 open: true,
                 ..Table::default()
             }),
-            TypeRef::Memory(memory) => self.memories_64.push(memory.memory64),
+            TypeRef::Memory(memory) => self.memories.push(Memory::of(&memory)),
             TypeRef::Global(global) => self.globals.push(Global {
                 value_type: global.content_type,
                 mutable: global.mutable,
