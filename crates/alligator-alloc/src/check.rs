@@ -1,0 +1,197 @@
+//! The whole-heap checker and the heap's picture (feature `check`). It reads everything and changes nothing.
+//!
+//! [`Heap::check`] looks at every invariant the heap lives by, one function each, beside the layer that keeps
+//! it: runs and bins in `runs/check.rs`, MiniPages, lists and magazines in `mini_page/check.rs`. All of them
+//! stand on the pieces found by walking the heap from its first granule to its end (`check/parts.rs`).
+//!
+//! A broken heap must not break the checker: no link is followed before it is known to name a header, and
+//! every walk along a list is counted.
+
+pub(crate) mod parts;
+
+use core::fmt;
+
+use crate::global::AlligatorAlloc;
+use crate::heap::Heap;
+use crate::lock::Lock;
+use crate::mini_page::check::slot_count;
+use crate::size_class::{CLASS_COUNT, Class};
+use crate::source::Source;
+use crate::units::bytes_of;
+use parts::Kind;
+
+/// What holds in every heap between two calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Invariant {
+    /// Where a piece ends, the next one starts, and its header says so.
+    HeaderAtStart,
+    /// A piece has at least one granule and ends inside the heap.
+    Extent,
+    /// A run's header names the header of the granule after its last.
+    Above,
+    /// A header names the free run that ends where it starts, or none if there is none.
+    Below,
+    /// No two free runs are neighbours.
+    Merged,
+    /// Memory in use, MetaPages apart, lies below the memory that is taken to be untouched.
+    Untouched,
+    /// MetaPages taken from a free run are a used run of just their length.
+    MetaPageRun,
+    /// Every free run is in the bin of its length exactly once.
+    InBin,
+    /// A bin holds free runs only, and what follows in it points back.
+    BinLinks,
+    /// The bitmap says which bins have runs.
+    BinBitmap,
+    /// A MiniPage's free slots are some, and not all, of its slots that were ever handed out.
+    FreeSlots,
+    /// A MiniPage has handed out all its slots, or is its class's fresh one.
+    AllSlots,
+    /// A MiniPage is in its class's list exactly when it has slots given back.
+    Listed,
+    /// A class's list holds MiniPages of that class only, and what follows in it points back.
+    ListLinks,
+    /// Every granule of a MiniPage in which a slot starts that was handed out leads to its first one.
+    Interior,
+    /// A class knows how many granules its MiniPages have.
+    ClassGranules,
+    /// The free slots a class works from belong to one MiniPage of that class and are not in its header.
+    Current,
+    /// A class's fresh MiniPage is one of that class, and slots remain that were never handed out.
+    Fresh,
+    /// The slots in a class's magazine are different, and each is in use in a MiniPage of that class.
+    Magazine,
+}
+
+/// An invariant that does not hold, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// What does not hold.
+    pub invariant: Invariant,
+    /// The address of the first byte of the piece or slot it was seen at; 0 if it belongs to none.
+    pub address: usize,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?} (at {:#x})", self.invariant, self.address)
+    }
+}
+
+impl core::error::Error for Violation {}
+
+impl Invariant {
+    /// Nothing if `holds`, else its violation at `address`.
+    pub(crate) fn require(self, holds: bool, address: usize) -> Result<(), Violation> {
+        let violation = Violation {
+            invariant: self,
+            address,
+        };
+        if holds { Ok(()) } else { Err(violation) }
+    }
+}
+
+/// A part of the memory between a heap's first granule and its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// MetaPages: the heap's own headers.
+    Meta {
+        /// The address of its first byte.
+        address: usize,
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// A MiniPage: slots of one size.
+    MiniPage {
+        /// The address of its first byte.
+        address: usize,
+        /// Its length in bytes.
+        bytes: usize,
+        /// The size of one slot in bytes.
+        slot_bytes: usize,
+        /// Its slots.
+        slot_count: u32,
+        /// Its slots that no block is in.
+        free_slots: u32,
+    },
+    /// A run with a block in it.
+    Run {
+        /// The address of its first byte.
+        address: usize,
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// A run with nothing in it.
+    FreeRun {
+        /// The address of its first byte.
+        address: usize,
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// Memory that is not the heap's: somebody else has grown it, or it was too short for its own headers.
+    Foreign {
+        /// The address of its first byte.
+        address: usize,
+        /// Its length in bytes.
+        bytes: usize,
+    },
+}
+
+impl<S: Source> Heap<S> {
+    /// Checks every invariant of the heap. *Time:* linear in its pieces, and in the square of the free runs
+    /// in one bin and of the MiniPages in one list.
+    ///
+    /// # Errors
+    ///
+    /// The first invariant found broken, and where.
+    pub fn check(&self) -> Result<(), Violation> {
+        self.runs.check()?;
+        for (index, state) in self.classes.iter().enumerate() {
+            state.check(Class::from_index(index), &self.runs)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` with every piece of the heap, in the order of the addresses; stops before the first one
+    /// that a broken header hides. *Time:* linear in the pieces.
+    pub fn walk(&self, mut visit: impl FnMut(Piece)) {
+        for part in self.runs.parts().map_while(Result::ok) {
+            let (address, bytes) = (part.address, bytes_of(part.granules));
+            visit(match part.kind {
+                Kind::Meta => Piece::Meta { address, bytes },
+                Kind::Foreign => Piece::Foreign { address, bytes },
+                Kind::Used(_) => Piece::Run { address, bytes },
+                Kind::Free(_) => Piece::FreeRun { address, bytes },
+                Kind::MiniPage(id, class) => {
+                    debug_assert!(class.index() < CLASS_COUNT);
+                    let state = &self.classes[class.index()];
+                    Piece::MiniPage {
+                        address,
+                        bytes,
+                        slot_bytes: class.info().slot_bytes.into(),
+                        slot_count: slot_count(id, &self.runs),
+                        free_slots: state.free_slots(id, &self.runs),
+                    }
+                }
+            });
+        }
+    }
+}
+
+impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
+    /// Checks every invariant of the heap: see [`Heap::check`].
+    ///
+    /// # Errors
+    ///
+    /// The first invariant found broken, and where.
+    pub fn check(&self) -> Result<(), Violation> {
+        self.with(|heap| heap.check())
+    }
+
+    /// Calls `visit` with every piece of the heap: see [`Heap::walk`]. The lock is held meanwhile, so `visit`
+    /// must not call this allocator.
+    pub fn walk(&self, visit: impl FnMut(Piece)) {
+        self.with(|heap| heap.walk(visit));
+    }
+}

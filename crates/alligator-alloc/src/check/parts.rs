@@ -1,0 +1,130 @@
+//! The walk: from a heap's first granule to its end, header by header.
+
+use super::{Invariant, Violation};
+use crate::meta_page::{CLASS_MASK, DOUBLINGS_SHIFT, HeaderId, INTERIOR, MINI_PAGE};
+use crate::runs::Runs;
+use crate::size_class::{CLASS_COUNT, Class};
+use crate::source::Source;
+use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, bytes_of, granule_floor};
+
+/// One part of the heap, with the header that describes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) kind: Kind,
+    /// The address of its first byte.
+    pub(crate) address: usize,
+    /// Its length.
+    pub(crate) granules: usize,
+}
+
+impl Part {
+    /// The address after its last byte.
+    pub(crate) fn end(&self) -> usize {
+        self.address + bytes_of(self.granules)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// MetaPages made together.
+    Meta,
+    /// Not the heap's.
+    Foreign,
+    /// A used run.
+    Used(HeaderId),
+    /// A free run.
+    Free(HeaderId),
+    /// A MiniPage of a class.
+    MiniPage(HeaderId, Class),
+}
+
+/// The parts of a heap by address. After the first violation there is no going on.
+#[derive(Debug)]
+pub(crate) struct Parts<'a, S> {
+    runs: &'a Runs<S>,
+    at: usize,
+    end: usize,
+}
+
+impl<'a, S: Source> Parts<'a, S> {
+    pub(crate) fn new(runs: &'a Runs<S>, end: usize) -> Self {
+        let at = runs.meta.start().unwrap_or(end);
+        Self { runs, at, end }
+    }
+
+    /// The part that starts at `self.at`, below the end.
+    fn part(&self) -> Result<Part, Violation> {
+        let address = self.at;
+        let meta = &self.runs.meta;
+        let (kind, granules) = if let Some(table) = meta.table_at(address) {
+            (Kind::Meta, table.len() >> GRANULE_SHIFT)
+        } else if self.is_foreign(address) {
+            (Kind::Foreign, self.foreign_granules(address))
+        } else {
+            self.described(address)?
+        };
+        let granules_left = (self.end - address) >> GRANULE_SHIFT;
+        Invariant::Extent.require((1..=granules_left).contains(&granules), address)?;
+        Ok(Part {
+            kind,
+            address,
+            granules,
+        })
+    }
+
+    /// Whether nothing is known of the granule at `address`, and it holds no MetaPages either.
+    fn is_foreign(&self, address: usize) -> bool {
+        let meta = &self.runs.meta;
+        let unknown = || meta.header(meta.id_at(address)).place.get() == 0;
+        meta.table_at(address).is_none()
+            && (meta.next_with_header(address) != Some(address) || unknown())
+    }
+
+    /// The neighbouring granules from `address` on that are not the heap's.
+    fn foreign_granules(&self, address: usize) -> usize {
+        let mut at = address;
+        // At most one turn for each granule of the heap.
+        while at < self.end && self.is_foreign(at) {
+            at += GRANULE_BYTES;
+        }
+        (at - address) >> GRANULE_SHIFT
+    }
+
+    /// What the header of the granule at `address` says starts there, and its length.
+    fn described(&self, address: usize) -> Result<(Kind, usize), Violation> {
+        let id = self.runs.meta.id_at(address);
+        let header = self.runs.meta.header(id);
+        let place = header.place.get();
+        let tag = place - granule_floor(place);
+        let is_mini_page = tag & MINI_PAGE != 0;
+        let starts_here = granule_floor(place) == address && tag & INTERIOR == 0;
+        Invariant::HeaderAtStart.require(starts_here && (is_mini_page || tag == 0), address)?;
+        if header.is_free() {
+            Invariant::HeaderAtStart.require(!is_mini_page, address)?;
+            return Ok((Kind::Free(id), header.run().granules.get()));
+        }
+        if !is_mini_page {
+            return Ok((Kind::Used(id), header.run().granules.get()));
+        }
+        let class = tag & CLASS_MASK;
+        Invariant::HeaderAtStart.require(class < CLASS_COUNT, address)?;
+        let class = Class::from_index(class);
+        let (info, doublings) = (class.info(), tag >> DOUBLINGS_SHIFT);
+        Invariant::HeaderAtStart.require(doublings <= info.doublings_max.into(), address)?;
+        let granules = usize::from(info.granules_min) << doublings;
+        Ok((Kind::MiniPage(id, class), granules))
+    }
+}
+
+impl<S: Source> Iterator for Parts<'_, S> {
+    type Item = Result<Part, Violation>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.end {
+            return None;
+        }
+        let part = self.part();
+        self.at = part.as_ref().map_or(self.end, Part::end);
+        Some(part)
+    }
+}
