@@ -163,19 +163,32 @@ fn figures(allocator: Allocator, progress: &Progress) -> Result<(Figures, Option
 
 /// Fails when the allocators' programs did not print the same.
 fn compare(std: &Figures, alligator: &Figures) -> Result<()> {
-    if std.output == alligator.output {
-        return Ok(());
+    match first_difference(&std.output, &alligator.output) {
+        None => Ok(()),
+        Some(line) => bail!("the outputs differ, first in line {line}"),
     }
-    let differing = std
-        .output
-        .lines()
-        .zip(alligator.output.lines())
-        .position(|(ours, theirs)| ours != theirs)
-        .unwrap_or_else(|| {
-            std.output
-                .lines()
-                .count()
-                .min(alligator.output.lines().count())
-        });
-    bail!("the outputs differ, first in line {}", differing + 1);
+}
+
+/// Number, from 1, of the first line that is not the same in both texts.
+fn first_difference(left: &str, right: &str) -> Option<usize> {
+    if left == right {
+        return None;
+    }
+    let same = left
+        .split('\n')
+        .zip(right.split('\n'))
+        .take_while(|(left, right)| left == right);
+    Some(same.count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_difference;
+
+    #[test]
+    fn the_first_line_that_differs_is_named() {
+        assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
+        assert_eq!(first_difference("a\nb\n", "a\nc\n"), Some(2));
+        assert_eq!(first_difference("a\n", "a\nb\n"), Some(2));
+    }
 }

@@ -2,17 +2,23 @@
 
 #[cfg(feature = "alligator")]
 type Inner = alligator_alloc::AlligatorAlloc;
+
 #[cfg(feature = "alligator")]
-const INNER: Inner = Inner::new();
+const fn inner() -> Inner {
+    Inner::new()
+}
 
 #[cfg(not(feature = "alligator"))]
 type Inner = std::alloc::System;
+
 #[cfg(not(feature = "alligator"))]
-const INNER: Inner = std::alloc::System;
+const fn inner() -> Inner {
+    std::alloc::System
+}
 
 #[cfg(not(feature = "trace"))]
 #[global_allocator]
-static HEAP: Inner = INNER;
+static HEAP: Inner = inner();
 
 #[cfg(feature = "trace")]
 #[global_allocator]
@@ -29,10 +35,10 @@ pub fn allocator() -> &'static Inner {
 
 #[cfg(feature = "trace")]
 mod traced {
-    use super::{INNER, Inner};
+    use super::{Inner, inner};
     use core::alloc::{GlobalAlloc, Layout};
 
-    pub static ALLOCATOR: Inner = INNER;
+    pub static ALLOCATOR: Inner = inner();
 
     /// Calls the host before and after each call of the allocator; the host reads its instruction counter at both.
     pub struct Traced;

@@ -8,8 +8,8 @@
 //! - `peak_live_bytes`: the most that was allocated at a time, as asked for
 //! - `footprint`: `heap_bytes / peak_live_bytes`
 //! - `calls`: of `alloc`, `dealloc`, `realloc`, of `all` three, and of those that were `growing`
-//!   the memory, which are in none of the others. Each has `count`, `instructions` (their sum)
-//!   and `worst` (most instructions of one call)
+//!   the memory, which are in none of the others. Each has `count`, `instructions` (their sum),
+//!   `worst` (most instructions of one call) and `worst_bytes` (given back and asked for by it)
 //! - `mean`, `p50`, `p99`, `p999`: instructions per call, growing calls apart
 //! - `grown_pages`: pages that the growing calls added
 //!
@@ -63,6 +63,7 @@ fn calls(calls: Calls) -> Value {
         "count": calls.count,
         "instructions": calls.instructions,
         "worst": calls.worst,
+        "worst_bytes": calls.worst_bytes,
     })
 }
 

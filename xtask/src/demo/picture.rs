@@ -211,9 +211,7 @@ impl Page {
 pub(super) fn print(picture: &Picture, pages_max: usize) {
     let pages = picture.pages();
     println!();
-    println!(
-        "Alligator's heap half-way: a line is a page of 64 KiB, a cell 1 KiB; in use at the right"
-    );
+    println!("Alligator's heap half-way: a page of 64 KiB per line, 1 KiB per cell, in use: %");
     print_pages(&pages, pages_max);
     print_legend();
     print_classes(picture);

@@ -57,10 +57,8 @@ pub(super) fn print(std: &Figures, alligator: &Figures) {
     println!();
     println!("A script engine and a JSON, Markdown and HTML pipeline, on two heaps");
     println!("{table}");
-    println!(
-        "Instructions are executed Wasm instructions; copying or filling memory counts as one."
-    );
-    println!("A call's instructions include its arguments. Calls that grow the memory are apart.");
+    println!("Counted: executed Wasm instructions, a copy or fill of memory as one. A call's");
+    println!("include its arguments. Calls that grow the memory are in no other line.");
     println!("{}", output_line(std, alligator));
 }
 
@@ -69,7 +67,7 @@ fn rows(both: [&Figures; 2]) -> Vec<Row> {
     let decimal = |name, figure: fn(&Figures) -> f64| Row::decimal(name, both.map(figure));
     vec![
         count("instructions, whole program", |f| f.instructions),
-        count("calls of the allocator", |f| f.trace.all().count),
+        count("calls of the allocator", |f| f.trace.count()),
         decimal("instructions per call, mean", |f| f.trace.mean()),
         count("  99.9 % of the calls within", |f| f.trace.quantile(999)),
         count("  worst alloc", |f| f.trace.alloc.worst),

@@ -32,14 +32,24 @@ impl Call {
 pub(super) struct Calls {
     pub(super) count: u64,
     pub(super) instructions: u64,
+    /// Most instructions of one call.
     pub(super) worst: u64,
+    /// Bytes given back and asked for by that call.
+    pub(super) worst_bytes: [u32; 2],
 }
 
 impl Calls {
-    fn add(&mut self, instructions: u64) {
+    fn add(&mut self, instructions: u64, bytes: [u32; 2]) {
         self.count += 1;
         self.instructions += instructions;
-        self.worst = self.worst.max(instructions);
+        self.see_worst(instructions, bytes);
+    }
+
+    fn see_worst(&mut self, instructions: u64, bytes: [u32; 2]) {
+        if instructions > self.worst {
+            self.worst = instructions;
+            self.worst_bytes = bytes;
+        }
     }
 }
 
@@ -101,9 +111,14 @@ impl Trace {
         for calls in [self.alloc, self.dealloc, self.realloc] {
             all.count += calls.count;
             all.instructions += calls.instructions;
-            all.worst = all.worst.max(calls.worst);
+            all.see_worst(calls.worst, calls.worst_bytes);
         }
         all
+    }
+
+    /// How many calls there were, of every kind, growing or not.
+    pub(super) fn count(&self) -> u64 {
+        self.all().count + self.growing.count
     }
 
     /// Instructions per call, growth apart.
@@ -139,16 +154,17 @@ impl Trace {
         }
         self.count_bytes(&begun, is_null);
         let instructions = instructions.saturating_sub(self.pair_instructions);
+        let bytes = [begun.old_bytes, begun.new_bytes];
         if pages > begun.pages {
-            self.growing.add(instructions);
+            self.growing.add(instructions, bytes);
             self.grown_pages += pages - begun.pages;
             return;
         }
         match begun.call {
             Call::Nothing => {}
-            Call::Alloc => self.alloc.add(instructions),
-            Call::Dealloc => self.dealloc.add(instructions),
-            Call::Realloc => self.realloc.add(instructions),
+            Call::Alloc => self.alloc.add(instructions, bytes),
+            Call::Dealloc => self.dealloc.add(instructions, bytes),
+            Call::Realloc => self.realloc.add(instructions, bytes),
         }
         let index = usize::try_from(instructions).unwrap_or(COUNTED_MAX);
         self.distribution[index.min(COUNTED_MAX)] += 1;
