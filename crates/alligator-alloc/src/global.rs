@@ -74,7 +74,7 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
     }
 
     #[inline(always)]
-    fn with<R>(&self, action: impl FnOnce(&mut Heap<S>) -> R) -> R {
+    pub(crate) fn with<R>(&self, action: impl FnOnce(&mut Heap<S>) -> R) -> R {
         self.lock.lock();
         // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
         let result = action(unsafe { &mut *self.heap.get() });
@@ -92,7 +92,7 @@ fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
 unsafe impl<S: Source, L: Lock> GlobalAlloc for AlligatorAlloc<S, L> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        or_null(self.with(|heap| heap.allocate(layout)))
+        or_null(self.with(|heap| heap.allocate_nonzero(layout)))
     }
 
     #[inline]
@@ -100,7 +100,7 @@ unsafe impl<S: Source, L: Lock> GlobalAlloc for AlligatorAlloc<S, L> {
         // SAFETY: the caller passes what `alloc` gave, which is not null.
         let block = unsafe { NonNull::new_unchecked(pointer) };
         // SAFETY: the caller's duty.
-        self.with(|heap| unsafe { heap.deallocate(block, layout) });
+        self.with(|heap| unsafe { heap.deallocate_nonzero(block, layout) });
     }
 
     #[inline]
@@ -108,7 +108,7 @@ unsafe impl<S: Source, L: Lock> GlobalAlloc for AlligatorAlloc<S, L> {
         // SAFETY: the caller passes what `alloc` gave, which is not null.
         let block = unsafe { NonNull::new_unchecked(pointer) };
         // SAFETY: the caller's duty.
-        or_null(self.with(|heap| unsafe { heap.reallocate(block, layout, new_size) }))
+        or_null(self.with(|heap| unsafe { heap.reallocate_nonzero(block, layout, new_size) }))
     }
 
     #[inline]

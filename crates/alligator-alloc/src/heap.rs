@@ -18,8 +18,8 @@ const SLOT_ALIGN: usize = 8;
 /// source may take its own time to grow, a block that moves is copied, and a block that must be zero is
 /// filled.
 pub struct Heap<S: Source> {
-    classes: [ClassState; CLASS_COUNT],
-    runs: Runs<S>,
+    pub(crate) classes: [ClassState; CLASS_COUNT],
+    pub(crate) runs: Runs<S>,
 }
 
 impl<S: Source> fmt::Debug for Heap<S> {
@@ -52,6 +52,12 @@ impl<S: Source> Heap<S> {
     /// *Time:* constant, the source's growth apart.
     #[inline(always)]
     pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        self.allocate_nonzero(at_least_one_byte(layout))
+    }
+
+    /// [`allocate`](Self::allocate) for a size above zero.
+    #[inline(always)]
+    pub(crate) fn allocate_nonzero(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let address = if layout.align() <= SLOT_ALIGN && layout.size() <= FAST_BYTES_MAX {
             self.allocate_slot(Class::of_fast(layout.size()))
         } else {
@@ -67,6 +73,17 @@ impl<S: Source> Heap<S> {
     /// This heap gave `pointer` for the same `layout` and it has not been given back since.
     #[inline(always)]
     pub unsafe fn deallocate(&mut self, pointer: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's duty.
+        unsafe { self.deallocate_nonzero(pointer, at_least_one_byte(layout)) };
+    }
+
+    /// [`deallocate`](Self::deallocate) for a size above zero.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[inline(always)]
+    pub(crate) unsafe fn deallocate_nonzero(&mut self, pointer: NonNull<u8>, layout: Layout) {
         if layout.align() <= SLOT_ALIGN && layout.size() <= FAST_BYTES_MAX {
             self.deallocate_slot(pointer.addr(), Class::of_fast(layout.size()));
         } else {
@@ -126,7 +143,10 @@ impl<S: Source> Heap<S> {
                 } else {
                     self.runs.allocate_aligned(granules, layout.align())
                 };
-                NonZeroUsize::new(self.runs.meta.header(run?).place.get())
+                if !run.is_some() {
+                    return None;
+                }
+                NonZeroUsize::new(self.runs.meta.header(run).place.get())
             }
         }
     }
@@ -149,7 +169,7 @@ impl<S: Source> Heap<S> {
     ///
     /// This heap gave `pointer` for the same `layout` and it has not been given back since; `new_size`
     /// rounded up to `layout.align()` does not exceed `isize::MAX`.
-    #[inline(never)]
+    #[inline]
     pub unsafe fn reallocate(
         &mut self,
         pointer: NonNull<u8>,
@@ -157,26 +177,38 @@ impl<S: Source> Heap<S> {
         new_size: usize,
     ) -> Option<NonNull<u8>> {
         // SAFETY: the caller's duty.
+        unsafe { self.reallocate_nonzero(pointer, at_least_one_byte(layout), new_size.max(1)) }
+    }
+
+    /// [`reallocate`](Self::reallocate) for sizes above zero.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[inline(never)]
+    pub(crate) unsafe fn reallocate_nonzero(
+        &mut self,
+        pointer: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's duty.
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-        let stays = match (route(layout), route(new_layout)) {
-            (Route::Slot(old), Route::Slot(new)) => old == new,
+        match (route(layout), route(new_layout)) {
+            (Route::Slot(old), Route::Slot(new)) if old == new => return Some(pointer),
             (Route::Run, Route::Run) => {
-                new_size <= REQUEST_BYTES_MAX
-                    && self.runs.resize(
-                        self.runs.meta.id_at(pointer.addr().get()),
-                        granules_for(new_size),
-                    )
+                let run = self.runs.meta.id_at(pointer.addr().get());
+                if new_size <= REQUEST_BYTES_MAX && self.runs.resize(run, granules_for(new_size)) {
+                    return Some(pointer);
+                }
             }
-            _ => false,
-        };
-        if stays {
-            return Some(pointer);
+            _ => {}
         }
-        let new = self.allocate(new_layout)?;
+        let new = self.allocate_nonzero(new_layout)?;
         // SAFETY: both blocks have that many bytes and are apart, since both are in use.
         unsafe { new.copy_from_nonoverlapping(pointer, layout.size().min(new_size)) };
         // SAFETY: the caller's duty.
-        unsafe { self.deallocate(pointer, layout) };
+        unsafe { self.deallocate_nonzero(pointer, layout) };
         Some(new)
     }
 
@@ -210,6 +242,13 @@ impl<S: Source> Heap<S> {
         // SAFETY: a source's pointer to an address that is not zero is not null.
         Some(unsafe { NonNull::new_unchecked(pointer) })
     }
+}
+
+/// `layout` with a size of zero made one: a heap's blocks are all different.
+#[inline(always)]
+fn at_least_one_byte(layout: Layout) -> Layout {
+    // SAFETY: one byte, rounded up to any alignment, does not overflow.
+    unsafe { Layout::from_size_align_unchecked(layout.size().max(1), layout.align()) }
 }
 
 /// Where a request of `layout` is served from, and given back to. An alignment above [`SLOT_ALIGN`] rounds

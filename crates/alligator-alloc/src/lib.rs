@@ -1,6 +1,8 @@
 #![no_std]
 //! The real-time memory allocator for WebAssembly.
 
+#[cfg(feature = "check")]
+mod check;
 mod global;
 mod heap;
 mod lock;
@@ -11,6 +13,8 @@ mod size_class;
 mod source;
 mod units;
 
+#[cfg(feature = "check")]
+pub use check::{Invariant, Piece, Violation};
 pub use global::AlligatorAlloc;
 pub use heap::Heap;
 #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]

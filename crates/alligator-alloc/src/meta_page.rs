@@ -16,6 +16,9 @@
 //! Invariant: the page of the heap's end is covered too, so the header one past the last granule exists;
 //! it stays zero, "in use", as does every header of a page that somebody else owns.
 
+#[cfg(feature = "check")]
+mod check;
+
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
 
@@ -122,8 +125,10 @@ impl Header {
 pub(crate) const FREE: HeaderId = HeaderId(1);
 /// In `place`: this granule belongs to a MiniPage that starts lower.
 pub(crate) const INTERIOR: usize = 1 << 6;
-/// In `place`: the class, in the bits below [`INTERIOR`].
-pub(crate) const CLASS_MASK: usize = INTERIOR - 1;
+/// In `place`: this is a MiniPage, not a run.
+pub(crate) const MINI_PAGE: usize = 1 << 5;
+/// In `place`: the class, in the bits below [`MINI_PAGE`].
+pub(crate) const CLASS_MASK: usize = MINI_PAGE - 1;
 /// In `place`: how often the MiniPage's length was doubled, from this bit on.
 pub(crate) const DOUBLINGS_SHIFT: u32 = 7;
 
@@ -143,6 +148,9 @@ pub(crate) struct MetaPages<S> {
     /// The tables' biases by the leading zeros of the page's number: the widest numbers come first. The
     /// entries before them are scratch for [`MetaPages::cover`].
     bias: [usize; 2 * TABLE_COUNT - 1],
+    /// Which headers exist, and where.
+    #[cfg(feature = "check")]
+    covers: check::Covers,
     pub(crate) source: S,
 }
 
@@ -152,6 +160,8 @@ impl<S: Source> MetaPages<S> {
             origin: 0,
             covered_pages: 0,
             bias: [0; 2 * TABLE_COUNT - 1],
+            #[cfg(feature = "check")]
+            covers: check::Covers::NEW,
             source,
         }
     }
@@ -196,22 +206,21 @@ impl<S: Source> MetaPages<S> {
     pub(crate) fn cover(&mut self, place: usize, from: usize, last: usize, dirty: bool) {
         let (first, after) = self.uncovered(from, last);
         if dirty {
+            let bytes = (after - first) * HEADER_BYTES;
             // SAFETY: the caller owns these granules, see above.
-            unsafe {
-                self.source
-                    .pointer(place)
-                    .write_bytes(0, (after - first) * HEADER_BYTES)
-            };
+            unsafe { self.source.pointer(place).write_bytes(0, bytes) };
         }
         let bias = place.wrapping_sub(first * HEADER_BYTES);
         // The new tables have the same bias, and a wider number has fewer leading zeros. No table beyond
         // them exists yet, so a fixed number of entries is written, without a loop.
         let widest =
             (first >> (PAGE_SHIFT - GRANULE_SHIFT)).leading_zeros() as usize - PAGE_SHIFT as usize;
-        if let Some((window, _)) = self.bias[widest..].split_first_chunk_mut::<TABLE_COUNT>() {
-            *window = [bias; TABLE_COUNT];
+        if let Some(window) = self.bias.get_mut(widest..widest + TABLE_COUNT) {
+            window.copy_from_slice(&[bias; TABLE_COUNT]);
         }
         self.covered_pages = after / PAGE_GRANULES;
+        #[cfg(feature = "check")]
+        self.covers.note(place, first..after);
     }
 
     /// The granules, counted from `origin`, whose headers are missing: none below `from` is needed, and the

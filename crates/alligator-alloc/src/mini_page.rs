@@ -9,9 +9,12 @@
 //!
 //! *Source:* slabs and magazines (Bonwick, Adams: Magazines and Vmem, USENIX 2001).
 
+#[cfg(feature = "check")]
+pub(crate) mod check;
+
 use core::num::NonZeroUsize;
 
-use crate::meta_page::{CLASS_MASK, DOUBLINGS_SHIFT, HeaderId, INTERIOR};
+use crate::meta_page::{DOUBLINGS_SHIFT, HeaderId, INTERIOR, MINI_PAGE};
 use crate::runs::Runs;
 use crate::size_class::{Class, ClassInfo};
 use crate::source::Source;
@@ -19,7 +22,8 @@ use crate::units::{GRANULE_BYTES, bytes_of, granule_floor};
 
 /// The most slots a magazine can hold.
 const MAGAZINE_MAX: usize = 24;
-/// A class makes MiniPages of about this fraction of what it already has (a shift).
+/// How many MiniPages of one length a class has before it makes longer ones (a binary logarithm): a new one
+/// is about that fraction of all.
 const SHARE_SHIFT: u32 = 2;
 
 /// What the GlobalMetaPage knows of one size class. All zero: the class has nothing.
@@ -36,8 +40,8 @@ pub(crate) struct ClassState {
     fresh: HeaderId,
     /// The address of its first slot that lies in a granule without a header yet.
     fresh_at: usize,
-    /// Granules of all the class's MiniPages.
-    granules: usize,
+    /// MiniPages the class has.
+    mini_pages: usize,
     /// Slots in the magazine.
     magazine_count: usize,
     /// The addresses of freed slots, latest last.
@@ -51,7 +55,7 @@ impl ClassState {
         partial: HeaderId::NONE,
         fresh: HeaderId::NONE,
         fresh_at: 0,
-        granules: 0,
+        mini_pages: 0,
         magazine_count: 0,
         magazine: [None; MAGAZINE_MAX],
     };
@@ -83,36 +87,37 @@ impl ClassState {
 
     /// Takes a slot of `class` from its current MiniPage, another with free slots, or a new one. *Time:*
     /// constant, growth apart.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn take<S: Source>(
         &mut self,
         class: Class,
         runs: &mut Runs<S>,
     ) -> Option<NonZeroUsize> {
-        if self.free == 0 {
+        let mut free = self.free;
+        if free == 0 {
             let id = self.partial;
             if id.is_some() {
                 let header = runs.meta.header(id);
-                self.free = header.slots().free.replace(0);
+                free = header.slots().free.replace(0);
                 self.current = header.first_byte();
                 self.partial = header.next.get();
                 if self.partial.is_some() {
                     runs.meta.header(self.partial).previous.set(HeaderId::NONE);
                 }
             } else if self.fresh.is_some() {
-                self.extend_fresh(class.info(), runs);
+                free = self.extend_fresh(class.info(), runs);
             } else {
                 return self.make(class, runs);
             }
         }
-        let index = self.free.trailing_zeros() as usize;
-        self.free &= self.free.wrapping_sub(1);
+        self.free = free & free.wrapping_sub(1);
+        let index = free.trailing_zeros() as usize;
         NonZeroUsize::new(self.current + index * class.info().slot_bytes as usize)
     }
 
-    /// Makes the slots that start in the fresh MiniPage's next granule the current ones.
+    /// Makes the fresh MiniPage the current one and returns the slots that start in its next granule.
     #[inline(never)]
-    fn extend_fresh<S: Source>(&mut self, info: &ClassInfo, runs: &Runs<S>) {
+    fn extend_fresh<S: Source>(&mut self, info: &ClassInfo, runs: &Runs<S>) -> u64 {
         let id = self.fresh;
         let at = self.fresh_at;
         let first = runs.meta.header(id);
@@ -130,7 +135,7 @@ impl ClassState {
         );
         first.slots().all.set(all);
         self.current = granule_floor(place);
-        self.free = all & !old;
+        all & !old
     }
 
     /// Notes that the granule at `at` of the MiniPage `id` at `base` has a header, and where the next one
@@ -164,24 +169,29 @@ impl ClassState {
 
     /// Makes a MiniPage of `class`, about a quarter as long as all the class already has, and takes its
     /// first slot. *Time:* constant, growth apart.
-    #[inline(never)]
+    #[inline(always)]
     fn make<S: Source>(&mut self, class: Class, runs: &mut Runs<S>) -> Option<NonZeroUsize> {
         let info = class.info();
-        let share = (self.granules >> SHARE_SHIFT) / info.granules_min_divisor();
-        let doublings = (share | 1).ilog2().min(u32::from(info.doublings_max));
-        let granules = (info.granules_min as usize) << doublings;
-        let id = runs.allocate(granules)?;
+        let doublings = (self.mini_pages >> SHARE_SHIFT).min(usize::from(info.doublings_max));
+        let id = runs.allocate_bin_start((info.granules_min as usize) << doublings);
+        if !id.is_some() {
+            return None;
+        }
+        self.mini_pages += 1;
         let header = runs.meta.header(id);
         let base = header.place.get();
+        let all = lowest(u32::from(info.slots_first));
         header
             .place
-            .set(base | class.index() | (doublings as usize) << DOUBLINGS_SHIFT);
-        let all = self.set_fresh(id, base, base, info, slots(info, doublings as usize));
+            .set(base | MINI_PAGE | class.index() | doublings << DOUBLINGS_SHIFT);
         header.slots().free.set(0);
         header.slots().all.set(all);
-        self.granules += granules;
         self.current = base;
         self.free = all & !1;
+        if u32::from(info.slots_first) < slots(info, doublings) {
+            self.fresh = id;
+            self.fresh_at = base + GRANULE_BYTES.max(info.slot_bytes as usize);
+        }
         NonZeroUsize::new(base)
     }
 }
@@ -200,7 +210,7 @@ fn lowest(count: u32) -> u64 {
 
 /// Gives the slot at `address` back to the header of its MiniPage, and the MiniPage to the free runs if it
 /// was the last. *Time:* constant.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn give_back<S: Source>(
     address: usize,
     class: Class,
@@ -218,7 +228,16 @@ pub(crate) fn give_back<S: Source>(
     let free = old | 1 << class.info().slot_index(address - base);
     header.slots().free.set(free);
     if free == header.slots().all.get() {
-        release(id, base, old != 0, state, runs);
+        if old != 0 {
+            unlink(id, state, runs);
+        }
+        if state.fresh == id {
+            state.fresh = HeaderId::NONE;
+        }
+        state.mini_pages -= 1;
+        let granules = (class.info().granules_min as usize) << (place >> DOUBLINGS_SHIFT & 7);
+        header.place.set(base);
+        runs.give_back(id, granules, runs.meta.id_at(base + bytes_of(granules)));
     } else if old == 0 {
         let next = state.partial;
         state.partial = id;
@@ -230,34 +249,17 @@ pub(crate) fn give_back<S: Source>(
     }
 }
 
-/// Makes the empty MiniPage `id` at `base` a free run; `listed` if it is in its class's list.
-#[inline(never)]
-fn release<S: Source>(
-    id: HeaderId,
-    base: usize,
-    listed: bool,
-    state: &mut ClassState,
-    runs: &mut Runs<S>,
-) {
+/// Takes the MiniPage `id` out of its class's list.
+#[inline(always)]
+fn unlink<S: Source>(id: HeaderId, state: &mut ClassState, runs: &Runs<S>) {
     let header = runs.meta.header(id);
-    if listed {
-        let (next, previous) = (header.next.get(), header.previous.get());
-        if next.is_some() {
-            runs.meta.header(next).previous.set(previous);
-        }
-        if previous.is_some() {
-            runs.meta.header(previous).next.set(next);
-        } else {
-            state.partial = next;
-        }
+    let (next, previous) = (header.next.get(), header.previous.get());
+    if next.is_some() {
+        runs.meta.header(next).previous.set(previous);
     }
-    if state.fresh == id {
-        state.fresh = HeaderId::NONE;
+    if previous.is_some() {
+        runs.meta.header(previous).next.set(next);
+    } else {
+        state.partial = next;
     }
-    let place = header.place.get();
-    let info = Class::from_index(place & CLASS_MASK).info();
-    let granules = (info.granules_min as usize) << (place >> DOUBLINGS_SHIFT & 7);
-    state.granules -= granules;
-    header.place.set(base);
-    runs.give_back(id, granules, runs.meta.id_at(base + bytes_of(granules)));
 }

@@ -1,15 +1,18 @@
-//! Runs: neighbouring granules with one header, used or free; bins that find a free run; splitting, merging
-//! and growing. All in constant time, without a loop.
+//! Runs: neighbouring granules with one header, used or free; bins that find a free run; splitting and
+//! merging. All in constant time, without a loop.
 //!
 //! Free runs are kept in 64 bins by length, four to a doubling, and never lie side by side. A request looks
 //! at the first run of its own bin, then takes the first run of the next bin that is not empty: every run
-//! there is long enough ("good fit"). The free part of a run is split off at its upper end, so low addresses
-//! are used first and a block that is last in a row can grow.
+//! there is long enough ("good fit"). A request whose length is where a bin begins needs no look. The free
+//! part of a run is split off at its upper end, so low addresses are used first and the last block in a row
+//! can grow.
 //!
 //! *Source:* two-level segregated fit (Masmano, Ripoll, Crespo, Real: TLSF, ECRTS 2004), with one bitmap,
 //! the tags in MetaPages instead of beside the blocks, and a link to the free run below instead of an end
 //! tag (Knuth, TAOCP 2.5, Algorithm C).
 
+#[cfg(feature = "check")]
+mod check;
 mod grow;
 
 use crate::meta_page::{FREE, HeaderId, MetaPages};
@@ -18,17 +21,28 @@ use crate::units::{GRANULE_SHIFT, bytes_of, granules_for, round_up};
 
 /// Bins for free runs.
 const BIN_COUNT: usize = 64;
-/// Bins per doubling of the length.
-const BINS_PER_DOUBLING: usize = 1 << BINS_PER_DOUBLING_SHIFT;
+/// Binary logarithm of the bins per doubling of the length.
 const BINS_PER_DOUBLING_SHIFT: u32 = 2;
 
 /// The bin of a run of `granules`: exact below eight granules, four to a doubling above; runs of 112 MiB
 /// and more share the last.
 #[inline(always)]
-fn bin_of(granules: usize) -> usize {
-    let shift = (usize::BITS - 1 - BINS_PER_DOUBLING_SHIFT)
-        - (granules | BINS_PER_DOUBLING).leading_zeros();
-    ((granules >> shift) + ((shift as usize) << BINS_PER_DOUBLING_SHIFT)).min(BIN_COUNT - 1)
+const fn bin_of(granules: usize) -> usize {
+    let bin = unclamped_bin_of(granules);
+    if bin < BIN_COUNT { bin } else { BIN_COUNT - 1 }
+}
+
+/// [`bin_of`] for runs shorter than 64 MiB.
+#[inline(always)]
+const fn unclamped_bin_of(granules: usize) -> usize {
+    let exact = granules | 1 << BINS_PER_DOUBLING_SHIFT;
+    let shift = (usize::BITS - 1 - BINS_PER_DOUBLING_SHIFT) - exact.leading_zeros();
+    (granules >> shift) + ((shift as usize) << BINS_PER_DOUBLING_SHIFT)
+}
+
+/// Whether a bin begins at `granules`, so that every run in it is long enough.
+pub(crate) const fn is_bin_start(granules: usize) -> bool {
+    bin_of(granules) > bin_of(granules - 1)
 }
 
 /// All runs of a heap, and the memory they are made of.
@@ -42,8 +56,6 @@ pub(crate) struct Runs<S> {
     end: usize,
     /// From this address to `end`, nobody has touched the memory since the host gave it zeroed.
     untouched: usize,
-    /// Set once the source's spare memory is taken in.
-    has_spare: bool,
     pub(crate) meta: MetaPages<S>,
 }
 
@@ -54,7 +66,6 @@ impl<S: Source> Runs<S> {
             bins: [HeaderId::NONE; BIN_COUNT],
             end: 0,
             untouched: 0,
-            has_spare: false,
             meta: MetaPages::new(source),
         }
     }
@@ -62,87 +73,152 @@ impl<S: Source> Runs<S> {
     /// Takes a run of exactly `granules`, at least one; grows the memory if there is none and the source
     /// allows it. *Time:* constant, growth apart.
     #[inline(always)]
-    pub(crate) fn allocate(&mut self, granules: usize) -> Option<HeaderId> {
-        let run = self.take(granules);
-        if run.is_none() {
-            self.allocate_after_growth(granules)
-        } else {
-            run
-        }
+    pub(crate) fn allocate(&mut self, granules: usize) -> HeaderId {
+        let (run, bin) = self.find(granules);
+        self.split_or_grow(run, bin, granules)
     }
 
-    #[cold]
-    #[inline(never)]
-    fn allocate_after_growth(&mut self, granules: usize) -> Option<HeaderId> {
-        if self.ensure(granules, S::ON_DEMAND) {
-            self.take(granules)
+    /// [`allocate`](Self::allocate) for a length at which a bin begins, below 64 MiB. *Time:* constant,
+    /// growth apart.
+    #[inline(always)]
+    pub(crate) fn allocate_bin_start(&mut self, granules: usize) -> HeaderId {
+        debug_assert!(is_bin_start(granules));
+        let (run, bin) = self.first_from(unclamped_bin_of(granules));
+        self.split_or_grow(run, bin, granules)
+    }
+
+    #[inline(always)]
+    fn split_or_grow(&mut self, run: HeaderId, bin: usize, granules: usize) -> HeaderId {
+        if run.is_some() {
+            self.split(run, bin, granules);
+            run
+        } else if S::ON_DEMAND {
+            self.grow_and_take(granules)
         } else {
-            None
+            HeaderId::NONE
         }
     }
 
     /// Takes a run of exactly `granules`, at least one, whose first byte is a multiple of `align`, a power
     /// of two above a granule. *Time:* constant, growth apart.
     #[inline(never)]
-    pub(crate) fn allocate_aligned(&mut self, granules: usize, align: usize) -> Option<HeaderId> {
+    pub(crate) fn allocate_aligned(&mut self, granules: usize, align: usize) -> HeaderId {
         let longest = granules + granules_for(align) - 1;
-        let bin = match self.find(longest) {
-            Some(bin) => bin,
-            None if self.ensure(longest, S::ON_DEMAND) => self.find(longest)?,
-            None => return None,
-        };
-        let run = self.bins[bin];
+        let (mut run, bin) = self.find(longest);
+        if run.is_some() {
+            let next = self.meta.header(run).next.get();
+            self.set_first(bin, next);
+        } else {
+            if S::ON_DEMAND {
+                run = self.grow(longest);
+            }
+            if !run.is_some() {
+                return HeaderId::NONE;
+            }
+        }
         let header = self.meta.header(run);
-        let (total, above) = (header.run().granules.get(), header.run().above.get());
-        let (next, place) = (header.next.get(), header.place.get());
         header.below.set(HeaderId::NONE);
-        self.set_first(bin, next);
+        let place = header.place.get();
         let first = round_up(place, align);
         let front = (first - place) >> GRANULE_SHIFT;
-        if front == 0 {
-            self.keep(run, granules, total, above);
-            return Some(run);
+        if front != 0 {
+            let kept = self.meta.id_at(first);
+            let kept_header = self.meta.header(kept);
+            kept_header.place.set(first);
+            kept_header
+                .run()
+                .granules
+                .set(header.run().granules.get() - front);
+            kept_header.run().above.set(header.run().above.get());
+            self.set_extent(run, front, kept);
+            self.push(run, bin_of(front));
+            run = kept;
         }
-        let kept = self.meta.id_at(first);
-        self.meta.header(kept).place.set(first);
-        self.set_extent(run, front, kept);
-        self.push(run, bin_of(front));
-        self.keep(kept, granules, total - front, above);
-        Some(kept)
+        self.keep(run, granules);
+        run
+    }
+
+    /// A run of exactly `granules` if the bins have one, or none. *Time:* constant.
+    fn take(&mut self, granules: usize) -> HeaderId {
+        let (run, bin) = self.find(granules);
+        if run.is_some() {
+            self.split(run, bin, granules);
+        }
+        run
     }
 
     /// Makes sure that the next run of `granules` needs no growth. False if the source gives too little.
     pub(crate) fn reserve(&mut self, granules: usize) -> bool {
-        self.find(granules).is_some() || self.ensure(granules, true)
+        if self.find(granules).0.is_some() {
+            return true;
+        }
+        let run = self.grow(granules);
+        if run.is_some() {
+            self.put_back(run);
+        }
+        run.is_some()
     }
 
-    /// Gives back the used run that starts at `address`. *Time:* constant.
+    /// The first run of some bin that has at least `granules`, and the bin; none if no run that can be
+    /// looked at in constant time is long enough. *Time:* constant.
     #[inline(always)]
-    pub(crate) fn free(&mut self, address: usize) {
-        let run = self.meta.id_at(address);
-        let body = self.meta.header(run).run();
-        self.give_back(run, body.granules.get(), body.above.get());
+    fn find(&self, granules: usize) -> (HeaderId, usize) {
+        let own = bin_of(granules);
+        let first = self.first(own);
+        if first.is_some() && self.meta.header(first).run().granules.get() >= granules {
+            return (first, own);
+        }
+        if own == BIN_COUNT - 1 {
+            return (HeaderId::NONE, own);
+        }
+        self.first_from(own + 1)
     }
 
-    /// Takes a run of exactly `granules` from the bins, or `None`. *Time:* constant.
+    /// The first run of the first bin from `bin` on that has one, and that bin. *Time:* constant.
+    #[inline(always)]
+    fn first_from(&self, bin: usize) -> (HeaderId, usize) {
+        let candidates = self.nonempty >> bin;
+        if candidates == 0 {
+            return (HeaderId::NONE, bin);
+        }
+        let bin = bin + candidates.trailing_zeros() as usize;
+        (self.first(bin), bin)
+    }
+
+    /// The first run of `bin`, or none.
+    #[inline(always)]
+    fn first(&self, bin: usize) -> HeaderId {
+        debug_assert!(bin < BIN_COUNT);
+        // SAFETY: a bin is made by `bin_of`, which keeps it below BIN_COUNT, or from a bit of `nonempty`
+        // that `push` has set.
+        unsafe { *self.bins.get_unchecked(bin) }
+    }
+
+    /// Makes `run`, which may be none, the first run of `bin`.
+    #[inline(always)]
+    fn put_first(&mut self, bin: usize, run: HeaderId) {
+        debug_assert!(bin < BIN_COUNT);
+        // SAFETY: as in `first`; a header's `previous` holds such a bin, too.
+        *unsafe { self.bins.get_unchecked_mut(bin) } = run;
+    }
+
+    /// Takes `run`, the first of `bin`, out of it, keeps its lower `granules` and makes the rest free.
     #[inline(never)]
-    pub(crate) fn take(&mut self, granules: usize) -> Option<HeaderId> {
-        let bin = self.find(granules)?;
-        let run = self.bins[bin];
+    fn split(&mut self, run: HeaderId, bin: usize, granules: usize) {
         let header = self.meta.header(run);
         let next = header.next.get();
         let rest = header.run().granules.get() - granules;
         let above = header.run().above.get();
+        let after = header.place.get() + bytes_of(granules);
         header.below.set(HeaderId::NONE);
         header.run().granules.set(granules);
-        let after = header.place.get() + bytes_of(granules);
         if after > self.untouched {
             self.untouched = after;
         }
         if rest == 0 {
             self.meta.header(above).below.set(HeaderId::NONE);
             self.set_first(bin, next);
-            return Some(run);
+            return;
         }
         let rest_run = self.meta.id_at(after);
         self.meta.header(run).run().above.set(rest_run);
@@ -155,44 +231,33 @@ impl<S: Source> Runs<S> {
             self.set_first(bin, next);
             self.push(rest_run, rest_bin);
         }
-        Some(run)
     }
 
-    /// A bin whose first run has at least `granules`, or `None`. *Time:* constant.
-    #[inline(always)]
-    fn find(&self, granules: usize) -> Option<usize> {
-        let own = bin_of(granules);
-        let first = self.bins[own];
-        if first.is_some() && self.meta.header(first).run().granules.get() >= granules {
-            return Some(own);
-        }
-        let above = (self.nonempty >> own) >> 1; // In two steps: a shift by 64 would be a shift by 0.
-        (above != 0).then(|| own + 1 + above.trailing_zeros() as usize)
-    }
-
-    /// Keeps the lower `granules` of the used run `run`, which has `total` and ends below `above`, and makes
-    /// a free run of the rest.
+    /// Keeps the lower `granules` of `run`, which is in no bin, as a used run, and makes the rest free.
     #[inline(never)]
-    fn keep(&mut self, run: HeaderId, granules: usize, total: usize, above: HeaderId) {
-        let after = self.meta.header(run).place.get() + bytes_of(granules);
-        self.touch(after);
+    fn keep(&mut self, run: HeaderId, granules: usize) {
         let header = self.meta.header(run);
+        let rest = header.run().granules.get() - granules;
+        let above = header.run().above.get();
+        let after = header.place.get() + bytes_of(granules);
         header.run().granules.set(granules);
-        if total == granules {
-            header.run().above.set(above);
+        if after > self.untouched {
+            self.untouched = after;
+        }
+        if rest == 0 {
             self.meta.header(above).below.set(HeaderId::NONE);
             return;
         }
         let rest_run = self.meta.id_at(after);
-        header.run().above.set(rest_run);
+        self.meta.header(run).run().above.set(rest_run);
         self.meta.header(rest_run).place.set(after);
-        self.set_extent(rest_run, total - granules, above);
-        self.push(rest_run, bin_of(total - granules));
+        self.set_extent(rest_run, rest, above);
+        self.push(rest_run, bin_of(rest));
     }
 
     /// Makes the used run `run` exactly `granules` long where it is. False if it cannot be, and then nothing
     /// has changed. *Time:* constant, growth apart.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn resize(&mut self, run: HeaderId, granules: usize) -> bool {
         let header = self.meta.header(run);
         let old = header.run().granules.get();
@@ -210,37 +275,25 @@ impl<S: Source> Runs<S> {
             }
             return true;
         }
-        if self.free_granules(above) < granules - old && !self.grow_above(above, granules - old) {
+        let missing = granules - old;
+        let above_header = self.meta.header(above);
+        if above_header.is_free() && above_header.run().granules.get() >= missing {
+            self.unlink(above);
+        } else if !S::ON_DEMAND
+            || self.find(granules).0.is_some() // Moving costs a copy; growing would cost memory.
+            || !self.grow_above(above, missing)
+        {
             return false;
         }
-        let total = old + self.free_granules(above);
-        self.unlink(above);
-        self.keep(
-            run,
-            granules,
-            total,
-            self.meta.header(above).run().above.get(),
-        );
-        true
-    }
-
-    /// The granules of the run `run` if it is free, or zero.
-    #[inline(always)]
-    fn free_granules(&self, run: HeaderId) -> usize {
+        let above_header = self.meta.header(above);
         let header = self.meta.header(run);
-        if header.is_free() {
-            header.run().granules.get()
-        } else {
-            0
-        }
-    }
-
-    /// Notes that the memory below `end` may have been touched.
-    #[inline(always)]
-    fn touch(&mut self, end: usize) {
-        if end > self.untouched {
-            self.untouched = end;
-        }
+        header
+            .run()
+            .granules
+            .set(old + above_header.run().granules.get());
+        header.run().above.set(above_header.run().above.get());
+        self.keep(run, granules);
+        true
     }
 
     /// From this address on, the heap's memory is as the host gave it: zero.
@@ -252,7 +305,7 @@ impl<S: Source> Runs<S> {
     /// Makes `next`, which may be none, the first run of `bin`.
     #[inline(always)]
     fn set_first(&mut self, bin: usize, next: HeaderId) {
-        self.bins[bin] = next;
+        self.put_first(bin, next);
         if next.is_some() {
             self.meta.header(next).previous.set(HeaderId::from_raw(bin));
         } else {
@@ -264,14 +317,14 @@ impl<S: Source> Runs<S> {
     #[inline(always)]
     fn push(&mut self, run: HeaderId, bin: usize) {
         self.nonempty |= 1 << bin;
-        let first = self.bins[bin];
+        let first = self.first(bin);
         self.link_first(run, bin, first);
     }
 
     /// Makes `run` the first of `bin`, before `next`.
     #[inline(always)]
     fn link_first(&mut self, run: HeaderId, bin: usize, next: HeaderId) {
-        self.bins[bin] = run;
+        self.put_first(bin, run);
         let header = self.meta.header(run);
         header.next.set(next);
         header.previous.set(HeaderId::from_raw(bin));
@@ -296,22 +349,34 @@ impl<S: Source> Runs<S> {
         }
     }
 
+    /// Gives back the used run that starts at `address`. *Time:* constant.
+    #[inline(always)]
+    pub(crate) fn free(&mut self, address: usize) {
+        let run = self.meta.id_at(address);
+        let body = self.meta.header(run).run();
+        self.give_back(run, body.granules.get(), body.above.get());
+    }
+
     /// Gives back the used run `run` of `granules`, which ends below `above`; merges it with its free
     /// neighbours. *Time:* constant.
     #[inline(never)]
-    pub(crate) fn give_back(&mut self, run: HeaderId, mut granules: usize, mut above: HeaderId) {
+    pub(crate) fn give_back(
+        &mut self,
+        mut run: HeaderId,
+        mut granules: usize,
+        mut above: HeaderId,
+    ) {
         let above_header = self.meta.header(above);
         if above_header.is_free() {
             granules += above_header.run().granules.get();
             self.unlink(above);
             above = self.meta.header(above).run().above.get();
         }
-        let mut run = run;
         let below = self.meta.header(run).below.get();
         if below.is_some() {
+            run = below;
             let before = self.meta.header(below).run().granules.get();
             granules += before;
-            run = below;
             if bin_of(before) == bin_of(granules) {
                 self.set_extent(run, granules, above);
                 return;

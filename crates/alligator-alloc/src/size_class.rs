@@ -6,8 +6,9 @@
 //!
 //! Pure arithmetic and constant tables, checked when the crate is compiled.
 
-use core::num::{NonZeroU32, NonZeroUsize};
+use core::num::NonZeroU32;
 
+use crate::runs::is_bin_start;
 use crate::units::GRANULE_BYTES;
 
 /// Size classes.
@@ -41,6 +42,8 @@ pub(crate) struct ClassInfo {
     pub(crate) granules_min: u8,
     /// Slots of the shortest MiniPage.
     pub(crate) slots_min: u8,
+    /// Slots that start in the first granule of a MiniPage.
+    pub(crate) slots_first: u8,
     /// How often a MiniPage's length may double.
     pub(crate) doublings_max: u8,
     /// Freed slots the class's magazine may hold.
@@ -100,13 +103,6 @@ impl ClassInfo {
     pub(crate) fn slot_bytes_divisor(&self) -> NonZeroU32 {
         // SAFETY: `info_table` takes it from SLOT_BYTES, which has no zero.
         unsafe { NonZeroU32::new_unchecked(u32::from(self.slot_bytes)) }
-    }
-
-    /// Granules of the shortest MiniPage, as a divisor that cannot be zero.
-    #[inline(always)]
-    pub(crate) fn granules_min_divisor(&self) -> NonZeroUsize {
-        // SAFETY: `info_table` takes it from `granules_min`, which is never zero.
-        unsafe { NonZeroUsize::new_unchecked(self.granules_min as usize) }
     }
 
     /// The index of the slot that starts `offset` bytes into a MiniPage. Time: constant, no division.
@@ -170,6 +166,7 @@ const fn info_table() -> [ClassInfo; CLASS_COUNT] {
         reciprocal: 0,
         granules_min: 0,
         slots_min: 0,
+        slots_first: 0,
         doublings_max: 0,
         magazine_max: 0,
     }; CLASS_COUNT];
@@ -178,6 +175,7 @@ const fn info_table() -> [ClassInfo; CLASS_COUNT] {
         let bytes = SLOT_BYTES[class];
         let granules = granules_min(bytes);
         let slots = granules * GRANULE_BYTES / bytes as usize;
+        let first = GRANULE_BYTES.div_ceil(bytes as usize);
         let mut doublings = 0;
         while slots << (doublings + 1) <= SLOTS_MAX && granules << (doublings + 1) <= 32 {
             doublings += 1;
@@ -187,6 +185,7 @@ const fn info_table() -> [ClassInfo; CLASS_COUNT] {
             reciprocal: 65536_u32.div_ceil(bytes as u32) as u16,
             granules_min: granules as u8,
             slots_min: slots as u8,
+            slots_first: if first < slots { first } else { slots } as u8,
             doublings_max: doublings as u8,
             magazine_max: magazine_max(bytes),
         };
@@ -195,7 +194,8 @@ const fn info_table() -> [ClassInfo; CLASS_COUNT] {
     table
 }
 
-/// Every slot start of the longest MiniPage of every class gives its own index back.
+/// Every slot start of the longest MiniPage of every class gives its own index back, and a bin of free runs
+/// begins at every MiniPage's length.
 const _: () = {
     let table = info_table();
     let mut class = 0;
@@ -204,6 +204,11 @@ const _: () = {
         let slots = (info.slots_min as usize) << info.doublings_max;
         assert!(slots >= 1 && slots <= SLOTS_MAX);
         assert!((info.granules_min as usize) << info.doublings_max <= 64);
+        let mut doublings = 0;
+        while doublings <= info.doublings_max {
+            assert!(is_bin_start((info.granules_min as usize) << doublings));
+            doublings += 1;
+        }
         let mut slot = 0;
         while slot < slots {
             assert!((slot * info.slot_bytes as usize * info.reciprocal as usize) >> 16 == slot);

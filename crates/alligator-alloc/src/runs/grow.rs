@@ -1,81 +1,149 @@
-//! Taking in memory: the source's spare part, fresh pages, and the MetaPages they need. All of it is off
-//! the real-time path: whoever calls it is about to wait for the host.
+//! Taking in memory: new pages, the spare end of the initial memory, and the MetaPages for both. All of it
+//! is off the real-time path: whoever comes here waits for the host.
 
-use super::Runs;
+use super::{Runs, bin_of};
 use crate::meta_page::HeaderId;
 use crate::source::Source;
 use crate::units::{
-    GRANULE_BYTES, PAGE_GRANULES, PAGE_SHIFT, bytes_of, granule_floor, pages_for, round_up,
+    GRANULE_BYTES, GRANULE_SHIFT, PAGE_GRANULES, PAGE_SHIFT, bytes_of, granule_floor, pages_for,
+    round_up,
 };
 
 impl<S: Source> Runs<S> {
-    /// Makes sure that the bins hold a free run of `granules`, with memory that is there from the start or,
-    /// if `may_grow`, with new pages. False if the source gives too little; whatever it gave is kept.
-    /// *Time:* the source's, and constant besides.
+    /// Grows the memory and takes a run of exactly `granules`, or none.
     #[cold]
     #[inline(never)]
-    pub(crate) fn ensure(&mut self, granules: usize, may_grow: bool) -> bool {
-        if !self.has_spare {
-            self.has_spare = true;
-            let spare = self.meta.source.spare();
-            self.take_in(
-                round_up(spare.start, GRANULE_BYTES),
-                granule_floor(spare.end),
-                true,
-            );
-            if self.find(granules).is_some() {
-                return true;
-            }
+    pub(super) fn grow_and_take(&mut self, granules: usize) -> HeaderId {
+        let run = self.grow(granules);
+        if run.is_some() {
+            self.keep(run, granules);
         }
-        may_grow && self.grow(granules) && self.find(granules).is_some()
+        run
     }
 
-    /// Adds as few pages as make a free run of `granules` at the end of the memory. False if the source
-    /// refuses.
+    /// Adds as few pages as make a free run of `granules` at the end of the memory; the first time, the
+    /// source's spare memory, too. That run, taken out of its bin; none if the source gives too little, and
+    /// then what it gave is kept. *Time:* the source's, and constant besides.
+    #[cold]
     #[inline(never)]
-    pub(super) fn grow(&mut self, granules: usize) -> bool {
+    pub(super) fn grow(&mut self, granules: usize) -> HeaderId {
         let end = self.meta.source.end();
+        let mut start = end;
         if self.end == 0 {
-            self.meta.set_origin(end);
-        }
-        // What a run that starts at `end` reaches at most, its MetaPages included.
-        let reach = granules + (granules >> 3) + PAGE_GRANULES;
-        let Some(last) = end
-            .wrapping_sub(1)
-            .checked_add(bytes_of(pages_for(granules) * PAGE_GRANULES))
-        else {
-            return false;
-        };
-        let mut missing = granules;
-        if self.meta.covers(last) || self.cover_from_free_runs(end, last) {
-            let free = self.free_below(end);
-            if free >= granules {
-                return true; // It was skipped by the good fit; now it is its bin's first.
+            let spare = self.meta.source.spare();
+            if spare.end == end {
+                start = round_up(spare.start, GRANULE_BYTES);
             }
-            missing -= free;
-        } else {
-            // The MetaPages come first in the new memory, so the free run below cannot be joined to it.
-            missing += self
-                .meta
-                .granules_to_cover(end, (end - 1).saturating_add(bytes_of(reach)));
+            self.meta.set_origin(start);
         }
-        let pages = pages_for(missing);
+        let missing = granules.saturating_sub(self.free_before(start, end));
+        let mut pages = pages_for(missing).max(1);
+        // The last byte of the memory then. Past the address space, the source will refuse.
+        let last = end
+            .wrapping_sub(1)
+            .checked_add(pages << PAGE_SHIFT)
+            .unwrap_or(end.wrapping_sub(1));
+        if !self.meta.covers(last) {
+            if self.cover_from_free_runs(end, last) {
+                pages = pages_for(granules.saturating_sub(self.free_before(start, end))).max(1);
+            } else {
+                // The MetaPages come first in the memory taken in, so no run from below can be joined.
+                let reach = bytes_of(granules + (granules >> 3) + PAGE_GRANULES);
+                let meta = self
+                    .meta
+                    .granules_to_cover(start, (end - 1).saturating_add(reach));
+                let spare = (end - start) >> GRANULE_SHIFT;
+                pages = pages_for((granules + meta).saturating_sub(spare)).max(1);
+            }
+        }
+        match self.more_pages(pages) {
+            Some((new, pages)) => {
+                let from = if new == end { start } else { new };
+                self.take_in(from, new, new.wrapping_add(pages << PAGE_SHIFT));
+            }
+            None if start != end => self.take_in(start, end, end),
+            None => return HeaderId::NONE,
+        }
+        self.take_last(granules)
+    }
+
+    /// The free run at the heap's end, taken out of its bin, if it has `granules`, or none.
+    fn take_last(&mut self, granules: usize) -> HeaderId {
+        let run = self.meta.header(self.meta.id_at(self.end)).below.get();
+        if !run.is_some() || self.meta.header(run).run().granules.get() < granules {
+            return HeaderId::NONE;
+        }
+        self.unlink(run);
+        self.meta.header(run).below.set(HeaderId::NONE);
+        run
+    }
+
+    /// At least `pages` new pages: the address of the first and their number.
+    fn more_pages(&mut self, pages: usize) -> Option<(usize, usize)> {
         let source = &mut self.meta.source;
-        let step = pages.max(S::STEP_PAGES);
-        let (start, pages) = match source.grow(step) {
-            Some(start) => (start, step),
-            None if step > pages => match source.grow(pages) {
-                Some(start) => (start, pages),
-                None => return false,
-            },
-            None => return false,
-        };
-        self.take_in(start, start.wrapping_add(pages << PAGE_SHIFT), false);
+        if S::STEP_PAGES > pages {
+            if let Some(new) = source.grow(S::STEP_PAGES) {
+                return Some((new, S::STEP_PAGES));
+            }
+        }
+        source.grow(pages).map(|new| (new, pages))
+    }
+
+    /// The granules that new memory at `end` will be joined to: the heap's last run if it is free, or the
+    /// spare memory from `start`.
+    fn free_before(&self, start: usize, end: usize) -> usize {
+        if end != self.end {
+            return (end - start) >> GRANULE_SHIFT;
+        }
+        let run = self.meta.header(self.meta.id_at(end)).below.get();
+        if run.is_some() {
+            self.meta.header(run).run().granules.get()
+        } else {
+            0
+        }
+    }
+
+    /// Makes the headers for the memory from `end` to `last` in a free run that is already there, which
+    /// keeps them out of the way of the run that grows at the end. False if none is long enough.
+    fn cover_from_free_runs(&mut self, end: usize, last: usize) -> bool {
+        if self.end == 0 {
+            return false;
+        }
+        let run = self.take(self.meta.granules_to_cover(end, last));
+        if !run.is_some() {
+            return false;
+        }
+        let place = self.meta.header(run).first_byte();
+        self.meta.cover(place, end, last, true);
         true
     }
 
+    /// Takes in the memory from `start` to `end`, zero from `zero_from` on, which the source gave: makes the
+    /// headers it needs at its start and a free run of the rest. Memory too short for its own headers is
+    /// left alone.
+    fn take_in(&mut self, start: usize, zero_from: usize, end: usize) {
+        // The last granule below 4 GiB has no header after it, so it cannot be used.
+        let end = granule_floor(if end < start { usize::MAX } else { end });
+        let mut first = start;
+        if !self.meta.covers(end - 1) {
+            first += bytes_of(self.meta.granules_to_cover(start, end - 1));
+            if first >= end {
+                return;
+            }
+            self.meta.cover(start, start, end - 1, start < zero_from);
+        }
+        if first != self.end {
+            self.untouched = first.max(zero_from);
+        }
+        self.end = end;
+        let run = self.meta.id_at(first);
+        self.meta.header(run).place.set(first);
+        let above = self.meta.id_at(end);
+        self.give_back(run, (end - first) >> GRANULE_SHIFT, above);
+    }
+
     /// Grows the memory if the run at `above`, free or not there, is the heap's last, so that it is free and
-    /// has `granules`. False if it is not or the source refuses.
+    /// has `granules`; takes it out of its bin. False if it is not or the source refuses.
     #[cold]
     #[inline(never)]
     pub(super) fn grow_above(&mut self, above: HeaderId, granules: usize) -> bool {
@@ -85,76 +153,21 @@ impl<S: Source> Runs<S> {
         } else {
             above
         };
-        S::ON_DEMAND
-            && last == self.meta.id_at(self.end)
-            && self.end == self.meta.source.end()
-            && self.grow(granules)
-            && self.free_granules(above) >= granules
-    }
-
-    /// The granules of the free run that ends at `end`, the end of all memory, if the heap ends there too.
-    /// Puts it first in its bin.
-    fn free_below(&mut self, end: usize) -> usize {
-        if end != self.end {
-            return 0;
-        }
-        let run = self.meta.header(self.meta.id_at(end)).below.get();
-        if !run.is_some() {
-            return 0;
-        }
-        let granules = self.meta.header(run).run().granules.get();
-        self.unlink(run);
-        self.push(run, super::bin_of(granules));
-        granules
-    }
-
-    /// Makes the headers for the memory from `end` to `last` in a free run that is already there, which
-    /// keeps them out of the way of the run that will grow at the end. False if none is long enough.
-    fn cover_from_free_runs(&mut self, end: usize, last: usize) -> bool {
-        if self.end == 0 {
+        if last != self.meta.id_at(self.end) || self.end != self.meta.source.end() {
             return false;
         }
-        let Some(run) = self.take(self.meta.granules_to_cover(end, last)) else {
-            return false;
-        };
-        let place = self.meta.header(run).first_byte();
-        self.meta.cover(place, end, last, true);
-        true
+        let run = self.grow(granules);
+        if run != above && run.is_some() {
+            self.put_back(run);
+        }
+        run == above
     }
 
-    /// Takes in the memory from `start` to `end`, which the source gave: makes the headers it needs at its
-    /// start and a free run of the rest. `dirty` if it is not known to be zero. Memory too short for its own
-    /// headers is left alone.
-    #[inline(never)]
-    fn take_in(&mut self, start: usize, end: usize, dirty: bool) {
-        // The last granule below 4 GiB has no header after it, so it cannot be used.
-        let end = if end == 0 && start != 0 {
-            end.wrapping_sub(GRANULE_BYTES)
-        } else {
-            end
-        };
-        if start >= end {
-            return;
-        }
-        if self.end == 0 {
-            self.meta.set_origin(start);
-        }
-        let mut first = start;
-        if !self.meta.covers(end - 1) {
-            first += bytes_of(self.meta.granules_to_cover(start, end - 1));
-            if first >= end {
-                return;
-            }
-            self.meta.cover(start, start, end - 1, dirty);
-        }
-        if dirty {
-            self.untouched = end;
-        } else if first != self.end {
-            self.untouched = first;
-        }
-        self.end = end;
-        let run = self.meta.id_at(first);
-        self.meta.header(run).place.set(first);
-        self.give_back(run, (end - first) / GRANULE_BYTES, self.meta.id_at(end));
+    /// Puts the free run `run` back into its bin.
+    pub(super) fn put_back(&mut self, run: HeaderId) {
+        let header = self.meta.header(run).run();
+        let (granules, above) = (header.granules.get(), header.above.get());
+        self.set_extent(run, granules, above);
+        self.push(run, bin_of(granules));
     }
 }
