@@ -139,10 +139,15 @@ impl Cfg {
         self.reachable[at]
     }
 
+    /// Whether exceptions may land anywhere in this function.
+    pub fn has_handlers(&self) -> bool {
+        self.scopes.iter().any(|scope| !scope.targets.is_empty())
+    }
+
     /// Where an exception raised at an instruction may land in this function.
     pub fn handlers(&self, at: usize) -> impl Iterator<Item = Target> + '_ {
         let innermost = self.scope_of[at];
-        std::iter::successors(innermost, |scope| self.scopes[*scope as usize].outer)
+        core::iter::successors(innermost, |scope| self.scopes[*scope as usize].outer)
             .flat_map(|scope| self.scopes[scope as usize].targets.iter().copied())
     }
 
@@ -183,12 +188,16 @@ impl Cfg {
     fn mark_reachable(&mut self) {
         let mut open = vec![0];
         while let Some(at) = open.pop() {
-            if at >= self.reachable.len() || std::mem::replace(&mut self.reachable[at], true) {
+            if at >= self.reachable.len() || core::mem::replace(&mut self.reachable[at], true) {
                 continue;
             }
             let mut targets = self.successors(at);
             targets.extend(self.handlers(at));
-            open.extend(targets.into_iter().filter_map(|target| self.position(target)));
+            open.extend(
+                targets
+                    .into_iter()
+                    .filter_map(|target| self.position(target)),
+            );
         }
     }
 }
@@ -286,7 +295,9 @@ impl Builder {
             .map_err(|error| error.message().to_owned())?;
         self.target_count += depths.len() + 1;
         if self.target_count > TARGETS_MAX {
-            return Err(format!("more than {TARGETS_MAX} branch targets in one function"));
+            return Err(format!(
+                "more than {TARGETS_MAX} branch targets in one function"
+            ));
         }
         let targets = depths
             .into_iter()
@@ -341,7 +352,9 @@ impl Builder {
         frame.waiting.push((at, Slot::Single));
         self.scope = frame.scope;
         if let Some(number) = frame.handlers {
-            self.cfg.scopes[number as usize].targets.push(Target::Ahead(at + 1));
+            self.cfg.scopes[number as usize]
+                .targets
+                .push(Target::Ahead(at + 1));
         }
         self.cfg.flows[at as usize] = Flow::Jump(UNKNOWN);
     }

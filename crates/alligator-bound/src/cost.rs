@@ -107,7 +107,8 @@ macro_rules! define_operator_names {
         }
 
         fn all_operators() -> impl Iterator<Item = (&'static str, &'static str)> {
-            [$((stringify!($visit).trim_start_matches("visit_"), stringify!($proposal))),*].into_iter()
+            const ALL: &[(&str, &str)] = &[$((stringify!($visit), stringify!($proposal))),*];
+            ALL.iter().map(|(visit, proposal)| (visit.trim_start_matches("visit_"), *proposal))
         }
     };
 }
@@ -181,7 +182,9 @@ impl CostTable {
         for operator in &row.operators {
             let wanted = operator.replace('.', "_");
             let Some((name, _)) = all_operators().find(|(name, _)| *name == wanted) else {
-                return Err(InputError::plain(format!("no operator is called {operator:?}")));
+                return Err(InputError::plain(format!(
+                    "no operator is called {operator:?}"
+                )));
             };
             let entry = |cost| -> Result<Row, InputError> {
                 Ok(Row {

@@ -27,11 +27,23 @@ const KNOWN: [(&str, &[&str]); 4] = [
     ),
     (
         "dealloc",
-        &["__rust_dealloc", "__rdl_dealloc", "__rg_dealloc", "free", "op_dealloc"],
+        &[
+            "__rust_dealloc",
+            "__rdl_dealloc",
+            "__rg_dealloc",
+            "free",
+            "op_dealloc",
+        ],
     ),
     (
         "realloc",
-        &["__rust_realloc", "__rdl_realloc", "__rg_realloc", "realloc", "op_realloc"],
+        &[
+            "__rust_realloc",
+            "__rdl_realloc",
+            "__rg_realloc",
+            "realloc",
+            "op_realloc",
+        ],
     ),
     (
         "alloc_zeroed",
@@ -100,7 +112,10 @@ pub struct Entries {
 /// When a name asked for does not exist, is imported, or no entry can be found.
 pub fn find(module: &Module<'_>, asked: &[String]) -> Result<Entries, InputError> {
     if !asked.is_empty() {
-        let entries = asked.iter().map(|name| given(module, name)).collect::<Result<_, _>>()?;
+        let entries = asked
+            .iter()
+            .map(|name| given(module, name))
+            .collect::<Result<_, _>>()?;
         return Ok(Entries {
             entries,
             notes: Vec::new(),
@@ -124,7 +139,9 @@ fn given(module: &Module<'_>, name: &str) -> Result<Entry, InputError> {
         None => by_symbol(module, name)?,
     };
     if module.functions[function as usize].body.is_none() {
-        return Err(InputError::plain(format!("entry {name:?} is an import: it has no code here")));
+        return Err(InputError::plain(format!(
+            "entry {name:?} is an import: it has no code here"
+        )));
     }
     Ok(Entry {
         name: name.to_owned(),
@@ -194,7 +211,8 @@ fn known(module: &Module<'_>) -> Vec<Entry> {
 fn is_allocator(name: &str) -> bool {
     ALLOCATOR_CRATES.iter().any(|allocator| {
         let name = name.trim_start_matches('<');
-        name.strip_prefix(allocator).is_some_and(|rest| rest.starts_with("::"))
+        name.strip_prefix(allocator)
+            .is_some_and(|rest| rest.starts_with("::"))
     })
 }
 
@@ -216,7 +234,11 @@ fn add_inlined(module: &Module<'_>, found: &mut Entries) {
     let out_of_line: BTreeSet<u32> = callers.iter().map(|(callee, _)| *callee).collect();
     for callee in &out_of_line {
         let name = module.display_name(*callee);
-        let into: Vec<u32> = callers.iter().filter(|(c, _)| c == callee).map(|(_, f)| *f).collect();
+        let into: Vec<u32> = callers
+            .iter()
+            .filter(|(c, _)| c == callee)
+            .map(|(_, f)| *f)
+            .collect();
         found.notes.push(format!(
             "inlined: {} function(s), {} first, call {name} directly; the inlined instructions \
              before that call are not in its figure. To bound a whole operation, keep the entries \
@@ -274,7 +296,9 @@ mod tests {
         let legacy = demangled("_ZN7__rustc19___rust_alloc_zeroed17h0123456789abcdefE");
         assert_eq!(role(&legacy), None, "{legacy}");
         assert_eq!(
-            role("<alligator_alloc::global::AlligatorAlloc as core::alloc::global::GlobalAlloc>::realloc"),
+            role(
+                "<alligator_alloc::global::AlligatorAlloc as core::alloc::global::GlobalAlloc>::realloc"
+            ),
             Some("realloc")
         );
         assert_eq!(role("realloc_page_table"), None);

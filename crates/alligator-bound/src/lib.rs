@@ -1,4 +1,21 @@
 //! Proves worst-case instruction bounds on compiled WebAssembly modules.
+//!
+//! [`analyze`] reads a core module, finds an allocator's entry points in it and bounds the cost of
+//! one call of each: the longest path that does not grow memory, and the longest that does. The
+//! layers, each using only those before it:
+//!
+//! | Module | Answers |
+//! |---|---|
+//! | [`module`] | What is in the file? |
+//! | [`cost`] | What does an instruction cost, and who says so? |
+//! | [`cfg`] | What may follow an instruction? |
+//! | [`loops`] | What does a person vouch for? |
+//! | [`entries`] | Which functions are asked about? |
+//! | [`path`] | How long is the longest path, all branches free? |
+//! | [`refine`] | How long is the longest path that can be taken? |
+//! | [`witness`], [`report`] | How is that said? |
+//!
+//! What is proved, under which assumptions, is stated in `docs/bounds.md`.
 #![forbid(unsafe_code)]
 
 pub mod cfg;
@@ -8,3 +25,67 @@ pub mod loops;
 pub mod module;
 pub mod path;
 pub mod refine;
+pub mod report;
+pub mod witness;
+
+use cost::CostTable;
+use loops::Bounds;
+use module::{InputError, Module};
+use path::Analysis;
+use report::{EntryReport, Report, SCHEMA};
+
+/// What to analyse, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Entries by export, symbol or index; those known by name when empty.
+    pub entries: Vec<String>,
+    /// Cost table.
+    pub costs: CostTable,
+    /// What a person vouches for.
+    pub bounds: Bounds,
+    /// Whether paths that contradict themselves are dropped.
+    pub refine: bool,
+    /// Branches that one search follows at most. A search that stops gives a looser bound.
+    pub steps_max: u64,
+    /// Whether the longest paths are reported step by step.
+    pub witness: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            costs: CostTable::default(),
+            bounds: Bounds::default(),
+            refine: true,
+            steps_max: refine::STEPS_DEFAULT,
+            witness: false,
+        }
+    }
+}
+
+/// Bounds the entries of a module.
+///
+/// # Errors
+/// When the bytes are no valid module, an entry does not exist, or reachable code holds an operator
+/// without a cost. What has no bound is no error: the report says so.
+pub fn analyze(bytes: &[u8], options: &Options) -> Result<Report, InputError> {
+    let module = Module::parse(bytes)?;
+    let found = entries::find(&module, &options.entries)?;
+    let functions: Vec<u32> = found.entries.iter().map(|entry| entry.function).collect();
+    let analysis = Analysis::new(&module, &options.costs, &options.bounds, &functions)?;
+    let (assumptions, unused) = report::assumptions(&analysis);
+    let mut notes = found.notes;
+    notes.extend(unused);
+    Ok(Report {
+        schema: SCHEMA,
+        costs: options.costs.name.clone(),
+        assumptions,
+        notes,
+        entries: found
+            .entries
+            .iter()
+            .map(|entry| EntryReport::of(&analysis, entry, options))
+            .collect(),
+    })
+}

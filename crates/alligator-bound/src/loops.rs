@@ -71,7 +71,9 @@ impl Bounds {
             .chain(bounds.imports.iter().map(|import| &import.because))
             .any(|because| because.trim().is_empty())
         {
-            return Err(InputError::plain("because = \"\": every bound needs its argument"));
+            return Err(InputError::plain(
+                "because = \"\": every bound needs its argument",
+            ));
         }
         Ok(bounds)
     }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use wasmparser::{
     BlockType, CompositeInnerType, ConstExpr, ContType, Element, ElementItems, ElementKind, Export,
-    ExternalKind, FrameKind, FuncType, FunctionBody, Import, KnownCustom, MemoryType, ModuleArity, Name,
-    NameSectionReader, Operator, Parser, Payload, RefType, SubType, TableInit, TypeRef, ValType,
-    Validator, WasmFeatures,
+    ExternalKind, FrameKind, FuncType, FunctionBody, Import, KnownCustom, MemoryType, ModuleArity,
+    Name, NameSectionReader, Operator, Parser, Payload, RefType, SubType, TableInit, TypeRef,
+    ValType, Validator, WasmFeatures,
 };
 
 /// Largest module read, in bytes. Larger input is refused before it is parsed.
@@ -42,8 +42,8 @@ impl InputError {
     }
 }
 
-impl std::fmt::Display for InputError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Display for InputError {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self.offset {
             Some(offset) => write!(formatter, "{} (at offset {offset:#x})", self.reason),
             None => write!(formatter, "{}", self.reason),
@@ -51,7 +51,7 @@ impl std::fmt::Display for InputError {
     }
 }
 
-impl std::error::Error for InputError {}
+impl core::error::Error for InputError {}
 
 impl From<wasmparser::Error> for InputError {
     fn from(error: wasmparser::Error) -> Self {
@@ -397,7 +397,7 @@ impl<'a> Module<'a> {
         let params = locals.len();
         for group in body.get_locals_reader()? {
             let (count, value_type) = group?;
-            locals.extend(std::iter::repeat_n(value_type, count as usize));
+            locals.extend(core::iter::repeat_n(value_type, count as usize));
         }
         let (mut operators, mut offsets) = (Vec::new(), Vec::new());
         for operator in body.get_operators_reader()?.into_iter_with_offsets() {
@@ -441,12 +441,17 @@ impl<'a> Module<'a> {
 
     /// The number of values an exception of this tag carries.
     pub fn tag_arity(&self, tag: u32) -> usize {
-        self.tag_type_arity(tag).map_or(0, |(values, _)| values as usize)
+        self.tag_type_arity(tag)
+            .map_or(0, |(values, _)| values as usize)
     }
 
     /// Readable name of a function: demangled, without the compiler's hash.
     pub fn display_name(&self, index: u32) -> String {
-        match self.functions.get(index as usize).and_then(|f| f.name.as_deref()) {
+        match self
+            .functions
+            .get(index as usize)
+            .and_then(|f| f.name.as_deref())
+        {
             Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
             None => format!("func[{index}]"),
         }

@@ -16,7 +16,7 @@ use crate::module::{Code, InputError, Module};
 pub const UNBOUNDED: u64 = u64::MAX;
 
 /// Deepest nesting of loops that turn.
-pub const LOOP_DEPTH_MAX: usize = 1_000;
+pub const LOOP_DEPTH_MAX: usize = 200;
 
 /// Longest path without and with growth, in units of cost; `None` when there is no such path.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,8 +84,11 @@ impl Longest {
             _ => cost.saturating_mul(count),
         };
         let growing = self.growing.filter(|_| turns > 0).map(|growing| {
-            times(growing.max(self.steady.unwrap_or(0)), turns.saturating_sub(1))
-                .saturating_add(growing)
+            times(
+                growing.max(self.steady.unwrap_or(0)),
+                turns.saturating_sub(1),
+            )
+            .saturating_add(growing)
         });
         Self {
             steady: Some(self.steady.map_or(0, |steady| times(steady, turns))),
@@ -181,7 +184,10 @@ impl Node {
     }
 
     fn take_again(&mut self, number: u32) -> Option<Longest> {
-        let found = self.again.binary_search_by_key(&number, |entry| entry.0).ok()?;
+        let found = self
+            .again
+            .binary_search_by_key(&number, |entry| entry.0)
+            .ok()?;
         Some(self.again.remove(found).1)
     }
 }
@@ -219,8 +225,8 @@ pub struct Finding {
     pub offset: u64,
     /// The reason, in words.
     pub reason: String,
-    /// Instruction index, for reachability.
-    at: u32,
+    /// Instruction index.
+    pub at: u32,
 }
 
 /// A bulk operation whose units are not known before it runs.
@@ -320,17 +326,43 @@ impl<'m, 'a> Analysis<'m, 'a> {
 
     /// Longest paths of one call, in units of cost; the caller's `call` instruction apart.
     pub fn outcome(&self, function: u32) -> Outcome {
-        self.outcomes.get(&function).copied().unwrap_or(Outcome::NONE)
+        self.outcomes
+            .get(&function)
+            .copied()
+            .unwrap_or(Outcome::NONE)
     }
 
     /// Most bulk operations of unknown length on one path of a call.
     pub fn bulk_count(&self, function: u32) -> Outcome {
-        self.bulk_counts.get(&function).copied().unwrap_or(Outcome::NONE)
+        self.bulk_counts
+            .get(&function)
+            .copied()
+            .unwrap_or(Outcome::NONE)
     }
 
     /// Whether a function may end up calling itself.
     pub fn is_recursive(&self, function: u32) -> bool {
         self.plans.get(&function).is_some_and(|plan| plan.recursive)
+    }
+
+    /// Functions with code that a call of one may reach, itself included, in order.
+    pub fn reachable_from(&self, function: u32) -> BTreeSet<u32> {
+        let mut reached = BTreeSet::new();
+        let mut open = vec![function];
+        while let Some(function) = open.pop() {
+            let Some(plan) = self.plans.get(&function) else {
+                continue;
+            };
+            if !reached.insert(function) {
+                continue;
+            }
+            for callees in plan.callees.values() {
+                if let Callees::Known(callees) = callees {
+                    open.extend(callees);
+                }
+            }
+        }
+        reached
     }
 
     fn load(&mut self, entries: &[u32]) -> Result<(), InputError> {
@@ -408,7 +440,8 @@ impl<'m, 'a> Analysis<'m, 'a> {
                 at: index,
             });
         }
-        if let Operator::MemoryAtomicWait32 { .. } | Operator::MemoryAtomicWait64 { .. } = operator {
+        if let Operator::MemoryAtomicWait32 { .. } | Operator::MemoryAtomicWait64 { .. } = operator
+        {
             let reason = "waits for another thread".to_owned();
             plan.findings.push(finding(FindingKind::Wait, reason));
         }
@@ -418,7 +451,8 @@ impl<'m, 'a> Analysis<'m, 'a> {
         match &callees {
             Callees::Unknown => {
                 let reason = format!("`{}` may reach any function", operator_name(operator));
-                plan.findings.push(finding(FindingKind::IndirectCall, reason));
+                plan.findings
+                    .push(finding(FindingKind::IndirectCall, reason));
             }
             Callees::Known(functions) => {
                 for callee in functions {
@@ -512,13 +546,16 @@ impl<'m, 'a> Analysis<'m, 'a> {
 
     /// First call in a function that may reach one of a set: instruction and callee.
     fn calls_any(&self, function: u32, members: &BTreeSet<u32>) -> Option<(u32, u32)> {
-        self.plans[&function].callees.iter().find_map(|(at, callees)| {
-            let Callees::Known(callees) = callees else {
-                return None;
-            };
-            let callee = callees.iter().find(|callee| members.contains(callee))?;
-            Some((*at, *callee))
-        })
+        self.plans[&function]
+            .callees
+            .iter()
+            .find_map(|(at, callees)| {
+                let Callees::Known(callees) = callees else {
+                    return None;
+                };
+                let callee = callees.iter().find(|callee| members.contains(callee))?;
+                Some((*at, *callee))
+            })
     }
 
     /// Every call of a recursive function has no bound.
@@ -551,7 +588,10 @@ impl<'m, 'a> Analysis<'m, 'a> {
             let Some((at, callee)) = self.calls_any(*function, members) else {
                 continue;
             };
-            let reason = format!("may call itself through {}", self.module.display_name(callee));
+            let reason = format!(
+                "may call itself through {}",
+                self.module.display_name(callee)
+            );
             let plan = self.plans.get_mut(function).expect("loaded");
             plan.recursive = true;
             plan.findings.push(Finding {
@@ -575,10 +615,10 @@ impl<'m, 'a> Analysis<'m, 'a> {
             turns: BTreeMap::new(),
             loops_without_bound: Vec::new(),
         };
-        let solved = solver.solve();
+        let result = solver.solve();
         let mut plan = plan;
-        let (nodes, turns, loops_without_bound) = match solved {
-            Ok(solved) => solved,
+        let (nodes, turns, loops_without_bound) = match result {
+            Ok(parts) => parts,
             Err(error) => {
                 self.plans.insert(function, plan);
                 return Err(error);
@@ -627,7 +667,10 @@ impl<'m, 'a> Analysis<'m, 'a> {
 
     fn called_function(&self, callee: u32, measure: Measure) -> Outcome {
         if let Some((from, name)) = &self.module.functions[callee as usize].import {
-            let known = self.bounds.import(from, name).map_or(0, |import| import.cost);
+            let known = self
+                .bounds
+                .import(from, name)
+                .map_or(0, |import| import.cost);
             let cost = Longest::steady(if measure == Measure::Cost { known } else { 0 });
             return Outcome {
                 returns: cost,
@@ -653,7 +696,13 @@ impl<'m, 'a> Analysis<'m, 'a> {
     }
 
     /// Turns a loop may take each time it is entered, when a person vouches for it.
-    pub fn loop_turns(&self, function: u32, code: &Code<'_>, cfg: &Cfg, number: u32) -> Option<u64> {
+    pub fn loop_turns(
+        &self,
+        function: u32,
+        code: &Code<'_>,
+        cfg: &Cfg,
+        number: u32,
+    ) -> Option<u64> {
         let offset = code.offsets[cfg.loops[number as usize].head as usize];
         Some(self.bounds.turns(self.module, function, offset)?.turns)
     }
@@ -768,7 +817,8 @@ impl Solver<'_, '_, '_> {
             Measure::Cost => self.analysis.cost_at(&self.plan.code, at),
             Measure::Bulk => {
                 let index = u32::try_from(at).unwrap_or(u32::MAX);
-                u64::from(self.plan.bulk.iter().any(|site| site.at == index))
+                let found = self.plan.bulk.binary_search_by_key(&index, |site| site.at);
+                u64::from(found.is_ok())
             }
         }
     }

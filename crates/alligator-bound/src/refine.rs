@@ -13,12 +13,12 @@ mod operators;
 mod range;
 mod term;
 
-use std::cmp::Ordering;
+use core::cmp::Ordering;
 use std::collections::{BinaryHeap, HashSet};
 use std::rc::Rc;
 
-pub use machine::{Event, Growth, Step};
 use machine::{Advance, Machine, State};
+pub use machine::{Event, Growth, Step};
 
 use crate::path::Analysis;
 
@@ -75,9 +75,34 @@ impl PartialEq for Open {
 impl Eq for Open {}
 
 /// Searches the longest path of a function that can be taken; `None` when there is none.
-pub fn longest_path(analysis: &Analysis<'_, '_>, function: u32, growth: Growth, steps_max: u64) -> Option<Refined> {
+pub fn longest_path(
+    analysis: &Analysis<'_, '_>,
+    function: u32,
+    growth: Growth,
+    steps_max: u64,
+) -> Option<Refined> {
+    search(analysis, function, growth, true, steps_max)
+}
+
+/// The longest path whether or not it can be taken: the one that makes the plain figure.
+pub fn plain_path(
+    analysis: &Analysis<'_, '_>,
+    function: u32,
+    growth: Growth,
+    steps_max: u64,
+) -> Option<Refined> {
+    search(analysis, function, growth, false, steps_max)
+}
+
+fn search(
+    analysis: &Analysis<'_, '_>,
+    function: u32,
+    growth: Growth,
+    refutes: bool,
+    steps_max: u64,
+) -> Option<Refined> {
     let mut search = Search {
-        machine: Machine::new(analysis, growth),
+        machine: Machine::new(analysis, growth, refutes),
         open: BinaryHeap::new(),
         seen: HashSet::new(),
         order: 0,
@@ -135,7 +160,7 @@ impl Search<'_, '_, '_> {
                 Advance::Fork(states) => states.into_iter().for_each(|state| self.add(state)),
                 Advance::Done(mut state) => {
                     state.frame.at = usize::MAX;
-                    self.add(state);
+                    self.add(*state);
                 }
             }
         }

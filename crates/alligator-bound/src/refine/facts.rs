@@ -3,7 +3,7 @@
 //! A fact narrows a term's range on one path. Facts only ever come from conditions that must have
 //! held for the path to be taken, so a path whose facts contradict cannot run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::range::{self, Range, mask};
 use super::term::{Binary, Term, TermId, Terms, Unary};
@@ -17,32 +17,34 @@ const ROUNDS: usize = 2;
 
 /// The path contradicts itself: no execution takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Contradiction;
+pub(super) struct Contradiction;
 
 /// Narrowed ranges by term.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Facts {
+pub(super) struct Facts {
     ranges: BTreeMap<TermId, Range>,
+    /// Unknowns that facts not yet settled are about.
+    unsettled: BTreeSet<TermId>,
 }
 
 impl Facts {
     /// All facts.
-    pub fn iter(&self) -> impl Iterator<Item = (TermId, Range)> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (TermId, Range)> + '_ {
         self.ranges.iter().map(|(id, range)| (*id, *range))
     }
 
     /// Forgets facts about terms that are not wanted.
-    pub fn retain(&mut self, mut wanted: impl FnMut(TermId) -> bool) {
+    pub(super) fn retain(&mut self, mut wanted: impl FnMut(TermId) -> bool) {
         self.ranges.retain(|id, _| wanted(*id));
     }
 
     /// The value that a fact about this very term leaves, if only one.
-    pub fn known_value(&self, id: TermId) -> Option<u64> {
+    pub(super) fn known_value(&self, id: TermId) -> Option<u64> {
         self.ranges.get(&id)?.value()
     }
 
     /// Range of a term on this path.
-    pub fn range(&self, terms: &Terms, id: TermId) -> Result<Range, Contradiction> {
+    pub(super) fn range(&self, terms: &Terms, id: TermId) -> Result<Range, Contradiction> {
         self.look(terms, id, LOOK_DEPTH)
     }
 
@@ -51,7 +53,11 @@ impl Facts {
         if let Some(fact) = self.ranges.get(&id) {
             range = range.meet(*fact).ok_or(Contradiction)?;
         }
-        if depth == 0 || self.ranges.is_empty() || range.value().is_some() {
+        if depth == 0
+            || self.ranges.is_empty()
+            || range.value().is_some()
+            || terms.atoms(id).is_empty()
+        {
             return Ok(range);
         }
         let computed = match terms.term(id) {
@@ -83,7 +89,12 @@ impl Facts {
     ///
     /// # Errors
     /// When that cannot be on this path.
-    pub fn assume(&mut self, terms: &mut Terms, id: TermId, truth: bool) -> Result<(), Contradiction> {
+    pub(super) fn assume(
+        &mut self,
+        terms: &mut Terms,
+        id: TermId,
+        truth: bool,
+    ) -> Result<(), Contradiction> {
         self.assume_truth(terms, id, truth, CARRY_DEPTH)?;
         self.settle(terms)
     }
@@ -92,33 +103,45 @@ impl Facts {
     ///
     /// # Errors
     /// When that cannot be on this path.
-    pub fn assume_range(&mut self, terms: &mut Terms, id: TermId, range: Range) -> Result<(), Contradiction> {
+    pub(super) fn assume_range(
+        &mut self,
+        terms: &mut Terms,
+        id: TermId,
+        range: Range,
+    ) -> Result<(), Contradiction> {
         self.narrow(terms, id, range, CARRY_DEPTH)?;
         self.settle(terms)
     }
 
-    /// Holds all facts against each other.
+    /// Holds new facts against all that share an unknown with them.
     fn settle(&mut self, terms: &mut Terms) -> Result<(), Contradiction> {
         for _ in 0..ROUNDS {
-            let mut changed = false;
-            let ids: Vec<TermId> = self.ranges.keys().copied().collect();
-            for id in ids {
-                let now = self.range(terms, id)?;
-                if self.ranges.get(&id) != Some(&now) {
-                    self.narrow(terms, id, now, CARRY_DEPTH)?;
-                    changed = true;
-                } else if now.value().is_none() || terms.bits(id) == 32 && now.hi <= 1 {
-                    self.carry(terms, id, now, CARRY_DEPTH)?;
-                }
-            }
-            if !changed {
+            let unsettled = core::mem::take(&mut self.unsettled);
+            if unsettled.is_empty() {
                 break;
             }
+            let shares = |id: &TermId| terms.atoms(*id).iter().any(|atom| unsettled.contains(atom));
+            let ids: Vec<TermId> = self.ranges.keys().copied().filter(shares).collect();
+            for id in ids {
+                let now = self.range(terms, id)?;
+                if self.ranges.get(&id) == Some(&now) {
+                    self.carry(terms, id, now, CARRY_DEPTH)?;
+                } else {
+                    self.narrow(terms, id, now, CARRY_DEPTH)?;
+                }
+            }
         }
+        self.unsettled.clear();
         Ok(())
     }
 
-    fn assume_truth(&mut self, terms: &mut Terms, id: TermId, truth: bool, depth: u32) -> Result<(), Contradiction> {
+    fn assume_truth(
+        &mut self,
+        terms: &mut Terms,
+        id: TermId,
+        truth: bool,
+        depth: u32,
+    ) -> Result<(), Contradiction> {
         let range = if truth {
             Range::between(1, mask(terms.bits(id).max(1)))
         } else {
@@ -128,18 +151,31 @@ impl Facts {
     }
 
     /// Narrows a term's range, and what follows for its parts.
-    fn narrow(&mut self, terms: &mut Terms, id: TermId, to: Range, depth: u32) -> Result<(), Contradiction> {
+    fn narrow(
+        &mut self,
+        terms: &mut Terms,
+        id: TermId,
+        to: Range,
+        depth: u32,
+    ) -> Result<(), Contradiction> {
         let now = self.range(terms, id)?;
         let new = now.meet(to).ok_or(Contradiction)?;
         if self.ranges.get(&id) == Some(&new) || new == terms.range(id) {
             return Ok(());
         }
         self.ranges.insert(id, new);
+        self.unsettled.extend(terms.atoms(id));
         self.carry(terms, id, new, depth)
     }
 
     /// Carries a fact into the parts of its term.
-    fn carry(&mut self, terms: &mut Terms, id: TermId, new: Range, depth: u32) -> Result<(), Contradiction> {
+    fn carry(
+        &mut self,
+        terms: &mut Terms,
+        id: TermId,
+        new: Range,
+        depth: u32,
+    ) -> Result<(), Contradiction> {
         let Some(depth) = depth.checked_sub(1) else {
             return Ok(());
         };
@@ -166,7 +202,14 @@ impl Facts {
         }
     }
 
-    fn carry_unary(&mut self, terms: &mut Terms, operator: Unary, x: TermId, new: Range, depth: u32) -> Result<(), Contradiction> {
+    fn carry_unary(
+        &mut self,
+        terms: &mut Terms,
+        operator: Unary,
+        x: TermId,
+        new: Range,
+        depth: u32,
+    ) -> Result<(), Contradiction> {
         let bits = terms.bits(x);
         let narrowed = match operator {
             Unary::Eqz => {
@@ -183,13 +226,13 @@ impl Facts {
             }
             Unary::ExtendU => Some(new),
             Unary::ExtendS if new.hi <= mask(bits - 1) => Some(new),
-            Unary::ExtendS => return Ok(()),
             Unary::Clz => preimage_of_clz(bits, new),
             Unary::Ctz => {
                 let zeros = u32::try_from(new.lo).unwrap_or(0);
                 let least = u64::from(new.hi < u64::from(bits));
                 let known = if zeros >= bits { u64::MAX } else { mask(zeros) };
-                Range::with_bits(known, 0).and_then(|known| known.meet(Range::between(least, mask(bits))?))
+                Range::with_bits(known, 0)
+                    .and_then(|known| known.meet(Range::between(least, mask(bits))?))
             }
             Unary::Popcnt if new.hi == 0 => Some(Range::one(0)),
             Unary::Popcnt if new.lo > 0 => Range::between(1, mask(bits)),
@@ -198,7 +241,14 @@ impl Facts {
         self.narrow(terms, x, narrowed.ok_or(Contradiction)?, depth)
     }
 
-    fn carry_comparison(&mut self, terms: &mut Terms, operator: Binary, (x, y): (TermId, TermId), truth: bool, depth: u32) -> Result<(), Contradiction> {
+    fn carry_comparison(
+        &mut self,
+        terms: &mut Terms,
+        operator: Binary,
+        (x, y): (TermId, TermId),
+        truth: bool,
+        depth: u32,
+    ) -> Result<(), Contradiction> {
         let (one, two) = (self.range(terms, x)?, self.range(terms, y)?);
         let bits = terms.bits(x);
         if bits == 0 {
@@ -228,12 +278,23 @@ impl Facts {
     }
 
     /// Notes what an order of two terms says of the other comparisons of the same two.
-    fn note_order(&mut self, terms: &mut Terms, operator: Binary, (x, y): (TermId, TermId), truth: bool) -> Result<(), Contradiction> {
+    fn note_order(
+        &mut self,
+        terms: &mut Terms,
+        operator: Binary,
+        (x, y): (TermId, TermId),
+        truth: bool,
+    ) -> Result<(), Contradiction> {
         if !truth || terms.constant_value(x).is_some() || terms.constant_value(y).is_some() {
             return Ok(());
         }
         let excluded: &[(Binary, TermId, TermId)] = match operator {
-            Binary::Eq => &[(Binary::LtU, x, y), (Binary::LtU, y, x), (Binary::LtS, x, y), (Binary::LtS, y, x)],
+            Binary::Eq => &[
+                (Binary::LtU, x, y),
+                (Binary::LtU, y, x),
+                (Binary::LtS, x, y),
+                (Binary::LtS, y, x),
+            ],
             _ => &[(operator, y, x), (Binary::Eq, x, y)],
         };
         for (operator, x, y) in excluded {
@@ -243,24 +304,44 @@ impl Facts {
                 Some(false) => {}
                 None => {
                     self.ranges.insert(id, Range::one(0));
+                    self.unsettled.extend(terms.atoms(id));
                 }
             }
         }
         Ok(())
     }
 
-    fn narrow_below(&mut self, terms: &mut Terms, id: TermId, hi: Option<u64>, depth: u32) -> Result<(), Contradiction> {
+    fn narrow_below(
+        &mut self,
+        terms: &mut Terms,
+        id: TermId,
+        hi: Option<u64>,
+        depth: u32,
+    ) -> Result<(), Contradiction> {
         let range = Range::between(0, hi.ok_or(Contradiction)?).ok_or(Contradiction)?;
         self.narrow(terms, id, range, depth)
     }
 
-    fn narrow_above(&mut self, terms: &mut Terms, id: TermId, lo: Option<u64>, bits: u32, depth: u32) -> Result<(), Contradiction> {
+    fn narrow_above(
+        &mut self,
+        terms: &mut Terms,
+        id: TermId,
+        lo: Option<u64>,
+        bits: u32,
+        depth: u32,
+    ) -> Result<(), Contradiction> {
         let range = Range::between(lo.ok_or(Contradiction)?, mask(bits)).ok_or(Contradiction)?;
         self.narrow(terms, id, range, depth)
     }
 
     /// A term is not the one value of a range: an end of its own range moves in.
-    fn carry_unequal(&mut self, terms: &mut Terms, id: TermId, other: Range, depth: u32) -> Result<(), Contradiction> {
+    fn carry_unequal(
+        &mut self,
+        terms: &mut Terms,
+        id: TermId,
+        other: Range,
+        depth: u32,
+    ) -> Result<(), Contradiction> {
         let Some(value) = other.value() else {
             return Ok(());
         };
@@ -278,7 +359,13 @@ impl Facts {
     }
 
     /// Signed order says something of unsigned ranges where the signs are known or follow.
-    fn carry_signed(&mut self, terms: &mut Terms, (x, y): (TermId, TermId), truth: bool, depth: u32) -> Result<(), Contradiction> {
+    fn carry_signed(
+        &mut self,
+        terms: &mut Terms,
+        (x, y): (TermId, TermId),
+        truth: bool,
+        depth: u32,
+    ) -> Result<(), Contradiction> {
         let bits = terms.bits(x);
         let (one, two) = (self.range(terms, x)?, self.range(terms, y)?);
         let top = mask(bits - 1);
@@ -289,29 +376,55 @@ impl Facts {
             // x < y where y <= 0 and x is negative then; y's sign is known to be negative.
             (None, Some(true), true) => {
                 let hi = two.hi.checked_sub(1).ok_or(Contradiction)?;
-                self.narrow(terms, x, Range::between(top + 1, hi).ok_or(Contradiction)?, depth)
+                self.narrow(
+                    terms,
+                    x,
+                    Range::between(top + 1, hi).ok_or(Contradiction)?,
+                    depth,
+                )
             }
-            (None, Some(false), true) if two.hi == 0 => {
-                self.narrow(terms, x, Range::between(top + 1, mask(bits)).ok_or(Contradiction)?, depth)
-            }
+            (None, Some(false), true) if two.hi == 0 => self.narrow(
+                terms,
+                x,
+                Range::between(top + 1, mask(bits)).ok_or(Contradiction)?,
+                depth,
+            ),
             // x < y where x >= 0: so is y.
             (Some(false), None, true) => {
                 let lo = one.lo.checked_add(1).ok_or(Contradiction)?;
-                self.narrow(terms, y, Range::between(lo, top).ok_or(Contradiction)?, depth)
+                self.narrow(
+                    terms,
+                    y,
+                    Range::between(lo, top).ok_or(Contradiction)?,
+                    depth,
+                )
             }
             // x >= y where y >= 0: so is x.
-            (None, Some(false), false) => {
-                self.narrow(terms, x, Range::between(two.lo, top).ok_or(Contradiction)?, depth)
-            }
+            (None, Some(false), false) => self.narrow(
+                terms,
+                x,
+                Range::between(two.lo, top).ok_or(Contradiction)?,
+                depth,
+            ),
             // x >= y where x is negative: so is y.
-            (Some(true), None, false) => {
-                self.narrow(terms, y, Range::between(top + 1, one.hi).ok_or(Contradiction)?, depth)
-            }
+            (Some(true), None, false) => self.narrow(
+                terms,
+                y,
+                Range::between(top + 1, one.hi).ok_or(Contradiction)?,
+                depth,
+            ),
             _ => Ok(()),
         }
     }
 
-    fn carry_binary(&mut self, terms: &mut Terms, operator: Binary, (x, y): (TermId, TermId), new: Range, depth: u32) -> Result<(), Contradiction> {
+    fn carry_binary(
+        &mut self,
+        terms: &mut Terms,
+        operator: Binary,
+        (x, y): (TermId, TermId),
+        new: Range,
+        depth: u32,
+    ) -> Result<(), Contradiction> {
         let bits = terms.bits(x);
         let full = mask(bits);
         let (one, two) = (self.range(terms, x)?, self.range(terms, y)?);
@@ -324,7 +437,9 @@ impl Facts {
                 };
                 let mut first = part(two).ok_or(Contradiction)?;
                 if new.lo > 0 && two.hi.is_power_of_two() && two.value().is_some() {
-                    first = Range::with_bits(0, two.hi).and_then(|bit| bit.meet(first)).ok_or(Contradiction)?;
+                    first = Range::with_bits(0, two.hi)
+                        .and_then(|bit| bit.meet(first))
+                        .ok_or(Contradiction)?;
                 }
                 self.narrow(terms, x, first, depth)?;
                 self.narrow(terms, y, part(one).ok_or(Contradiction)?, depth)
@@ -359,7 +474,15 @@ impl Facts {
     }
 
     /// Operators whose second operand is known.
-    fn carry_constant(&mut self, terms: &mut Terms, operator: Binary, x: TermId, constant: u64, new: Range, depth: u32) -> Result<(), Contradiction> {
+    fn carry_constant(
+        &mut self,
+        terms: &mut Terms,
+        operator: Binary,
+        x: TermId,
+        constant: u64,
+        new: Range,
+        depth: u32,
+    ) -> Result<(), Contradiction> {
         let bits = terms.bits(x);
         let full = mask(bits);
         let now = self.range(terms, x)?;
@@ -392,7 +515,8 @@ impl Facts {
             Binary::DivU if constant > 0 => {
                 let hi = (u128::from(new.hi) + 1) * u128::from(constant) - 1;
                 let lo = u128::from(new.lo) * u128::from(constant);
-                let capped = |value: u128| u64::try_from(value.min(u128::from(full))).unwrap_or(full);
+                let capped =
+                    |value: u128| u64::try_from(value.min(u128::from(full))).unwrap_or(full);
                 Range::between(capped(lo), capped(hi))
             }
             _ => return Ok(()),
@@ -406,6 +530,10 @@ fn preimage_of_clz(bits: u32, count: Range) -> Option<Range> {
     let least = u32::try_from(count.lo).ok()?.min(bits);
     let most = u32::try_from(count.hi).ok()?;
     let hi = mask(bits - least);
-    let lo = if most >= bits { 0 } else { 1 << (bits - 1 - most) };
+    let lo = if most >= bits {
+        0
+    } else {
+        1 << (bits - 1 - most)
+    };
     Range::between(lo, hi)
 }

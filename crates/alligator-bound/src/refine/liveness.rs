@@ -9,14 +9,14 @@ const WORDS_MAX: usize = 1 << 22;
 
 /// Live locals of one function.
 #[derive(Debug)]
-pub struct Liveness {
+pub(super) struct Liveness {
     words: usize,
     live: Vec<u64>,
 }
 
 impl Liveness {
     /// Computes the live locals at every instruction of a function.
-    pub fn of(plan: &Plan<'_>) -> Self {
+    pub(super) fn of(plan: &Plan<'_>) -> Self {
         let count = plan.code.operators.len();
         let words = plan.code.locals.len().div_ceil(64);
         if words == 0 || (count + 1).saturating_mul(words) > WORDS_MAX {
@@ -41,7 +41,11 @@ impl Liveness {
                 continue;
             }
             let mut row = vec![0; self.words];
-            let targets = plan.cfg.successors(at).into_iter().chain(plan.cfg.handlers(at));
+            let targets = plan
+                .cfg
+                .successors(at)
+                .into_iter()
+                .chain(plan.cfg.handlers(at));
             for position in targets.filter_map(|target| plan.cfg.position(target)) {
                 for (word, other) in row.iter_mut().zip(self.row(position)) {
                     *word |= other;
@@ -70,7 +74,7 @@ impl Liveness {
     }
 
     /// Whether a local's value at an instruction may still be read.
-    pub fn is_live(&self, at: usize, local: usize) -> bool {
+    pub(super) fn is_live(&self, at: usize, local: usize) -> bool {
         self.words == 0 || self.row(at)[local / 64] >> (local % 64) & 1 == 1
     }
 }

@@ -21,7 +21,7 @@ use super::range::Range;
 use super::term::{Binary, Origin, TermId, Terms, Unary};
 
 /// Deepest chain of calls followed.
-pub const CALL_DEPTH_MAX: usize = 200;
+pub(super) const CALL_DEPTH_MAX: usize = 200;
 
 /// Most alternatives one `br_table` or indirect call is split into.
 const ALTERNATIVES_MAX: usize = 512;
@@ -51,7 +51,7 @@ struct Block {
 
 /// One call in progress.
 #[derive(Debug, Clone)]
-pub struct Frame {
+pub(super) struct Frame {
     /// Function.
     pub function: u32,
     /// Number of the chain of calls.
@@ -107,7 +107,7 @@ pub enum Event {
 
 /// One path so far.
 #[derive(Debug, Clone)]
-pub struct State {
+pub(super) struct State {
     callers: Vec<Rc<Frame>>,
     /// The innermost call.
     pub frame: Frame,
@@ -125,18 +125,20 @@ pub struct State {
 
 /// What becomes of a state at its next branch.
 #[derive(Debug)]
-pub enum Advance {
+pub(super) enum Advance {
     /// It goes on in each of these ways.
     Fork(Vec<State>),
     /// It has ended.
-    Done(State),
+    Done(Box<State>),
 }
 
 /// Executes one analysis' functions on terms.
 #[derive(Debug)]
-pub struct Machine<'s, 'm, 'a> {
+pub(super) struct Machine<'s, 'm, 'a> {
     analysis: &'s Analysis<'m, 'a>,
     growth: Growth,
+    /// Whether paths whose branches contradict each other are dropped.
+    refutes: bool,
     terms: Terms,
     contexts: HashMap<(u32, u32, usize), u32>,
     liveness: HashMap<u32, Liveness>,
@@ -155,10 +157,11 @@ type Stepped = Result<Next, Contradiction>;
 
 impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
     /// A machine for one search.
-    pub fn new(analysis: &'s Analysis<'m, 'a>, growth: Growth) -> Self {
+    pub(super) fn new(analysis: &'s Analysis<'m, 'a>, growth: Growth, refutes: bool) -> Self {
         Self {
             analysis,
             growth,
+            refutes,
             terms: Terms::default(),
             contexts: HashMap::new(),
             liveness: HashMap::new(),
@@ -166,7 +169,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
     }
 
     /// The state in which a function is entered, with any arguments.
-    pub fn start(&mut self, function: u32) -> State {
+    pub(super) fn start(&mut self, function: u32) -> State {
         let context = self.context(u32::MAX, function, 0);
         let plan = self.plan(function);
         let types = &plan.code.locals[..plan.code.params];
@@ -202,7 +205,13 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         *self.contexts.entry((from, function, at)).or_insert(number)
     }
 
-    fn enter(&mut self, function: u32, context: u32, arguments: Vec<TermId>, rest: Longest) -> Frame {
+    fn enter(
+        &mut self,
+        function: u32,
+        context: u32,
+        arguments: Vec<TermId>,
+        rest: Longest,
+    ) -> Frame {
         let plan = self.plan(function);
         let mut locals = arguments;
         for value_type in &plan.code.locals[plan.code.params..] {
@@ -229,10 +238,14 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
 
     /// An upper limit of the cost of every path that continues a state; `None` when no path of the
     /// wanted kind does.
-    pub fn limit(&self, state: &State) -> Option<u64> {
+    pub(super) fn limit(&self, state: &State) -> Option<u64> {
         let node = &self.plan(state.frame.function).nodes[state.frame.at];
         let exit = node.exit;
-        let all = exit.returns.then(state.frame.rest).or(exit.traps).or(exit.throws);
+        let all = exit
+            .returns
+            .then(state.frame.rest)
+            .or(exit.traps)
+            .or(exit.throws);
         let rest = match (self.growth, state.grown) {
             (Growth::Without, _) => all.steady,
             (Growth::With, false) => all.growing,
@@ -242,12 +255,12 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
     }
 
     /// Runs a state up to its next branch.
-    pub fn advance(&mut self, mut state: State) -> Advance {
+    pub(super) fn advance(&mut self, mut state: State) -> Advance {
         loop {
             match self.step(&mut state) {
                 Ok(Next::Go) => {}
                 Ok(Next::Split(states)) => return Advance::Fork(states),
-                Ok(Next::End) => return Advance::Done(state),
+                Ok(Next::End) => return Advance::Done(Box::new(state)),
                 Err(Contradiction) => return Advance::Fork(Vec::new()),
             }
         }
@@ -257,9 +270,11 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         let plan = self.plan(state.frame.function);
         let at = state.frame.at;
         let operator = &plan.code.operators[at];
-        state.cost = state.cost.saturating_add(self.analysis.cost_at(&plan.code, at));
+        state.cost = state
+            .cost
+            .saturating_add(self.analysis.cost_at(&plan.code, at));
         if let Some(callees) = u32::try_from(at).ok().and_then(|at| plan.callees.get(&at)) {
-            return self.call(state, operator, callees);
+            return Ok(self.call(state, operator, callees));
         }
         match &plan.cfg.flows[at] {
             Flow::Next => {
@@ -273,22 +288,22 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
                     _ => Ok(Next::Go),
                 }
             }
-            Flow::Branch(target) => self.branch(state, operator, *target),
-            Flow::If(target) => self.branch_if(state, plan, *target),
+            Flow::Branch(target) => Ok(self.branch(state, operator, *target)),
+            Flow::If(target) => Ok(self.branch_if(state, plan, *target)),
             Flow::Table(targets) => self.branch_table(state, operator, targets),
             Flow::Return => Ok(self.leave(state)),
             Flow::Trap => {
-                self.note(state, at, Event::Trap);
+                Self::note(state, at, Event::Trap);
                 Ok(Next::End)
             }
             Flow::Throw => {
-                self.note(state, at, Event::Throw);
+                Self::note(state, at, Event::Throw);
                 Ok(Next::End)
             }
         }
     }
 
-    fn note(&self, state: &mut State, at: usize, event: Event) {
+    fn note(state: &mut State, at: usize, event: Event) {
         state.trail = Some(Rc::new(Step {
             function: state.frame.function,
             at,
@@ -308,7 +323,11 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
     }
 
     fn pop(state: &mut State) -> TermId {
-        state.frame.stack.pop().expect("validated: the operand is there")
+        state
+            .frame
+            .stack
+            .pop()
+            .expect("validated: the operand is there")
     }
 
     /// Takes an operand as an integer, by its value where a fact leaves only one.
@@ -327,12 +346,13 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         let operator = &plan.code.operators[at];
         match operator {
             Operator::Nop | Operator::AtomicFence { .. } => {}
-            Operator::Block { blockty } => self.open(state, *blockty, false),
             Operator::TryTable { try_table } => self.open(state, try_table.ty, false),
-            Operator::Try { blockty } => self.open(state, *blockty, false),
+            Operator::Block { blockty } | Operator::Try { blockty } => {
+                self.open(state, *blockty, false);
+            }
             Operator::Loop { blockty } => {
                 self.open(state, *blockty, true);
-                return self.take_turns(state, plan, at, *blockty);
+                return Ok(self.take_turns(state, plan, at, *blockty));
             }
             Operator::End | Operator::Delegate { .. } => {
                 state.frame.blocks.pop();
@@ -348,7 +368,11 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
                 state.frame.locals[*local_index as usize] = Self::pop(state);
             }
             Operator::LocalTee { local_index } => {
-                let value = *state.frame.stack.last().expect("validated: the operand is there");
+                let value = *state
+                    .frame
+                    .stack
+                    .last()
+                    .expect("validated: the operand is there");
                 state.frame.locals[*local_index as usize] = value;
             }
             Operator::I32Const { value } => {
@@ -374,10 +398,10 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
                     return Err(Contradiction);
                 }
                 state.grown = true;
-                self.note(state, at, Event::Grow);
+                Self::note(state, at, Event::Grow);
                 self.grow(state, at, *mem);
             }
-            _ => self.compute(state, at, operator)?,
+            _ => self.compute(state, at, operator),
         }
         Ok(Next::Go)
     }
@@ -398,7 +422,11 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             (Some(value), ValType::I64) => self.terms.constant(value.cast_unsigned(), 64),
             _ => match state.globals.get(&index) {
                 Some(value) => *value,
-                None => unknown_of(&mut self.terms, Self::origin(state, at, 0), global.value_type),
+                None => unknown_of(
+                    &mut self.terms,
+                    Self::origin(state, at, 0),
+                    global.value_type,
+                ),
             },
         };
         state.globals.insert(index, value);
@@ -457,7 +485,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         state.frame.stack.push(result);
     }
 
-    fn compute(&mut self, state: &mut State, at: usize, operator: &Operator<'_>) -> Result<(), Contradiction> {
+    fn compute(&mut self, state: &mut State, at: usize, operator: &Operator<'_>) {
         if let Some((unary, bits)) = operators::unary(operator) {
             let x = self.pop_integer(state, bits);
             let result = self.terms.unary(unary, x);
@@ -478,7 +506,6 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         } else {
             self.unfollowed(state, at, operator);
         }
-        Ok(())
     }
 
     fn load(&mut self, state: &mut State, at: usize, access: &Access) {
@@ -518,7 +545,11 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
 
     fn store(&mut self, state: &mut State, at: usize, access: &Access) {
         let memory = self.analysis.module.memories[access.memory as usize];
-        let bits = if access.bits == 0 { access.bytes * 8 } else { access.bits };
+        let bits = if access.bits == 0 {
+            access.bytes * 8
+        } else {
+            access.bits
+        };
         let value = self.pop_integer(state, bits);
         let address = self.pop_integer(state, memory.address_bits());
         let place = Place::of(&self.terms, &state.facts, access, address);
@@ -532,10 +563,16 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         }
         if memory.shared {
             // Another thread may write at any time: nothing is known of what is read next.
-            content = self.terms.unknown(Self::origin(state, at, 0), access.bytes * 8, self.terms.bits(content));
+            content = self.terms.unknown(
+                Self::origin(state, at, 0),
+                access.bytes * 8,
+                self.terms.bits(content),
+            );
         }
         let bits = memory.address_bits();
-        state.cells.write(place, content, &self.terms, &state.facts, bits);
+        state
+            .cells
+            .write(place, content, &self.terms, &state.facts, bits);
     }
 
     /// Any other operator: its results are unknown, and so is memory if it may write it.
@@ -549,19 +586,30 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             state.frame.stack.push(value);
         }
         let name = operator_name(operator);
-        if ["store", "atomic", "memory_"].iter().any(|part| name.contains(part)) {
+        if ["store", "atomic", "memory_"]
+            .iter()
+            .any(|part| name.contains(part))
+        {
             state.cells.clear();
         }
     }
 
     /// All turns of a loop but the last: their cost, and nothing known of what they may change.
-    fn take_turns(&mut self, state: &mut State, plan: &'s Plan<'a>, at: usize, block: BlockType) -> Stepped {
+    fn take_turns(
+        &mut self,
+        state: &mut State,
+        plan: &'s Plan<'a>,
+        at: usize,
+        block: BlockType,
+    ) -> Next {
         let number = plan.cfg.loop_at_body(at + 1).unwrap_or(u32::MAX);
         let Some(turn) = plan.turns.get(&number).copied() else {
-            return Ok(Next::Go);
+            return Next::Go;
         };
         let function = state.frame.function;
-        let turns = self.analysis.loop_turns(function, &plan.code, &plan.cfg, number);
+        let turns = self
+            .analysis
+            .loop_turns(function, &plan.code, &plan.cfg, number);
         let before = match turns {
             Some(turns) => turn.repeated(turns - 1),
             None => Longest {
@@ -576,7 +624,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             let mut state = state.clone();
             state.cost = state.cost.saturating_add(cost);
             state.grown = grown;
-            self.note(&mut state, at, Event::Turns(cost));
+            Self::note(&mut state, at, Event::Turns(cost));
             states.push(state);
         };
         match (self.growth, state.grown) {
@@ -589,17 +637,26 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         }
         if let Some(endless) = states.iter().find(|state| state.cost == UNBOUNDED) {
             *state = endless.clone();
-            return Ok(Next::End);
+            return Next::End;
         }
-        Ok(Next::Split(states))
+        Next::Split(states)
     }
 
-    fn forget_loop(&mut self, state: &mut State, plan: &'s Plan<'a>, at: usize, number: u32, block: BlockType) {
+    fn forget_loop(
+        &mut self,
+        state: &mut State,
+        plan: &'s Plan<'a>,
+        at: usize,
+        number: u32,
+        block: BlockType,
+    ) {
         let end = plan.cfg.loops[number as usize].end as usize;
         let assigned: BTreeSet<u32> = plan.code.operators[at..end]
             .iter()
             .filter_map(|operator| match operator {
-                Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => Some(*local_index),
+                Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
+                    Some(*local_index)
+                }
                 _ => None,
             })
             .collect();
@@ -627,7 +684,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
     /// Leaves the blocks that a branch leaves, with the values it carries.
     fn jump(&mut self, state: &mut State, operator: &Operator<'_>, target: Target) {
         match operator {
-            Operator::Br { relative_depth } => self.unwind(state, *relative_depth),
+            Operator::Br { relative_depth } => Self::unwind(state, *relative_depth),
             // `else` and `catch` end the part before them.
             _ => {
                 state.frame.blocks.pop();
@@ -643,7 +700,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         }
     }
 
-    fn unwind(&mut self, state: &mut State, depth: u32) {
+    fn unwind(state: &mut State, depth: u32) {
         let frame = &mut state.frame;
         let Some(index) = frame.blocks.len().checked_sub(1 + depth as usize) else {
             return; // Out of the function: `leave` takes the results.
@@ -690,101 +747,129 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         | Operator::BrOnCast { relative_depth, .. }
         | Operator::BrOnCastFail { relative_depth, .. } = operator
         {
-            self.unwind(&mut taken, *relative_depth);
+            Self::unwind(&mut taken, *relative_depth);
         }
         self.go(&mut taken, target);
         let event = match target {
             Target::Return => Event::Leave,
             _ => Event::Branch(taken.frame.at),
         };
-        self.note(&mut taken, at, event);
+        Self::note(&mut taken, at, event);
         taken
     }
 
-    fn fall(&self, state: &State) -> State {
+    fn fall(state: &State) -> State {
         let at = state.frame.at;
         let mut fallen = state.clone();
         fallen.frame.at += 1;
-        self.note(&mut fallen, at, Event::Continue);
+        Self::note(&mut fallen, at, Event::Continue);
         fallen
     }
 
-    fn branch(&mut self, state: &mut State, operator: &Operator<'_>, target: Target) -> Stepped {
+    fn may_assume(&mut self, state: &mut State, condition: TermId, truth: bool) -> bool {
+        !self.refutes
+            || state
+                .facts
+                .assume(&mut self.terms, condition, truth)
+                .is_ok()
+    }
+
+    fn branch(&mut self, state: &mut State, operator: &Operator<'_>, target: Target) -> Next {
         let mut alternatives = Vec::new();
         match operator {
             Operator::BrIf { .. } => {
                 let condition = self.pop_integer(state, 32);
                 let mut taken = self.take(state, operator, target);
-                if taken.facts.assume(&mut self.terms, condition, true).is_ok() {
+                if self.may_assume(&mut taken, condition, true) {
                     alternatives.push((taken, Some(target)));
                 }
-                let mut fallen = self.fall(state);
-                if fallen.facts.assume(&mut self.terms, condition, false).is_ok() {
+                let mut fallen = Self::fall(state);
+                if self.may_assume(&mut fallen, condition, false) {
                     alternatives.push((fallen, None));
                 }
             }
             // The reference goes with the branch that found it not null.
             Operator::BrOnNull { .. } => {
-                alternatives.push((self.fall(state), None));
+                alternatives.push((Self::fall(state), None));
                 Self::pop(state);
                 alternatives.push((self.take(state, operator, target), Some(target)));
             }
             Operator::BrOnNonNull { .. } => {
                 alternatives.push((self.take(state, operator, target), Some(target)));
                 Self::pop(state);
-                alternatives.push((self.fall(state), None));
+                alternatives.push((Self::fall(state), None));
             }
             _ => {
                 alternatives.push((self.take(state, operator, target), Some(target)));
-                alternatives.push((self.fall(state), None));
+                alternatives.push((Self::fall(state), None));
             }
         }
-        Ok(Next::Split(self.split(alternatives)))
+        Next::Split(self.split(alternatives))
     }
 
-    fn branch_if(&mut self, state: &mut State, plan: &'s Plan<'a>, target: Target) -> Stepped {
+    fn branch_if(&mut self, state: &mut State, plan: &'s Plan<'a>, target: Target) -> Next {
         let operator = &plan.code.operators[state.frame.at];
         let condition = self.pop_integer(state, 32);
         if let Operator::If { blockty } = operator {
             self.open(state, *blockty, false);
         }
         let mut states = Vec::new();
-        let mut then = self.fall(state);
-        if then.facts.assume(&mut self.terms, condition, true).is_ok() {
+        let mut then = Self::fall(state);
+        if self.may_assume(&mut then, condition, true) {
             states.push(then);
         }
         let mut otherwise = self.take(state, operator, target);
-        if otherwise.facts.assume(&mut self.terms, condition, false).is_ok() {
+        if self.may_assume(&mut otherwise, condition, false) {
             states.push(otherwise);
         }
-        Ok(Next::Split(states))
+        Next::Split(states)
     }
 
-    fn branch_table(&mut self, state: &mut State, operator: &Operator<'_>, targets: &[Target]) -> Stepped {
+    fn branch_table(
+        &mut self,
+        state: &mut State,
+        operator: &Operator<'_>,
+        targets: &[Target],
+    ) -> Stepped {
         let index = self.pop_integer(state, 32);
         let Operator::BrTable { targets: table } = operator else {
             return Ok(Next::Split(Vec::new()));
         };
-        let depths: Vec<u32> = table.targets().map_while(Result::ok).chain([table.default()]).collect();
+        let depths: Vec<u32> = table
+            .targets()
+            .map_while(Result::ok)
+            .chain([table.default()])
+            .collect();
         let known = state.facts.range(&self.terms, index)?;
         let mut alternatives = Vec::new();
         for (first, last) in runs(&depths) {
-            let hi = if last + 1 == depths.len() { u64::from(u32::MAX) } else { last as u64 };
-            let Some(range) = Range::between(first as u64, hi).filter(|range| range.meet(known).is_some()) else {
+            let hi = if last + 1 == depths.len() {
+                u64::from(u32::MAX)
+            } else {
+                last as u64
+            };
+            let Some(range) = Range::between(first as u64, hi) else {
                 continue;
             };
+            if self.refutes && range.meet(known).is_none() {
+                continue;
+            }
             let at = state.frame.at;
             let mut taken = state.clone();
-            self.unwind(&mut taken, depths[first]);
+            Self::unwind(&mut taken, depths[first]);
             self.go(&mut taken, targets[first]);
             let event = match targets[first] {
                 Target::Return => Event::Leave,
                 _ => Event::Branch(taken.frame.at),
             };
-            self.note(&mut taken, at, event);
+            Self::note(&mut taken, at, event);
             // Beyond some number of alternatives, which index it was is not followed.
-            let narrowed = alternatives.len() >= ALTERNATIVES_MAX
-                || taken.facts.assume_range(&mut self.terms, index, range).is_ok();
+            let narrowed = !self.refutes
+                || alternatives.len() >= ALTERNATIVES_MAX
+                || taken
+                    .facts
+                    .assume_range(&mut self.terms, index, range)
+                    .is_ok();
             if narrowed {
                 alternatives.push((taken, Some(targets[first])));
             }
@@ -794,26 +879,32 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
 
     // Calls.
 
-    fn call(&mut self, state: &mut State, operator: &Operator<'_>, callees: &Callees) -> Stepped {
+    fn call(&mut self, state: &mut State, operator: &Operator<'_>, callees: &Callees) -> Next {
         let functions = match callees {
             Callees::Known(functions) if functions.len() <= ALTERNATIVES_MAX => functions,
             _ => {
                 state.cost = UNBOUNDED;
-                return Ok(Next::End);
+                return Next::End;
             }
         };
         if functions.is_empty() {
             let at = state.frame.at;
-            self.note(state, at, Event::Trap);
-            return Ok(Next::End);
+            Self::note(state, at, Event::Trap);
+            return Next::End;
         }
-        let indirect = matches!(operator, Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. });
+        let indirect = matches!(
+            operator,
+            Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. }
+        );
         if indirect {
             Self::pop(state);
         }
-        let tail = matches!(operator, Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. });
+        let tail = matches!(
+            operator,
+            Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. }
+        );
         if let ([callee], false) = (functions.as_slice(), indirect) {
-            return Ok(self.call_one(state, *callee, tail));
+            return self.call_one(state, *callee, tail);
         }
         let mut states = Vec::new();
         for callee in functions {
@@ -827,7 +918,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
                 }
             }
         }
-        Ok(Next::Split(states))
+        Next::Split(states)
     }
 
     fn call_one(&mut self, state: &mut State, callee: u32, tail: bool) -> Next {
@@ -835,8 +926,11 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         let module = self.analysis.module;
         let signature = module.signature(module.functions[callee as usize].type_index);
         let params = signature.map_or(0, |signature| signature.params().len());
-        let arguments = state.frame.stack.split_off(state.frame.stack.len() - params);
-        self.note(state, at, Event::Call(callee));
+        let arguments = state
+            .frame
+            .stack
+            .split_off(state.frame.stack.len() - params);
+        Self::note(state, at, Event::Call(callee));
         if module.functions[callee as usize].import.is_some() {
             let results: Vec<ValType> = signature.map_or_else(Vec::new, |s| s.results().to_vec());
             return self.call_import(state, callee, tail, &results);
@@ -854,18 +948,30 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             self.drop_dead_locals(state);
         }
         let frame = self.enter(callee, context, arguments, rest);
-        let caller = std::mem::replace(&mut state.frame, frame);
+        let suspended = core::mem::replace(&mut state.frame, frame);
         if !tail {
-            state.callers.push(Rc::new(caller));
+            state.callers.push(Rc::new(suspended));
         }
-        state.cost = state.cost.saturating_add(self.analysis.costs.function_entry.cost);
+        state.cost = state
+            .cost
+            .saturating_add(self.analysis.costs.function_entry.cost);
         Next::Go
     }
 
-    fn call_import(&mut self, state: &mut State, callee: u32, tail: bool, results: &[ValType]) -> Next {
+    fn call_import(
+        &mut self,
+        state: &mut State,
+        callee: u32,
+        tail: bool,
+        results: &[ValType],
+    ) -> Next {
         let at = state.frame.at;
         if let Some((from, name)) = &self.analysis.module.functions[callee as usize].import {
-            let cost = self.analysis.bounds.import(from, name).map_or(0, |import| import.cost);
+            let cost = self
+                .analysis
+                .bounds
+                .import(from, name)
+                .map_or(0, |import| import.cost);
             state.cost = state.cost.saturating_add(cost);
         }
         state.cells.clear();
@@ -888,7 +994,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         let kept = state.frame.stack.len().saturating_sub(results);
         let results = state.frame.stack.split_off(kept);
         let at = state.frame.at;
-        self.note(state, at, Event::Return);
+        Self::note(state, at, Event::Return);
         state.frame = Rc::unwrap_or_clone(caller);
         state.frame.stack.extend(results);
         Next::Go
@@ -898,21 +1004,24 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
 
     /// Forgets what no later instruction can depend on, and writes the rest as a key: two states
     /// with equal keys have the same continuations.
-    pub fn condense(&mut self, state: &mut State) -> Box<[u32]> {
+    pub(super) fn condense(&mut self, state: &mut State) -> Box<[u32]> {
         self.drop_dead_locals(state);
         let mut wanted = self.wanted(state);
         let terms = &self.terms;
-        let mut cells = std::mem::take(&mut state.cells);
+        let mut cells = core::mem::take(&mut state.cells);
         // A cell matters if its address can still be formed; its content then matters, too.
         let mut kept = vec![false; cells.cells.len()];
         loop {
             let mut changed = false;
             for (cell, keep) in cells.cells.iter().zip(&mut kept) {
-                let reachable = cell.place.base.is_none_or(|base| all_atoms_in(terms, base, &wanted));
+                let reachable = cell
+                    .place
+                    .base
+                    .is_none_or(|base| all_atoms_in(terms, base, &wanted));
                 if !*keep && reachable {
                     *keep = true;
                     changed = true;
-                    add_atoms(terms, cell.content, &mut wanted);
+                    wanted.extend(terms.atoms(cell.content));
                 }
             }
             if !changed {
@@ -945,33 +1054,18 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         let mut atoms = BTreeSet::new();
         let frames = state.callers.iter().map(Rc::as_ref).chain([&state.frame]);
         let variables = frames.flat_map(|frame| frame.locals.iter().chain(&frame.stack));
-        for id in variables.chain(state.globals.values()).chain(state.pages.values()) {
-            add_atoms(&self.terms, *id, &mut atoms);
+        for id in variables
+            .chain(state.globals.values())
+            .chain(state.pages.values())
+        {
+            atoms.extend(self.terms.atoms(*id));
         }
         atoms
     }
 }
 
-/// Terms that are made of no others.
-fn add_atoms(terms: &Terms, id: TermId, atoms: &mut BTreeSet<TermId>) {
-    let mut open = vec![id];
-    let mut seen = BTreeSet::new();
-    while let Some(id) = open.pop() {
-        if !seen.insert(id) {
-            continue;
-        }
-        let parts = terms.parts(id);
-        if parts[0].is_none() && terms.constant_value(id).is_none() {
-            atoms.insert(id);
-        }
-        open.extend(parts.into_iter().flatten());
-    }
-}
-
 fn all_atoms_in(terms: &Terms, id: TermId, wanted: &BTreeSet<TermId>) -> bool {
-    let mut atoms = BTreeSet::new();
-    add_atoms(terms, id, &mut atoms);
-    atoms.is_subset(wanted)
+    terms.atoms(id).iter().all(|atom| wanted.contains(atom))
 }
 
 fn key_of(state: &State) -> Box<[u32]> {
@@ -982,7 +1076,11 @@ fn key_of(state: &State) -> Box<[u32]> {
         number(frame.function as usize);
         number(frame.at);
         number(frame.stack.len());
-        frame.locals.iter().chain(&frame.stack).for_each(|id| number(*id as usize));
+        frame
+            .locals
+            .iter()
+            .chain(&frame.stack)
+            .for_each(|id| number(*id as usize));
     }
     for map in [&state.globals, &state.pages] {
         number(map.len());
@@ -992,11 +1090,18 @@ fn key_of(state: &State) -> Box<[u32]> {
         }
     }
     let mut cells: Vec<_> = state.cells.cells.iter().collect();
-    cells.sort_by_key(|cell| (cell.place.memory, cell.place.base, cell.place.offset, cell.place.bytes));
+    cells.sort_by_key(|cell| {
+        (
+            cell.place.memory,
+            cell.place.base,
+            cell.place.offset,
+            cell.place.bytes,
+        )
+    });
     number(cells.len());
     let halves = |key: &mut Vec<u32>, value: u64| {
-        key.push((value & u64::from(u32::MAX)) as u32);
-        key.push((value >> 32) as u32);
+        let low = value & u64::from(u32::MAX);
+        key.extend([low, value >> 32].map(|half| u32::try_from(half).unwrap_or(u32::MAX)));
     };
     for cell in cells {
         key.extend([

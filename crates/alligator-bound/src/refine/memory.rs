@@ -13,7 +13,7 @@ const CELLS_MAX: usize = 48;
 /// Two accesses to equal places touch the same bytes or trap: an effective address that does not
 /// trap is below the modulus, so it equals its remainder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Place {
+pub(super) struct Place {
     /// Memory index.
     pub memory: u32,
     /// Variable part of the address.
@@ -26,7 +26,7 @@ pub struct Place {
 
 /// Known content of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Cell {
+pub(super) struct Cell {
     /// Where.
     pub place: Place,
     /// Its bytes as an unsigned integer, of 64 bits if there are 8 and else of 32.
@@ -35,14 +35,14 @@ pub struct Cell {
 
 /// Contents known, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Cells {
+pub(super) struct Cells {
     /// The cells. All hold at once.
     pub cells: Vec<Cell>,
 }
 
 impl Place {
     /// Where an access at an address goes.
-    pub fn of(terms: &Terms, facts: &Facts, access: &Access, address: TermId) -> Self {
+    pub(super) fn of(terms: &Terms, facts: &Facts, access: &Access, address: TermId) -> Self {
         let (base, constant) = match facts.range(terms, address).ok().and_then(Range::value) {
             Some(value) => (None, value),
             None => terms.split(address),
@@ -73,7 +73,13 @@ impl Place {
             return true;
         }
         if self.base == other.base {
-            return apart_modulo(self.offset, self.bytes, other.offset, other.bytes, mask(bits));
+            return apart_modulo(
+                self.offset,
+                self.bytes,
+                other.offset,
+                other.bytes,
+                mask(bits),
+            );
         }
         let (Ok(one), Ok(two)) = (
             self.range(terms, facts, bits),
@@ -83,7 +89,10 @@ impl Place {
             return true;
         };
         let ends_before = |first: Range, bytes: u32, second: Range| {
-            first.hi.checked_add(bytes.into()).is_some_and(|end| end <= second.lo)
+            first
+                .hi
+                .checked_add(bytes.into())
+                .is_some_and(|end| end <= second.lo)
         };
         if ends_before(one, self.bytes, two) || ends_before(two, other.bytes, one) {
             return true;
@@ -91,7 +100,13 @@ impl Place {
         let low = one.known_low_bits().min(two.known_low_bits()).min(bits);
         let modulus = mask(low);
         u64::from(self.bytes) + u64::from(other.bytes) <= modulus
-            && apart_modulo(one.ones & modulus, self.bytes, two.ones & modulus, other.bytes, modulus)
+            && apart_modulo(
+                one.ones & modulus,
+                self.bytes,
+                two.ones & modulus,
+                other.bytes,
+                modulus,
+            )
     }
 }
 
@@ -104,13 +119,13 @@ fn apart_modulo(one: u64, one_bytes: u32, two: u64, two_bytes: u32, mask: u64) -
 
 impl Cells {
     /// Known content of exactly this place.
-    pub fn content(&self, place: &Place) -> Option<TermId> {
+    pub(super) fn content(&self, place: &Place) -> Option<TermId> {
         let cell = self.cells.iter().rev().find(|cell| cell.place == *place)?;
         Some(cell.content)
     }
 
     /// Remembers content just read.
-    pub fn learn(&mut self, place: Place, content: TermId) {
+    pub(super) fn learn(&mut self, place: Place, content: TermId) {
         if self.cells.len() == CELLS_MAX {
             self.cells.remove(0);
         }
@@ -118,14 +133,21 @@ impl Cells {
     }
 
     /// Remembers content just written, and forgets all it may have overwritten.
-    pub fn write(&mut self, place: Place, content: TermId, terms: &Terms, facts: &Facts, bits: u32) {
+    pub(super) fn write(
+        &mut self,
+        place: Place,
+        content: TermId,
+        terms: &Terms,
+        facts: &Facts,
+        bits: u32,
+    ) {
         self.cells
             .retain(|cell| cell.place.is_apart(&place, terms, facts, bits));
         self.learn(place, content);
     }
 
     /// Forgets all.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.cells.clear();
     }
 }

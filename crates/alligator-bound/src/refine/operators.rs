@@ -5,7 +5,7 @@ use wasmparser::{MemArg, MemArgTarget, Operator};
 use super::term::{Binary, Unary};
 
 /// An operator on one integer of a width.
-pub fn unary(operator: &Operator<'_>) -> Option<(Unary, u32)> {
+pub(super) fn unary(operator: &Operator<'_>) -> Option<(Unary, u32)> {
     Some(match operator {
         Operator::I32Eqz => (Unary::Eqz, 32),
         Operator::I64Eqz => (Unary::Eqz, 64),
@@ -29,7 +29,7 @@ pub fn unary(operator: &Operator<'_>) -> Option<(Unary, u32)> {
 
 /// An operator on two integers, perhaps swapped, its result perhaps negated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BinaryForm {
+pub(super) struct BinaryForm {
     /// Operator to use.
     pub operator: Binary,
     /// Width of the operands.
@@ -41,7 +41,7 @@ pub struct BinaryForm {
 }
 
 /// An operator on two integers.
-pub fn binary(operator: &Operator<'_>) -> Option<BinaryForm> {
+pub(super) fn binary(operator: &Operator<'_>) -> Option<BinaryForm> {
     let plain = |operator, bits| BinaryForm {
         operator,
         bits,
@@ -111,7 +111,7 @@ pub fn binary(operator: &Operator<'_>) -> Option<BinaryForm> {
 
 /// An access to linear memory: which, where, how many bytes, and how they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Access {
+pub(super) struct Access {
     /// Memory index.
     pub memory: u32,
     /// Constant part of the address.
@@ -132,7 +132,7 @@ fn memory_of(memarg: &MemArg) -> Option<u32> {
 }
 
 /// A plain load. Atomic and vector loads are not followed.
-pub fn load(operator: &Operator<'_>) -> Option<Access> {
+pub(super) fn load(operator: &Operator<'_>) -> Option<Access> {
     let (memarg, bytes, bits, signed) = match operator {
         Operator::I32Load { memarg } => (memarg, 4, 32, false),
         Operator::I64Load { memarg } => (memarg, 8, 64, false),
@@ -160,7 +160,7 @@ pub fn load(operator: &Operator<'_>) -> Option<Access> {
 }
 
 /// A plain store.
-pub fn store(operator: &Operator<'_>) -> Option<Access> {
+pub(super) fn store(operator: &Operator<'_>) -> Option<Access> {
     let (memarg, bytes, bits) = match operator {
         Operator::I32Store { memarg } => (memarg, 4, 32),
         Operator::I64Store { memarg } => (memarg, 8, 64),

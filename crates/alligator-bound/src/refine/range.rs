@@ -7,13 +7,17 @@
 use super::term::{Binary, Unary};
 
 /// All ones in the lowest `bits` bits.
-pub fn mask(bits: u32) -> u64 {
-    if bits >= 64 { u64::MAX } else { (1 << bits) - 1 }
+pub(super) fn mask(bits: u32) -> u64 {
+    if bits >= 64 {
+        u64::MAX
+    } else {
+        (1 << bits) - 1
+    }
 }
 
 /// A set of integers of some width; never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Range {
+pub(super) struct Range {
     /// Least value.
     pub lo: u64,
     /// Greatest value.
@@ -26,7 +30,7 @@ pub struct Range {
 
 impl Range {
     /// Every integer of this width.
-    pub fn all(bits: u32) -> Self {
+    pub(super) fn all(bits: u32) -> Self {
         Self {
             lo: 0,
             hi: mask(bits),
@@ -36,7 +40,7 @@ impl Range {
     }
 
     /// Exactly one.
-    pub fn one(value: u64) -> Self {
+    pub(super) fn one(value: u64) -> Self {
         Self {
             lo: value,
             hi: value,
@@ -46,7 +50,7 @@ impl Range {
     }
 
     /// Both ends and everything between; `None` when `lo > hi`.
-    pub fn between(lo: u64, hi: u64) -> Option<Self> {
+    pub(super) fn between(lo: u64, hi: u64) -> Option<Self> {
         Self {
             lo,
             hi,
@@ -57,7 +61,7 @@ impl Range {
     }
 
     /// Values with these bits known; `None` when they contradict.
-    pub fn with_bits(zeros: u64, ones: u64) -> Option<Self> {
+    pub(super) fn with_bits(zeros: u64, ones: u64) -> Option<Self> {
         Self {
             lo: 0,
             hi: u64::MAX,
@@ -68,17 +72,17 @@ impl Range {
     }
 
     /// 0 or 1.
-    pub fn truth() -> Self {
+    pub(super) fn truth() -> Self {
         Self::all(1)
     }
 
     /// The only value, if there is but one.
-    pub fn value(self) -> Option<u64> {
+    pub(super) fn value(self) -> Option<u64> {
         (self.lo == self.hi).then_some(self.lo)
     }
 
     /// Whether the value, read as a condition, is known.
-    pub fn as_truth(self) -> Option<bool> {
+    pub(super) fn as_truth(self) -> Option<bool> {
         if self.hi == 0 {
             Some(false)
         } else if self.lo > 0 {
@@ -95,7 +99,7 @@ impl Range {
     }
 
     /// Values in both; `None` when there are none.
-    pub fn meet(self, other: Self) -> Option<Self> {
+    pub(super) fn meet(self, other: Self) -> Option<Self> {
         Self {
             lo: self.lo.max(other.lo),
             hi: self.hi.min(other.hi),
@@ -107,7 +111,7 @@ impl Range {
 
     /// A set that holds both.
     #[must_use]
-    pub fn join(self, other: Self) -> Self {
+    pub(super) fn join(self, other: Self) -> Self {
         Self {
             lo: self.lo.min(other.lo),
             hi: self.hi.max(other.hi),
@@ -143,7 +147,7 @@ impl Range {
     }
 
     /// The top bit of an integer of this width, if known.
-    pub fn sign(self, bits: u32) -> Option<bool> {
+    pub(super) fn sign(self, bits: u32) -> Option<bool> {
         let top = 1 << (bits - 1);
         if self.ones & top != 0 {
             Some(true)
@@ -155,7 +159,7 @@ impl Range {
     }
 
     /// Number of lowest bits that are all known.
-    pub fn known_low_bits(self) -> u32 {
+    pub(super) fn known_low_bits(self) -> u32 {
         (self.zeros | self.ones).trailing_ones()
     }
 }
@@ -176,14 +180,17 @@ fn round_up(value: u64, step: u64) -> Option<u64> {
 }
 
 /// Sign-extends an integer of `bits` bits to 64.
-#[expect(clippy::cast_possible_wrap, reason = "reads the bits as a signed integer")]
-pub fn signed(value: u64, bits: u32) -> i64 {
+#[expect(
+    clippy::cast_possible_wrap,
+    reason = "reads the bits as a signed integer"
+)]
+pub(super) fn signed(value: u64, bits: u32) -> i64 {
     (value << (64 - bits)) as i64 >> (64 - bits)
 }
 
 /// The exact result on one value. `bits` is the operand's width.
 #[expect(clippy::cast_sign_loss, reason = "bits are kept, signs are not")]
-pub fn apply_unary(operator: Unary, bits: u32, value: u64) -> u64 {
+pub(super) fn apply_unary(operator: Unary, bits: u32, value: u64) -> u64 {
     let extended = |from: u32| signed(value & mask(from), from) as u64 & mask(bits);
     match operator {
         Unary::Eqz => u64::from(value == 0),
@@ -201,7 +208,7 @@ pub fn apply_unary(operator: Unary, bits: u32, value: u64) -> u64 {
 
 /// The exact result on two values, or `None` where the instruction traps.
 #[expect(clippy::cast_sign_loss, reason = "bits are kept, signs are not")]
-pub fn apply_binary(operator: Binary, bits: u32, one: u64, two: u64) -> Option<u64> {
+pub(super) fn apply_binary(operator: Binary, bits: u32, one: u64, two: u64) -> Option<u64> {
     let (signed_one, signed_two) = (signed(one, bits), signed(two, bits));
     let shift = u32::try_from(two % u64::from(bits)).unwrap_or(0);
     let rotated = |left: u32| match left % bits {
@@ -239,7 +246,7 @@ pub fn apply_binary(operator: Binary, bits: u32, one: u64, two: u64) -> Option<u
 }
 
 /// All results of an operator on members of a set.
-pub fn unary(operator: Unary, bits: u32, operand: Range) -> Range {
+pub(super) fn unary(operator: Unary, bits: u32, operand: Range) -> Range {
     if let Some(value) = operand.value() {
         return Range::one(apply_unary(operator, bits, value));
     }
@@ -251,7 +258,11 @@ pub fn unary(operator: Unary, bits: u32, operand: Range) -> Range {
         }
         Unary::Ctz => {
             let least = operand.zeros.trailing_ones().min(bits);
-            let most = operand.ones.trailing_zeros().min(if operand.lo > 0 { bits - 1 } else { bits });
+            let most =
+                operand
+                    .ones
+                    .trailing_zeros()
+                    .min(if operand.lo > 0 { bits - 1 } else { bits });
             Range::between(least.into(), most.into())
         }
         Unary::Popcnt => {
@@ -261,8 +272,13 @@ pub fn unary(operator: Unary, bits: u32, operand: Range) -> Range {
         }
         Unary::Wrap => {
             let low = mask(bits / 2);
-            Range::with_bits((operand.zeros & low) | !low, operand.ones & low)
-                .and_then(|known| if operand.hi <= low { known.meet(operand) } else { Some(known) })
+            Range::with_bits((operand.zeros & low) | !low, operand.ones & low).and_then(|known| {
+                if operand.hi <= low {
+                    known.meet(operand)
+                } else {
+                    Some(known)
+                }
+            })
         }
         Unary::ExtendU => Some(operand),
         Unary::ExtendS => extend_signed(operand, bits, bits * 2),
@@ -289,12 +305,11 @@ pub fn unary(operator: Unary, bits: u32, operand: Range) -> Range {
 }
 
 fn extend_signed(operand: Range, from: u32, to: u32) -> Option<Range> {
-    match operand.sign(from)? {
-        false => Some(operand),
-        true => {
-            let high = mask(to) & !mask(from);
-            Range::between(operand.lo | high, operand.hi | high)
-        }
+    if operand.sign(from)? {
+        let high = mask(to) & !mask(from);
+        Range::between(operand.lo | high, operand.hi | high)
+    } else {
+        Some(operand)
     }
 }
 
@@ -305,7 +320,7 @@ fn negated(operand: Range) -> Range {
 }
 
 /// All results of an operator on members of two sets.
-pub fn binary(operator: Binary, bits: u32, one: Range, two: Range) -> Range {
+pub(super) fn binary(operator: Binary, bits: u32, one: Range, two: Range) -> Range {
     if let (Some(a), Some(b)) = (one.value(), two.value()) {
         return match apply_binary(operator, bits, a, b) {
             Some(value) => Range::one(value),
@@ -361,7 +376,7 @@ fn add(bits: u32, one: Range, two: Range) -> Option<Range> {
     if turns(least) != turns(most) {
         return Some(low);
     }
-    let wrapped = |sum: u128| (sum & u128::from(mask(bits))) as u64;
+    let wrapped = |sum: u128| u64::try_from(sum & u128::from(mask(bits))).unwrap_or(u64::MAX);
     low.meet(Range::between(wrapped(least), wrapped(most))?)
 }
 
@@ -374,7 +389,10 @@ fn sub(bits: u32, one: Range, two: Range) -> Option<Range> {
         return Some(low);
     }
     let difference = |a: u64, b: u64| a.wrapping_sub(b) & mask(bits);
-    low.meet(Range::between(difference(one.lo, two.hi), difference(one.hi, two.lo))?)
+    low.meet(Range::between(
+        difference(one.lo, two.hi),
+        difference(one.hi, two.lo),
+    )?)
 }
 
 fn mul(bits: u32, one: Range, two: Range) -> Option<Range> {
@@ -390,7 +408,10 @@ fn mul(bits: u32, one: Range, two: Range) -> Option<Range> {
 fn shl(bits: u32, one: Range, by: u64) -> Option<Range> {
     let by = u32::try_from(by % u64::from(bits)).ok()?;
     let kept = mask(bits);
-    let known = Range::with_bits(((one.zeros << by) | mask(by)) & kept | !kept, (one.ones << by) & kept)?;
+    let known = Range::with_bits(
+        ((one.zeros << by) | mask(by)) & kept | !kept,
+        (one.ones << by) & kept,
+    )?;
     if one.hi > kept >> by {
         return Some(known);
     }
@@ -489,7 +510,10 @@ mod tests {
                 let result = unary(operator, BITS, set);
                 for value in (0..16).filter(|value| set.contains(*value)) {
                     let exact = apply_unary(operator, BITS, value);
-                    assert!(result.contains(exact), "{operator:?} {set:?} {value}: {result:?}");
+                    assert!(
+                        result.contains(exact),
+                        "{operator:?} {set:?} {value}: {result:?}"
+                    );
                 }
             }
         }
@@ -507,7 +531,10 @@ mod tests {
                             let Some(exact) = apply_binary(operator, BITS, a, b) else {
                                 continue;
                             };
-                            assert!(result.contains(exact), "{operator:?} {one:?} {two:?} {a} {b}");
+                            assert!(
+                                result.contains(exact),
+                                "{operator:?} {one:?} {two:?} {a} {b}"
+                            );
                         }
                     }
                 }

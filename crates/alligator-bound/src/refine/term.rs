@@ -3,17 +3,17 @@
 //! Terms are path-independent: what a number means never changes. Only identities that hold for
 //! all values are used to simplify.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 use super::range::{self, Range, mask};
 
 /// Number of a term.
-pub type TermId = u32;
+pub(super) type TermId = u32;
 
-/// Operators on one integer.
+/// Operators on one integer, named as in WebAssembly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "named as in WebAssembly")]
-pub enum Unary {
+pub(super) enum Unary {
     Eqz,
     Clz,
     Ctz,
@@ -26,10 +26,9 @@ pub enum Unary {
     Extend32S,
 }
 
-/// Operators on two integers of the same width. Other comparisons are written with these.
+/// Operators on two integers of the same width, named as in WebAssembly. Other comparisons are written with these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "named as in WebAssembly")]
-pub enum Binary {
+pub(super) enum Binary {
     Add,
     Sub,
     Mul,
@@ -52,7 +51,7 @@ pub enum Binary {
 
 impl Binary {
     /// Whether the result is 0 or 1, of 32 bits.
-    pub fn compares(self) -> bool {
+    pub(super) fn compares(self) -> bool {
         matches!(self, Self::Eq | Self::LtU | Self::LtS)
     }
 
@@ -66,7 +65,7 @@ impl Binary {
 
 /// Where an unknown comes from: the call's context, the instruction, and which of its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Origin {
+pub(super) struct Origin {
     /// Number of the chain of calls.
     pub context: u32,
     /// Instruction index in the function, or `u32::MAX` for its parameters.
@@ -77,7 +76,7 @@ pub struct Origin {
 
 /// How a term is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Term {
+pub(super) enum Term {
     /// A constant.
     Constant(u64),
     /// An integer of which only its least bits can be set.
@@ -96,30 +95,31 @@ pub enum Term {
 
 /// All terms made so far.
 #[derive(Debug, Default)]
-pub struct Terms {
-    terms: Vec<(Term, u32)>,
+pub(super) struct Terms {
+    made: Vec<(Term, u32)>,
     ranges: Vec<Range>,
+    atoms: Vec<Rc<[TermId]>>,
     numbers: HashMap<(Term, u32), TermId>,
 }
 
 impl Terms {
     /// How a term is made.
-    pub fn term(&self, id: TermId) -> Term {
-        self.terms[id as usize].0
+    pub(super) fn term(&self, id: TermId) -> Term {
+        self.made[id as usize].0
     }
 
     /// Width in bits; 0 for what is no integer.
-    pub fn bits(&self, id: TermId) -> u32 {
-        self.terms[id as usize].1
+    pub(super) fn bits(&self, id: TermId) -> u32 {
+        self.made[id as usize].1
     }
 
     /// What holds of a term on every path.
-    pub fn range(&self, id: TermId) -> Range {
+    pub(super) fn range(&self, id: TermId) -> Range {
         self.ranges[id as usize]
     }
 
     /// The value of a constant term.
-    pub fn constant_value(&self, id: TermId) -> Option<u64> {
+    pub(super) fn constant_value(&self, id: TermId) -> Option<u64> {
         match self.term(id) {
             Term::Constant(value) => Some(value),
             _ => None,
@@ -132,16 +132,41 @@ impl Terms {
         }
         let range = self.first_range(term, bits);
         // A term with but one value is that value.
-        if let (Some(value), false) = (range.value(), bits == 0 || matches!(term, Term::Constant(_))) {
+        if let (Some(value), false) = (
+            range.value(),
+            bits == 0 || matches!(term, Term::Constant(_)),
+        ) {
             let id = self.constant(value, bits);
             self.numbers.insert((term, bits), id);
             return id;
         }
-        let id = TermId::try_from(self.terms.len()).unwrap_or(TermId::MAX);
-        self.terms.push((term, bits));
+        let id = TermId::try_from(self.made.len()).unwrap_or(TermId::MAX);
+        self.made.push((term, bits));
         self.ranges.push(range);
+        let atoms = self.atoms_of(id);
+        self.atoms.push(atoms);
         self.numbers.insert((term, bits), id);
         id
+    }
+
+    fn atoms_of(&self, id: TermId) -> Rc<[TermId]> {
+        let parts: Vec<TermId> = self.parts(id).into_iter().flatten().collect();
+        match parts.as_slice() {
+            [] if self.constant_value(id).is_some() => Rc::default(),
+            [] => Rc::new([id]),
+            [only] => Rc::clone(&self.atoms[*only as usize]),
+            _ => {
+                let all = parts
+                    .iter()
+                    .flat_map(|part| self.atoms[*part as usize].iter().copied());
+                all.collect::<BTreeSet<TermId>>().into_iter().collect()
+            }
+        }
+    }
+
+    /// The unknowns a term is made of, in order.
+    pub(super) fn atoms(&self, id: TermId) -> &[TermId] {
+        &self.atoms[id as usize]
     }
 
     fn first_range(&self, term: Term, bits: u32) -> Range {
@@ -158,22 +183,22 @@ impl Terms {
     }
 
     /// A constant of a width.
-    pub fn constant(&mut self, value: u64, bits: u32) -> TermId {
+    pub(super) fn constant(&mut self, value: u64, bits: u32) -> TermId {
         self.intern(Term::Constant(value & mask(bits)), bits)
     }
 
     /// An integer of which only the lowest `possible` bits can be set.
-    pub fn unknown(&mut self, origin: Origin, possible: u32, bits: u32) -> TermId {
+    pub(super) fn unknown(&mut self, origin: Origin, possible: u32, bits: u32) -> TermId {
         self.intern(Term::Unknown(origin, possible), bits)
     }
 
     /// A value that is no integer, or not followed.
-    pub fn opaque(&mut self, origin: Origin) -> TermId {
+    pub(super) fn opaque(&mut self, origin: Origin) -> TermId {
         self.intern(Term::Opaque(origin), 0)
     }
 
     /// A value as an integer of a width: itself, unless it is opaque.
-    pub fn integer(&mut self, id: TermId, bits: u32) -> TermId {
+    pub(super) fn integer(&mut self, id: TermId, bits: u32) -> TermId {
         if self.bits(id) == bits {
             id
         } else {
@@ -182,7 +207,7 @@ impl Terms {
     }
 
     /// An operator on one term.
-    pub fn unary(&mut self, operator: Unary, x: TermId) -> TermId {
+    pub(super) fn unary(&mut self, operator: Unary, x: TermId) -> TermId {
         let bits = match operator {
             Unary::Eqz => 32,
             Unary::Wrap => self.bits(x) / 2,
@@ -218,7 +243,7 @@ impl Terms {
     }
 
     /// An operator on two terms of the same width.
-    pub fn binary(&mut self, operator: Binary, x: TermId, y: TermId) -> TermId {
+    pub(super) fn binary(&mut self, operator: Binary, x: TermId, y: TermId) -> TermId {
         let bits = self.bits(x);
         let (x, y) = if operator.commutes() && self.goes_second(x, y) {
             (y, x)
@@ -246,7 +271,12 @@ impl Terms {
         let second = self.constant_value(y);
         match (operator, second) {
             (
-                Binary::Add | Binary::Sub | Binary::Or | Binary::Xor | Binary::Shl | Binary::ShrU
+                Binary::Add
+                | Binary::Sub
+                | Binary::Or
+                | Binary::Xor
+                | Binary::Shl
+                | Binary::ShrU
                 | Binary::ShrS,
                 Some(0),
             )
@@ -257,8 +287,7 @@ impl Terms {
                 let negative = self.constant(value.wrapping_neg() & full, bits);
                 Some(self.binary(Binary::Add, x, negative))
             }
-            (Binary::Eq, Some(0)) => Some(self.unary(Unary::Eqz, x)),
-            (Binary::LtU, Some(1)) => Some(self.unary(Unary::Eqz, x)),
+            (Binary::Eq, Some(0)) | (Binary::LtU, Some(1)) => Some(self.unary(Unary::Eqz, x)),
             (Binary::LtU, Some(0)) => Some(self.constant(0, 32)),
             (Binary::Eq, Some(value)) if self.split(x).1 != 0 => {
                 let (base, added) = self.split(x);
@@ -310,7 +339,7 @@ impl Terms {
     fn binary_interned_sum(&mut self, base: TermId, constant: TermId) -> TermId {
         let bits = self.bits(base);
         match self.constant_value(constant) {
-            Some(0) => base,
+            Some(0) | None => base,
             Some(value) => {
                 let (inner, more) = self.split(base);
                 if let (Some(inner), true) = (inner, more != 0) {
@@ -319,12 +348,11 @@ impl Terms {
                 }
                 self.intern(Term::Binary(Binary::Add, base, constant), bits)
             }
-            None => base,
         }
     }
 
     /// A term as a base and a constant added to it; no base for constants.
-    pub fn split(&self, id: TermId) -> (Option<TermId>, u64) {
+    pub(super) fn split(&self, id: TermId) -> (Option<TermId>, u64) {
         match self.term(id) {
             Term::Constant(value) => (None, value),
             Term::Binary(Binary::Add, base, constant) => match self.constant_value(constant) {
@@ -336,7 +364,7 @@ impl Terms {
     }
 
     /// One of two terms.
-    pub fn select(&mut self, condition: TermId, x: TermId, y: TermId) -> TermId {
+    pub(super) fn select(&mut self, condition: TermId, x: TermId, y: TermId) -> TermId {
         if x == y {
             return x;
         }
@@ -353,7 +381,7 @@ impl Terms {
     }
 
     /// Terms that a term is made of directly.
-    pub fn parts(&self, id: TermId) -> [Option<TermId>; 3] {
+    pub(super) fn parts(&self, id: TermId) -> [Option<TermId>; 3] {
         match self.term(id) {
             Term::Constant(_) | Term::Unknown(..) | Term::Opaque(_) => [None; 3],
             Term::Integer(x) | Term::Unary(_, x) => [Some(x), None, None],

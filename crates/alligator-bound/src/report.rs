@@ -1,0 +1,322 @@
+//! The result of an analysis, as data. Its JSON form is documented in `docs/bounds.md`.
+
+use serde::Serialize;
+
+use crate::entries::{Entry, Found};
+use crate::loops::names;
+use crate::path::{Analysis, BulkSite, Finding, FindingKind, Longest, UNBOUNDED};
+use crate::refine::{self, Growth, Refined};
+use crate::witness::{self, WitnessStep};
+use crate::{Options, module::Module};
+
+/// Name and version of the JSON form.
+pub const SCHEMA: &str = "alligator-bound/1";
+
+/// Steps within which the plain longest path is always found: it is followed without search.
+const PLAIN_STEPS_MAX: u64 = 1_000_000;
+
+/// What is proved of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every path without growth has a bound.
+    Bounded,
+    /// It has one on a condition that is listed.
+    Conditional,
+    /// It has none.
+    Unbounded,
+}
+
+/// Longest path of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Figure {
+    /// The bound, in units of the cost table; `None` when there is none.
+    pub bound: Option<u64>,
+    /// The bound without refinement.
+    pub plain: Option<u64>,
+    /// Whether the refined search ended, so that the bound is the cost of a path not refuted.
+    pub exact: bool,
+    /// Branches that the search followed.
+    pub steps: u64,
+    /// Most bulk operations of unknown length on one path; `None` when there is no limit.
+    pub bulk_operations: Option<u64>,
+    /// The longest path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub witness: Vec<WitnessStep>,
+}
+
+/// A bulk operation: each of its units costs on top of the bound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Bulk {
+    /// Function it is in.
+    pub function: String,
+    /// Byte offset.
+    pub offset: u64,
+    /// Operator, `.` written `_`.
+    pub operator: String,
+    /// Cost of each unit.
+    pub cost_per_unit: u64,
+    /// `byte`, or `element` (of a table).
+    pub unit: &'static str,
+}
+
+/// Something that stands in the way of a bound, or is a condition of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Obstacle {
+    /// `loop`, `recursion`, `indirect_call`, `import` or `wait`.
+    pub kind: &'static str,
+    /// Function it is in.
+    pub function: String,
+    /// Byte offset.
+    pub offset: u64,
+    /// The reason, in words.
+    pub reason: String,
+    /// Whether it makes the figure without growth unbounded or conditional.
+    pub matters_without_growth: bool,
+}
+
+/// A bound that a person vouches for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Assumption {
+    /// What is assumed.
+    pub what: String,
+    /// The argument given.
+    pub because: String,
+}
+
+/// Everything about one entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EntryReport {
+    /// Name.
+    pub name: String,
+    /// `alloc`, `dealloc`, `realloc` or `alloc_zeroed`, when known.
+    pub role: Option<&'static str>,
+    /// Function index.
+    pub function: u32,
+    /// `given`, `export`, `symbol` or `out_of_line`.
+    pub found: &'static str,
+    /// What is proved.
+    pub verdict: Verdict,
+    /// Longest path without growth; `None` when every path grows.
+    pub without_growth: Option<Figure>,
+    /// Longest path with growth, the host's time apart; `None` when no path grows.
+    pub with_growth: Option<Figure>,
+    /// Bulk operations of unknown length that may run.
+    pub bulk: Vec<Bulk>,
+    /// Loops, recursion, indirect calls, imports, waits.
+    pub obstacles: Vec<Obstacle>,
+}
+
+/// Everything about one module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// Name of the cost table.
+    pub costs: String,
+    /// Bounds that a person vouches for and that were used.
+    pub assumptions: Vec<Assumption>,
+    /// Remarks.
+    pub notes: Vec<String>,
+    /// Entries.
+    pub entries: Vec<EntryReport>,
+}
+
+impl Report {
+    /// The worst verdict among the entries.
+    pub fn verdict(&self) -> Verdict {
+        self.entries
+            .iter()
+            .map(|entry| entry.verdict)
+            .max()
+            .unwrap_or(Verdict::Unbounded)
+    }
+
+    /// Whether an entry's main figure is above a limit, or has none.
+    pub fn exceeds(&self, max: u64) -> bool {
+        self.entries.iter().any(|entry| {
+            entry
+                .without_growth
+                .as_ref()
+                .is_some_and(|figure| figure.bound.is_none_or(|bound| bound > max))
+        })
+    }
+
+    /// The JSON form, with a newline at its end.
+    ///
+    /// # Panics
+    /// Never: the report holds only strings, numbers and lists.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("a report has a JSON form");
+        text.push('\n');
+        text
+    }
+}
+
+impl EntryReport {
+    pub(crate) fn of(analysis: &Analysis<'_, '_>, entry: &Entry, options: &Options) -> Self {
+        let reached = analysis.reachable_from(entry.function);
+        let catches = reached.iter().any(|f| analysis.plans[f].cfg.has_handlers());
+        let refines = options.refine && !catches;
+        let figure = |growth| figure(analysis, entry.function, growth, refines, options);
+        let without_growth = figure(Growth::Without);
+        let with_growth = figure(Growth::With);
+        let bounded = without_growth
+            .as_ref()
+            .is_none_or(|figure| figure.bound.is_some());
+        let findings = reached.iter().flat_map(|f| &analysis.plans[f].findings);
+        let obstacles: Vec<Obstacle> = findings
+            .map(|finding| obstacle(analysis, finding, bounded))
+            .collect();
+        let conditional = obstacles
+            .iter()
+            .any(|obstacle| obstacle.matters_without_growth);
+        let verdict = match (bounded, conditional) {
+            (false, _) => Verdict::Unbounded,
+            (true, true) => Verdict::Conditional,
+            (true, false) => Verdict::Bounded,
+        };
+        let sites = reached.iter().flat_map(|f| &analysis.plans[f].bulk);
+        Self {
+            name: entry.name.clone(),
+            role: entry.role,
+            function: entry.function,
+            found: match entry.found {
+                Found::Given => "given",
+                Found::Export => "export",
+                Found::Symbol => "symbol",
+                Found::OutOfLine => "out_of_line",
+            },
+            verdict,
+            without_growth,
+            with_growth,
+            bulk: sites.map(|site| bulk(analysis, site)).collect(),
+            obstacles,
+        }
+    }
+}
+
+fn of_growth(longest: Longest, growth: Growth) -> Option<u64> {
+    match growth {
+        Growth::Without => longest.steady,
+        Growth::With => longest.growing,
+    }
+}
+
+fn finite(cost: u64) -> Option<u64> {
+    (cost != UNBOUNDED).then_some(cost)
+}
+
+fn figure(
+    analysis: &Analysis<'_, '_>,
+    function: u32,
+    growth: Growth,
+    refines: bool,
+    options: &Options,
+) -> Option<Figure> {
+    let plain = of_growth(analysis.outcome(function).longest(), growth)?;
+    let bulk = of_growth(analysis.bulk_count(function).longest(), growth);
+    let found: Option<Refined> = if refines {
+        // No path left means that none of this kind can be taken.
+        Some(refine::longest_path(
+            analysis,
+            function,
+            growth,
+            options.steps_max,
+        )?)
+    } else if options.witness {
+        refine::plain_path(analysis, function, growth, PLAIN_STEPS_MAX)
+    } else {
+        None
+    };
+    let bound = found
+        .as_ref()
+        .filter(|_| refines)
+        .map_or(plain, |found| found.bound.min(plain));
+    let witness = found.as_ref().filter(|_| options.witness);
+    Some(Figure {
+        bound: finite(bound),
+        plain: finite(plain),
+        exact: refines && found.as_ref().is_some_and(|found| found.complete),
+        steps: found.as_ref().map_or(0, |found| found.steps),
+        bulk_operations: bulk.map_or(Some(0), finite),
+        witness: witness.map_or_else(Vec::new, |found| witness::steps(analysis, found)),
+    })
+}
+
+fn obstacle(analysis: &Analysis<'_, '_>, finding: &Finding, bounded: bool) -> Obstacle {
+    Obstacle {
+        kind: match finding.kind {
+            FindingKind::Loop => "loop",
+            FindingKind::Recursion => "recursion",
+            FindingKind::IndirectCall => "indirect_call",
+            FindingKind::Import => "import",
+            FindingKind::Wait => "wait",
+        },
+        function: analysis.module.display_name(finding.function),
+        offset: finding.offset,
+        reason: finding.reason.clone(),
+        matters_without_growth: finding.kind.is_condition() || !bounded,
+    }
+}
+
+fn bulk(analysis: &Analysis<'_, '_>, site: &BulkSite) -> Bulk {
+    Bulk {
+        function: analysis.module.display_name(site.function),
+        offset: site.offset,
+        operator: site.operator.to_owned(),
+        cost_per_unit: site.cost_per_unit,
+        unit: if site.bytes { "byte" } else { "element" },
+    }
+}
+
+/// Assumptions that matter to what was analysed, and remarks on those that do not.
+pub(crate) fn assumptions(analysis: &Analysis<'_, '_>) -> (Vec<Assumption>, Vec<String>) {
+    let (mut used, mut notes) = (Vec::new(), Vec::new());
+    for bound in &analysis.bounds.loops {
+        let what = format!(
+            "{} {:#x}: the loop starts at most {} turns each time it is entered",
+            bound.function, bound.offset, bound.turns
+        );
+        let matches = analysis.plans.iter().any(|(function, plan)| {
+            names(analysis.module, *function, &bound.function)
+                && plan.turns.keys().any(|number| {
+                    let head = plan.cfg.loops[*number as usize].head;
+                    plan.code.offsets[head as usize] == bound.offset
+                })
+        });
+        if matches {
+            used.push(Assumption {
+                what,
+                because: bound.because.clone(),
+            });
+        } else {
+            notes.push(format!(
+                "unused bound: no loop that turns is reached at {what}"
+            ));
+        }
+    }
+    for import in &analysis.bounds.imports {
+        let what = format!(
+            "{}.{}: a call costs at most {} and does not grow memory",
+            import.module, import.name, import.cost
+        );
+        if imports(analysis.module, &import.module, &import.name) {
+            used.push(Assumption {
+                what,
+                because: import.because.clone(),
+            });
+        } else {
+            notes.push(format!("unused bound: the module has no import {what}"));
+        }
+    }
+    (used, notes)
+}
+
+fn imports(module: &Module<'_>, from: &str, name: &str) -> bool {
+    module
+        .functions
+        .iter()
+        .filter_map(|function| function.import.as_ref())
+        .any(|import| import.0 == from && import.1 == name)
+}

@@ -1,0 +1,256 @@
+//! `alligator bound`: proves and prints.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use alligator_bound::cost::CostTable;
+use alligator_bound::loops::Bounds;
+use alligator_bound::refine::STEPS_DEFAULT;
+use alligator_bound::report::{EntryReport, Figure, Report, Verdict};
+use alligator_bound::witness::WitnessStep;
+use alligator_bound::{Options, analyze};
+use comfy_table::{CellAlignment, Table, presets};
+
+/// Obstacles of one entry printed before the rest are only counted.
+const OBSTACLES_SHOWN: usize = 12;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The compiled module.
+    module: PathBuf,
+    /// Function to bound, by export, symbol or index. By default, every allocator entry found.
+    #[arg(long = "entry", value_name = "NAME")]
+    entries: Vec<String>,
+    /// Exit with 1 if a bound without growth is above this.
+    #[arg(long, value_name = "COST")]
+    max: Option<u64>,
+    /// Print JSON (docs/bounds.md).
+    #[arg(long)]
+    json: bool,
+    /// Print the longest path of each entry.
+    #[arg(long)]
+    witness: bool,
+    /// Take every branch to be free: the plain longest path.
+    #[arg(long)]
+    no_refine: bool,
+    /// Branches one refinement search follows before it settles for a looser bound.
+    #[arg(long, value_name = "COUNT", default_value_t = STEPS_DEFAULT)]
+    steps: u64,
+    #[command(flatten)]
+    files: Files,
+}
+
+/// Files that go with a module.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Files {
+    /// Loop bounds and costs of imports, with their arguments (TOML).
+    #[arg(long, value_name = "FILE")]
+    bounds: Option<PathBuf>,
+    /// Another cost table (TOML). By default, what wasmtime's fuel charges.
+    #[arg(long, value_name = "FILE")]
+    costs: Option<PathBuf>,
+}
+
+impl Files {
+    /// Reads the files into options.
+    pub(crate) fn options(&self) -> Result<Options, String> {
+        let mut options = Options::default();
+        if let Some(path) = &self.bounds {
+            options.bounds = Bounds::from_toml(&read_text(path)?).map_err(|e| located(path, &e))?;
+        }
+        if let Some(path) = &self.costs {
+            options.costs =
+                CostTable::from_toml(&read_text(path)?).map_err(|e| located(path, &e))?;
+        }
+        Ok(options)
+    }
+}
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| located(path, &error))
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| located(path, &error))
+}
+
+/// A fault with the file it is in, on one line.
+pub(crate) fn located(path: &Path, error: &dyn std::fmt::Display) -> String {
+    format!("{}: {error}", path.display())
+}
+
+/// Runs the subcommand and gives the exit status.
+pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
+    let bytes = read(&arguments.module)?;
+    let mut options = arguments.files.options()?;
+    options.entries.clone_from(&arguments.entries);
+    options.refine = !arguments.no_refine;
+    options.steps_max = arguments.steps;
+    options.witness = arguments.witness;
+    let report = analyze(&bytes, &options).map_err(|error| located(&arguments.module, &error))?;
+    let text = if arguments.json {
+        report.to_json()
+    } else {
+        describe(&report)
+    };
+    // A closed pipe does not change what was proved.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(status(&report, arguments.max))
+}
+
+fn status(report: &Report, max: Option<u64>) -> u8 {
+    match (report.verdict(), max) {
+        (Verdict::Conditional | Verdict::Unbounded, _) => 2,
+        (Verdict::Bounded, Some(max)) if report.exceeds(max) => 1,
+        (Verdict::Bounded, _) => 0,
+    }
+}
+
+/// The report for people.
+fn describe(report: &Report) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{}", table(report));
+    let _ = writeln!(
+        text,
+        "Unit: one instruction by the table \"{}\". Growth: paths that reach memory.grow,",
+        report.costs
+    );
+    let _ = writeln!(
+        text,
+        "the host's time not counted. \"<=\": the search was stopped, the bound holds but is loose."
+    );
+    for assumption in &report.assumptions {
+        let _ = writeln!(
+            text,
+            "\nassumed: {}\n  because: {}",
+            assumption.what, assumption.because
+        );
+    }
+    for note in &report.notes {
+        let _ = writeln!(text, "\nnote: {note}");
+    }
+    for entry in &report.entries {
+        describe_entry(&mut text, entry);
+    }
+    text
+}
+
+fn table(report: &Report) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header([
+        "entry",
+        "bound",
+        "plain",
+        "+ bytes",
+        "with growth",
+        "verdict",
+    ]);
+    for entry in &report.entries {
+        let main = entry.without_growth.as_ref();
+        table.add_row([
+            entry.name.clone(),
+            main.map_or_else(|| "always grows".to_owned(), |figure| bound(figure)),
+            main.map_or_else(|| "-".to_owned(), |figure| number(figure.plain)),
+            main.map_or_else(|| "-".to_owned(), |figure| bytes(entry, figure)),
+            entry
+                .with_growth
+                .as_ref()
+                .map_or_else(|| "never".to_owned(), |figure| bound(figure)),
+            verdict(entry.verdict).to_owned(),
+        ]);
+    }
+    for column in 1..5 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Bounded => "bounded",
+        Verdict::Conditional => "conditional",
+        Verdict::Unbounded => "unbounded",
+    }
+}
+
+fn number(cost: Option<u64>) -> String {
+    cost.map_or_else(|| "unbounded".to_owned(), |cost| cost.to_string())
+}
+
+fn bound(figure: &Figure) -> String {
+    let loose = figure.bound.is_some() && figure.steps > 0 && !figure.exact;
+    format!("{}{}", if loose { "<= " } else { "" }, number(figure.bound))
+}
+
+fn bytes(entry: &EntryReport, figure: &Figure) -> String {
+    match figure.bulk_operations {
+        Some(0) => "none".to_owned(),
+        Some(count) => format!("of {count} bulk"),
+        None if entry.bulk.is_empty() => "none".to_owned(),
+        None => "of any number".to_owned(),
+    }
+}
+
+fn describe_entry(text: &mut String, entry: &EntryReport) {
+    if !entry.obstacles.is_empty() || !entry.bulk.is_empty() {
+        let _ = writeln!(text, "\n{}", entry.name);
+    }
+    for obstacle in entry.obstacles.iter().take(OBSTACLES_SHOWN) {
+        let only = if obstacle.matters_without_growth {
+            ""
+        } else {
+            " (on no path without growth)"
+        };
+        let _ = writeln!(
+            text,
+            "  {} at {:#x} in {}: {}{only}",
+            obstacle.kind, obstacle.offset, obstacle.function, obstacle.reason
+        );
+    }
+    if let Some(more) = entry.obstacles.len().checked_sub(OBSTACLES_SHOWN + 1) {
+        let _ = writeln!(text, "  and {} more (--json has all)", more + 1);
+    }
+    for bulk in &entry.bulk {
+        let _ = writeln!(
+            text,
+            "  {} at {:#x} in {}: {} more per {}",
+            bulk.operator.replacen('_', ".", 1),
+            bulk.offset,
+            bulk.function,
+            bulk.cost_per_unit,
+            bulk.unit
+        );
+    }
+    let figures = [
+        ("without growth", &entry.without_growth),
+        ("with growth", &entry.with_growth),
+    ];
+    for (kind, figure) in figures {
+        if let Some(figure) = figure
+            && !figure.witness.is_empty()
+        {
+            let _ = writeln!(text, "\nlongest path of {} {kind}", entry.name);
+            describe_witness(text, &figure.witness);
+        }
+    }
+}
+
+fn describe_witness(text: &mut String, steps: &[WitnessStep]) {
+    let _ = writeln!(text, "  cost so far   offset  function and what happens");
+    for step in steps {
+        let _ = writeln!(
+            text,
+            "  {:>11} {:#8x}  {:indent$}{}: {}",
+            step.cost,
+            step.offset,
+            "",
+            step.function,
+            step.event,
+            indent = step.depth * 2
+        );
+    }
+}

@@ -1,0 +1,309 @@
+//! `alligator replay`: measured against proved.
+//!
+//! Each call runs twice, in two engines: one charges what the cost table charges, the other the
+//! same without the units of bulk operations. The second figure is the one that the bound limits.
+
+use std::path::PathBuf;
+
+use alligator_bound::analyze;
+use alligator_bound::report::Report;
+use comfy_table::{CellAlignment, Table, presets};
+use wasmtime::{
+    Config, Engine, Func, Instance, Linker, Module, OperatorCost, ResourceLimiter, Store, Val,
+    ValType, VariableOperatorCost,
+};
+
+use crate::bound::{Files, located, read};
+
+/// Fuel given to each call.
+const FUEL: u64 = u64::MAX / 2;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The compiled module.
+    module: PathBuf,
+    /// Calls in order, as `name(1,2)`; `$0` is the result of the first.
+    #[arg(required = true, value_name = "CALL")]
+    calls: Vec<String>,
+    #[command(flatten)]
+    files: Files,
+}
+
+/// A call as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Call {
+    name: String,
+    arguments: Vec<Argument>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Argument {
+    Number(i64),
+    /// Result of an earlier call.
+    Result(usize),
+}
+
+/// What one call did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Measured {
+    result: Option<i64>,
+    fuel: u64,
+    grew: bool,
+    trap: Option<String>,
+}
+
+/// Notes whether memory was asked to grow.
+#[derive(Debug, Default)]
+struct Growth {
+    asked: bool,
+}
+
+impl ResourceLimiter for Growth {
+    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        self.asked = true;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.asked = true;
+        Ok(())
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(true)
+    }
+}
+
+struct Runner {
+    store: Store<Growth>,
+    instance: Instance,
+    results: Vec<i64>,
+}
+
+impl Runner {
+    fn new(bytes: &[u8], units: bool) -> Result<Self, String> {
+        let mut config = Config::new();
+        config.consume_fuel(true);
+        if !units {
+            let mut cost = OperatorCost::new();
+            cost.variable = free_units();
+            config.operator_cost(cost);
+        }
+        let one_line = |error: wasmtime::Error| first_line(&error);
+        let engine = Engine::new(&config).map_err(one_line)?;
+        let module = Module::new(&engine, bytes).map_err(one_line)?;
+        let mut store = Store::new(&engine, Growth::default());
+        store.limiter(|growth| growth);
+        store.set_fuel(FUEL).map_err(one_line)?;
+        let mut linker = Linker::new(&engine);
+        linker
+            .define_unknown_imports_as_traps(&module)
+            .map_err(one_line)?;
+        let instance = linker.instantiate(&mut store, &module).map_err(one_line)?;
+        Ok(Self {
+            store,
+            instance,
+            results: Vec::new(),
+        })
+    }
+
+    fn call(&mut self, call: &Call) -> Result<Measured, String> {
+        let function = self
+            .instance
+            .get_func(&mut self.store, &call.name)
+            .ok_or_else(|| format!("no function is exported as {:?}", call.name))?;
+        let arguments = self.arguments(&function, call)?;
+        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
+        self.store.data_mut().asked = false;
+        self.store
+            .set_fuel(FUEL)
+            .map_err(|error| first_line(&error))?;
+        let outcome = function.call(&mut self.store, &arguments, &mut results);
+        let left = self.store.get_fuel().map_err(|error| first_line(&error))?;
+        let result = results.first().and_then(|value| match value {
+            Val::I32(value) => Some(i64::from(value.cast_unsigned())),
+            Val::I64(value) => Some(*value),
+            _ => None,
+        });
+        self.results.push(result.unwrap_or_default());
+        Ok(Measured {
+            result,
+            fuel: FUEL - left,
+            grew: self.store.data().asked,
+            trap: outcome.err().map(|error| first_line(&error)),
+        })
+    }
+
+    fn arguments(&self, function: &Func, call: &Call) -> Result<Vec<Val>, String> {
+        let types: Vec<ValType> = function.ty(&self.store).params().collect();
+        if types.len() != call.arguments.len() {
+            return Err(format!("{} takes {} arguments", call.name, types.len()));
+        }
+        types
+            .iter()
+            .zip(&call.arguments)
+            .map(|(value_type, argument)| self.argument(value_type, *argument))
+            .collect()
+    }
+
+    fn argument(&self, value_type: &ValType, argument: Argument) -> Result<Val, String> {
+        let value = match argument {
+            Argument::Number(value) => value,
+            Argument::Result(index) => *self
+                .results
+                .get(index)
+                .ok_or_else(|| format!("${index} is the result of no earlier call"))?,
+        };
+        match value_type {
+            ValType::I64 => Ok(Val::I64(value)),
+            ValType::I32 => u32::try_from(value)
+                .map(u32::cast_signed)
+                .or_else(|_| i32::try_from(value))
+                .map(Val::I32)
+                .map_err(|_| format!("{value} does not fit 32 bits")),
+            other => Err(format!("arguments of type {other} cannot be given")),
+        }
+    }
+}
+
+fn free_units() -> VariableOperatorCost {
+    let mut free = VariableOperatorCost::new();
+    free.memory_copy_per_byte = 0;
+    free.memory_fill_per_byte = 0;
+    free.memory_init_per_byte = 0;
+    free.table_copy_per_element = 0;
+    free.table_fill_per_element = 0;
+    free.table_init_per_element = 0;
+    free.table_grow_per_element = 0;
+    free
+}
+
+fn first_line(error: &wasmtime::Error) -> String {
+    let text = format!("{:#}", error.root_cause());
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+fn parse_call(text: &str) -> Result<Call, String> {
+    let wrong = || format!("{text:?} is no call: write name(1,2)");
+    let (name, rest) = text.split_once('(').ok_or_else(wrong)?;
+    let inside = rest.strip_suffix(')').ok_or_else(wrong)?.trim();
+    let arguments = if inside.is_empty() {
+        Vec::new()
+    } else {
+        inside
+            .split(',')
+            .map(|argument| parse_argument(argument.trim()).ok_or_else(wrong))
+            .collect::<Result<_, _>>()?
+    };
+    Ok(Call {
+        name: name.trim().to_owned(),
+        arguments,
+    })
+}
+
+fn parse_argument(text: &str) -> Option<Argument> {
+    if let Some(index) = text.strip_prefix('$') {
+        return index.parse().ok().map(Argument::Result);
+    }
+    match text.strip_prefix("0x") {
+        Some(digits) => i64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+    .map(Argument::Number)
+}
+
+/// Runs the subcommand and gives the exit status.
+pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
+    let bytes = read(&arguments.module)?;
+    let calls: Vec<Call> = arguments
+        .calls
+        .iter()
+        .map(|call| parse_call(call))
+        .collect::<Result<_, _>>()?;
+    let mut options = arguments.files.options()?;
+    for call in &calls {
+        if !options.entries.contains(&call.name) {
+            options.entries.push(call.name.clone());
+        }
+    }
+    let report = analyze(&bytes, &options).map_err(|error| located(&arguments.module, &error))?;
+    let fault = |reason: String| located(&arguments.module, &reason);
+    let mut whole = Runner::new(&bytes, true).map_err(fault)?;
+    let mut fixed = Runner::new(&bytes, false).map_err(fault)?;
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["call", "result", "measured", "+ bytes", "proved", "holds"]);
+    let mut all_hold = true;
+    for (text, call) in arguments.calls.iter().zip(&calls) {
+        let with_units = whole.call(call)?;
+        let measured = fixed.call(call)?;
+        let proved = proved(&report, &call.name, &measured);
+        let holds = proved.is_none_or(|proved| measured.fuel <= proved);
+        all_hold &= holds;
+        table.add_row([
+            text.clone(),
+            describe_result(&measured),
+            measured.fuel.to_string(),
+            (with_units.fuel - measured.fuel).to_string(),
+            proved.map_or_else(|| "unbounded".to_owned(), |proved| proved.to_string()),
+            if holds { "yes" } else { "NO" }.to_owned(),
+        ]);
+    }
+    for column in 2..5 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    println!("{table}");
+    Ok(u8::from(!all_hold))
+}
+
+/// The bound that applies to what a call did: to its growth, and to whether it came to an end.
+fn proved(report: &Report, name: &str, measured: &Measured) -> Option<u64> {
+    let entry = report.entries.iter().find(|entry| entry.name == name)?;
+    let figures = [entry.without_growth.as_ref(), entry.with_growth.as_ref()];
+    if measured.trap.is_some() {
+        // A trap may come anywhere: only the plain figures hold.
+        let plain = figures.into_iter().flatten().map(|figure| figure.plain);
+        return plain.reduce(|one, other| Some(one?.max(other?))).flatten();
+    }
+    let [without, with] = figures;
+    if measured.grew {
+        with?.bound
+    } else {
+        without?.bound
+    }
+}
+
+fn describe_result(measured: &Measured) -> String {
+    let outcome = match (&measured.trap, measured.result) {
+        (Some(trap), _) => format!("trap: {trap}"),
+        (None, Some(result)) => result.to_string(),
+        (None, None) => "-".to_owned(),
+    };
+    if measured.grew {
+        format!("{outcome}, grew")
+    } else {
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_read_with_numbers_and_results() {
+        let call = parse_call("op_realloc($0, 24, 0x10, -1)").expect("a call");
+        assert_eq!(call.name, "op_realloc");
+        let expected = [
+            Argument::Result(0),
+            Argument::Number(24),
+            Argument::Number(16),
+            Argument::Number(-1),
+        ];
+        assert_eq!(call.arguments, expected);
+        assert!(parse_call("op_free(").is_err());
+        assert!(parse_call("op_free(x)").is_err());
+    }
+}
