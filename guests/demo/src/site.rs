@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 const ARTICLE_COUNT: usize = 120;
 const EDITION_COUNT: usize = 6;
-/// An edition withdraws every so many-th page; new pages take the places of half of the withdrawn.
+/// An edition withdraws every so many-th page, and then new pages take their places.
 const WITHDRAWN_EVERY: usize = 3;
 
 /// A published article and what is kept of its making.
@@ -45,18 +45,13 @@ impl Site {
         site
     }
 
-    /// Withdraws pages and fills empty places, so that the heap is not in the order of birth.
+    /// Withdraws pages and makes others in their places, so that the heap is not in the order of birth.
     fn edit(&mut self, edition: usize, corpus: &mut Corpus, template: &mut Template) {
         let first = edition % WITHDRAWN_EVERY;
         for page in self.pages.iter_mut().skip(first).step_by(WITHDRAWN_EVERY) {
             *page = None;
         }
-        for page in self
-            .pages
-            .iter_mut()
-            .skip(first)
-            .step_by(2 * WITHDRAWN_EVERY)
-        {
+        for page in self.pages.iter_mut().skip(first).step_by(WITHDRAWN_EVERY) {
             *page = Some(Page::make(&corpus.article(), template));
         }
     }
