@@ -92,7 +92,7 @@ fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
 unsafe impl<S: Source, L: Lock> GlobalAlloc for AlligatorAlloc<S, L> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        or_null(self.with(|heap| heap.allocate_nonzero(layout)))
+        self.with(|heap| heap.allocate_nonzero(layout))
     }
 
     #[inline]

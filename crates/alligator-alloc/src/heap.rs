@@ -5,11 +5,11 @@ use core::fmt;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
-use crate::mini_page::{self, ClassState};
+use crate::mini_page::ClassState;
 use crate::runs::Runs;
-use crate::size_class::{CLASS_COUNT, Class, FAST_BYTES_MAX, SLOT_BYTES_MAX};
+use crate::size_class::{CLASS_COUNT, Class, SLOT_BYTES_MAX};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, granules_for, round_up};
+use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, granules_for};
 
 /// The alignment every slot has without rounding its size up.
 const SLOT_ALIGN: usize = 8;
@@ -52,18 +52,18 @@ impl<S: Source> Heap<S> {
     /// *Time:* constant, the source's growth apart.
     #[inline(always)]
     pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        self.allocate_nonzero(at_least_one_byte(layout))
+        NonNull::new(self.allocate_nonzero(at_least_one_byte(layout)))
     }
 
-    /// [`allocate`](Self::allocate) for a size above zero.
+    /// [`allocate`](Self::allocate) for a size above zero; null for none.
     #[inline(always)]
-    pub(crate) fn allocate_nonzero(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let address = if layout.align() <= SLOT_ALIGN && layout.size() <= FAST_BYTES_MAX {
-            self.allocate_slot(Class::of_fast(layout.size()))
+    pub(crate) fn allocate_nonzero(&mut self, layout: Layout) -> *mut u8 {
+        let address = if layout.align() <= SLOT_ALIGN && layout.size() <= SLOT_BYTES_MAX {
+            self.allocate_slot(Class::of(layout.size()))
         } else {
             self.allocate_large(layout)
         };
-        self.pointer(address?)
+        self.runs.meta.source.pointer(address)
     }
 
     /// Gives back the block at `pointer`. *Time:* constant.
@@ -84,24 +84,25 @@ impl<S: Source> Heap<S> {
     /// As there.
     #[inline(always)]
     pub(crate) unsafe fn deallocate_nonzero(&mut self, pointer: NonNull<u8>, layout: Layout) {
-        if layout.align() <= SLOT_ALIGN && layout.size() <= FAST_BYTES_MAX {
-            self.deallocate_slot(pointer.addr(), Class::of_fast(layout.size()));
+        if layout.align() <= SLOT_ALIGN && layout.size() <= SLOT_BYTES_MAX {
+            self.deallocate_slot(pointer.addr(), Class::of(layout.size()));
         } else {
             self.deallocate_large(pointer.addr(), layout);
         }
     }
 
+    /// The address of a slot of `class`, or zero.
     #[inline(always)]
-    fn allocate_slot(&mut self, class: Class) -> Option<NonZeroUsize> {
-        let state = self.state(class);
-        match state.pop() {
-            Some(slot) => Some(slot),
+    fn allocate_slot(&mut self, class: Class) -> usize {
+        match self.state(class).pop() {
+            Some(slot) => slot.get(),
             None => self.take_slot(class),
         }
     }
 
+    /// [`allocate_slot`](Self::allocate_slot) when the magazine is empty.
     #[inline(never)]
-    fn take_slot(&mut self, class: Class) -> Option<NonZeroUsize> {
+    fn take_slot(&mut self, class: Class) -> usize {
         // Not through `state`: the classes and the runs are borrowed apart.
         // SAFETY: a class's index is below CLASS_COUNT.
         let state = unsafe { self.classes.get_unchecked_mut(class.index()) };
@@ -119,7 +120,7 @@ impl<S: Source> Heap<S> {
     fn give_slot_back(&mut self, slot: usize, class: Class) {
         // SAFETY: a class's index is below CLASS_COUNT.
         let state = unsafe { self.classes.get_unchecked_mut(class.index()) };
-        mini_page::give_back(slot, class, state, &mut self.runs);
+        state.give_back(slot, class, &mut self.runs);
     }
 
     #[inline(always)]
@@ -128,25 +129,24 @@ impl<S: Source> Heap<S> {
         unsafe { self.classes.get_unchecked_mut(class.index()) }
     }
 
-    /// Requests above [`FAST_BYTES_MAX`] or [`SLOT_ALIGN`].
+    /// The address of a block for a request above [`SLOT_BYTES_MAX`] or [`SLOT_ALIGN`], or zero.
     #[inline(never)]
-    fn allocate_large(&mut self, layout: Layout) -> Option<NonZeroUsize> {
+    fn allocate_large(&mut self, layout: Layout) -> usize {
         match route(layout) {
             Route::Slot(class) => self.allocate_slot(class),
+            Route::Run if layout.size() > REQUEST_BYTES_MAX => 0,
             Route::Run => {
-                if layout.size() > REQUEST_BYTES_MAX {
-                    return None;
-                }
                 let granules = granules_for(layout.size());
                 let run = if layout.align() <= GRANULE_BYTES {
                     self.runs.allocate(granules)
                 } else {
                     self.runs.allocate_aligned(granules, layout.align())
                 };
-                if !run.is_some() {
-                    return None;
+                if run.is_some() {
+                    self.runs.meta.header(run).place.get()
+                } else {
+                    0
                 }
-                NonZeroUsize::new(self.runs.meta.header(run).place.get())
             }
         }
     }
@@ -204,7 +204,7 @@ impl<S: Source> Heap<S> {
             }
             _ => {}
         }
-        let new = self.allocate_nonzero(new_layout)?;
+        let new = NonNull::new(self.allocate_nonzero(new_layout))?;
         // SAFETY: both blocks have that many bytes and are apart, since both are in use.
         unsafe { new.copy_from_nonoverlapping(pointer, layout.size().min(new_size)) };
         // SAFETY: the caller's duty.
@@ -235,13 +235,6 @@ impl<S: Source> Heap<S> {
     pub fn reserve(&mut self, bytes: usize) -> bool {
         bytes <= REQUEST_BYTES_MAX && self.runs.reserve(granules_for(bytes).max(1))
     }
-
-    #[inline(always)]
-    fn pointer(&self, address: NonZeroUsize) -> Option<NonNull<u8>> {
-        let pointer = self.runs.meta.source.pointer(address.get());
-        // SAFETY: a source's pointer to an address that is not zero is not null.
-        Some(unsafe { NonNull::new_unchecked(pointer) })
-    }
 }
 
 /// `layout` with a size of zero made one: a heap's blocks are all different.
@@ -251,16 +244,12 @@ fn at_least_one_byte(layout: Layout) -> Layout {
     unsafe { Layout::from_size_align_unchecked(layout.size().max(1), layout.align()) }
 }
 
-/// Where a request of `layout` is served from, and given back to. An alignment above [`SLOT_ALIGN`] rounds
-/// the size up to a class that has it; one above a granule needs a run.
+/// Where a request of `layout` is served from, and given back to. Slots have an alignment of [`SLOT_ALIGN`];
+/// for more, the size is rounded up to a power of two, whose class is naturally aligned.
 #[inline(always)]
 fn route(layout: Layout) -> Route {
-    let align = layout.align();
-    let bytes = if align > SLOT_ALIGN {
-        if align > GRANULE_BYTES {
-            return Route::Run;
-        }
-        round_up(layout.size(), align)
+    let bytes = if layout.align() > SLOT_ALIGN {
+        layout.size().max(layout.align()).next_power_of_two()
     } else {
         layout.size()
     };

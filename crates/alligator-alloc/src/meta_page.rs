@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A table is made when the heap first enters its range, so the headers are proportional to the memory owned
-//! (32 B per KiB on wasm32, at most twice that just after a range was entered) and never move. `bias[t]` is
+//! (24 B per KiB on wasm32, at most twice that just after a range was entered) and never move. `bias[t]` is
 //! where granule 0's header would stand if table `t` reached that far: one load and one addition find any
 //! header.
 //!
@@ -53,13 +53,11 @@ impl HeaderId {
 
 /// What stands in a MetaPage for one granule. All zero: in use, nothing known.
 ///
-/// It is read as one of four kinds; whoever holds its id knows which:
+/// It is read as one of three kinds; whoever holds its id knows which:
 /// - first granule of a used run: `body.run`, `place`, `below`;
 /// - first granule of a free run: the same and `next`, `previous`, its bin's links; `below` is [`FREE`];
-/// - first granule of a MiniPage: `body.slots`, `place` with class and length, `below`, and, while it has
-///   slots given back, its class's links;
-/// - a later granule of a MiniPage in which a slot starts: `place` as in the first with [`INTERIOR`] set,
-///   and `next` the first granule's header.
+/// - a MiniPage: `body.slots`, `place` with its class, `below`, and, while it has slots given back, its
+///   class's links.
 #[repr(C)]
 pub(crate) struct Header {
     body: Body,
@@ -75,7 +73,8 @@ pub(crate) struct Header {
 
 union Body {
     run: ManuallyDrop<RunBody>,
-    slots: ManuallyDrop<SlotsBody>,
+    /// A MiniPage's slots that were given back and not taken out again, one bit each.
+    slots: ManuallyDrop<Cell<u64>>,
 }
 
 /// The body of a run's header.
@@ -87,15 +86,6 @@ pub(crate) struct RunBody {
     pub(crate) above: Cell<HeaderId>,
 }
 
-/// The body of a MiniPage's header.
-#[repr(C)]
-pub(crate) struct SlotsBody {
-    /// Slots given back and not yet taken out again, one bit each.
-    pub(crate) free: Cell<u64>,
-    /// Slots that have ever been handed out. When `free == all` the MiniPage is empty.
-    pub(crate) all: Cell<u64>,
-}
-
 impl Header {
     #[inline(always)]
     pub(crate) fn run(&self) -> &RunBody {
@@ -104,7 +94,7 @@ impl Header {
     }
 
     #[inline(always)]
-    pub(crate) fn slots(&self) -> &SlotsBody {
+    pub(crate) fn slots(&self) -> &Cell<u64> {
         // SAFETY: as in `run`.
         unsafe { &self.body.slots }
     }
@@ -123,14 +113,11 @@ impl Header {
 
 /// `below` of a free run. A used run never has it: headers are aligned.
 pub(crate) const FREE: HeaderId = HeaderId(1);
-/// In `place`: this granule belongs to a MiniPage that starts lower.
-pub(crate) const INTERIOR: usize = 1 << 6;
 /// In `place`: this is a MiniPage, not a run.
 pub(crate) const MINI_PAGE: usize = 1 << 5;
 /// In `place`: the class, in the bits below [`MINI_PAGE`].
+#[cfg(feature = "check")]
 pub(crate) const CLASS_MASK: usize = MINI_PAGE - 1;
-/// In `place`: how often the MiniPage's length was doubled, from this bit on.
-pub(crate) const DOUBLINGS_SHIFT: u32 = 7;
 
 /// Bytes in a header.
 const HEADER_BYTES: usize = size_of::<Header>();

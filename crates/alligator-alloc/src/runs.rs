@@ -3,7 +3,7 @@
 //!
 //! Free runs are kept in 64 bins by length, four to a doubling, and never lie side by side. A request looks
 //! at the first run of its own bin, then takes the first run of the next bin that is not empty: every run
-//! there is long enough ("good fit"). A request whose length is where a bin begins needs no look. The free
+//! there is long enough ("good fit"). A single granule comes from the first bin that is not empty. The free
 //! part of a run is split off at its upper end, so low addresses are used first and the last block in a row
 //! can grow.
 //!
@@ -17,32 +17,40 @@ mod grow;
 
 use crate::meta_page::{FREE, HeaderId, MetaPages};
 use crate::source::Source;
-use crate::units::{GRANULE_SHIFT, bytes_of, granules_for, round_up};
+use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, bytes_of, granules_for, round_up};
 
 /// Bins for free runs.
 const BIN_COUNT: usize = 64;
 /// Binary logarithm of the bins per doubling of the length.
 const BINS_PER_DOUBLING_SHIFT: u32 = 2;
 
+/// How many freed runs of each length, in granules, are kept for the next request of that length before they
+/// are merged. Zero for length zero, which no run has.
+const RECENT_MAX: [u8; RECENT_GRANULES_MAX + 1] = [0, 8, 4, 2, 2, 1, 1, 1, 1];
+/// The longest run in granules that is kept so.
+const RECENT_GRANULES_MAX: usize = 8;
+
+/// Freed runs of one length that are not merged yet. To their neighbours they are used runs.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    /// The run freed last, linked through `next`.
+    first: HeaderId,
+    /// Runs in the list.
+    count: usize,
+}
+
 /// The bin of a run of `granules`: exact below eight granules, four to a doubling above; runs of 112 MiB
 /// and more share the last.
 #[inline(always)]
-const fn bin_of(granules: usize) -> usize {
-    let bin = unclamped_bin_of(granules);
-    if bin < BIN_COUNT { bin } else { BIN_COUNT - 1 }
-}
-
-/// [`bin_of`] for runs shorter than 64 MiB.
-#[inline(always)]
-const fn unclamped_bin_of(granules: usize) -> usize {
+fn bin_of(granules: usize) -> usize {
     let exact = granules | 1 << BINS_PER_DOUBLING_SHIFT;
     let shift = (usize::BITS - 1 - BINS_PER_DOUBLING_SHIFT) - exact.leading_zeros();
-    (granules >> shift) + ((shift as usize) << BINS_PER_DOUBLING_SHIFT)
-}
-
-/// Whether a bin begins at `granules`, so that every run in it is long enough.
-pub(crate) const fn is_bin_start(granules: usize) -> bool {
-    bin_of(granules) > bin_of(granules - 1)
+    let bin = (granules >> shift) + ((shift as usize) << BINS_PER_DOUBLING_SHIFT);
+    if usize::BITS > 32 {
+        bin.min(BIN_COUNT - 1)
+    } else {
+        bin
+    }
 }
 
 /// All runs of a heap, and the memory they are made of.
@@ -52,6 +60,8 @@ pub(crate) struct Runs<S> {
     nonempty: u64,
     /// The first free run of each bin.
     bins: [HeaderId; BIN_COUNT],
+    /// By length in granules, the runs that were freed last.
+    recent: [Recent; RECENT_MAX.len()],
     /// The address after the heap's last granule. Zero before the first growth.
     end: usize,
     /// From this address to `end`, nobody has touched the memory since the host gave it zeroed.
@@ -64,6 +74,10 @@ impl<S: Source> Runs<S> {
         Self {
             nonempty: 0,
             bins: [HeaderId::NONE; BIN_COUNT],
+            recent: [Recent {
+                first: HeaderId::NONE,
+                count: 0,
+            }; RECENT_MAX.len()],
             end: 0,
             untouched: 0,
             meta: MetaPages::new(source),
@@ -74,17 +88,63 @@ impl<S: Source> Runs<S> {
     /// allows it. *Time:* constant, growth apart.
     #[inline(always)]
     pub(crate) fn allocate(&mut self, granules: usize) -> HeaderId {
+        let run = self.pop_recent(granules);
+        if run.is_some() {
+            return run;
+        }
         let (run, bin) = self.find(granules);
         self.split_or_grow(run, bin, granules)
     }
 
-    /// [`allocate`](Self::allocate) for a length at which a bin begins, below 64 MiB. *Time:* constant,
-    /// growth apart.
+    /// Takes a recent run of exactly `granules`, or none. *Time:* constant.
     #[inline(always)]
-    pub(crate) fn allocate_bin_start(&mut self, granules: usize) -> HeaderId {
-        debug_assert!(is_bin_start(granules));
-        let (run, bin) = self.first_from(unclamped_bin_of(granules));
-        self.split_or_grow(run, bin, granules)
+    fn pop_recent(&mut self, granules: usize) -> HeaderId {
+        let Some(recent) = self.recent.get_mut(granules) else {
+            return HeaderId::NONE;
+        };
+        let run = recent.first;
+        if run.is_some() {
+            recent.count -= 1;
+            recent.first = self.meta.header(run).next.get();
+        }
+        run
+    }
+
+    /// Remembers the used run `run` of `granules`, which nobody needs; false if there are enough. *Time:*
+    /// constant.
+    #[inline(always)]
+    fn push_recent(&mut self, run: HeaderId, granules: usize) -> bool {
+        let Some(recent) = self.recent.get_mut(granules) else {
+            return false;
+        };
+        if recent.count >= usize::from(RECENT_MAX[granules]) {
+            return false;
+        }
+        recent.count += 1;
+        self.meta.header(run).next.set(recent.first);
+        recent.first = run;
+        true
+    }
+
+    /// Takes one granule. *Time:* constant, growth apart.
+    #[inline(always)]
+    pub(crate) fn allocate_granule(&mut self) -> HeaderId {
+        let run = self.pop_recent(1);
+        if run.is_some() {
+            return run;
+        }
+        let (run, bin) = self.first_from(1); // The bin of single granules; no run is too short.
+        self.split_or_grow(run, bin, 1)
+    }
+
+    /// Gives back the granule at `address`. *Time:* constant.
+    #[inline(always)]
+    pub(crate) fn give_granule_back(&mut self, address: usize) {
+        let run = self.meta.id_at(address);
+        self.meta.header(run).place.set(address);
+        if !self.push_recent(run, 1) {
+            self.give_back(run, 1, self.meta.id_at(address + GRANULE_BYTES));
+        }
     }
 
     #[inline(always)]
@@ -354,7 +414,10 @@ impl<S: Source> Runs<S> {
     pub(crate) fn free(&mut self, address: usize) {
         let run = self.meta.id_at(address);
         let body = self.meta.header(run).run();
-        self.give_back(run, body.granules.get(), body.above.get());
+        let (granules, above) = (body.granules.get(), body.above.get());
+        if !self.push_recent(run, granules) {
+            self.give_back(run, granules, above);
+        }
     }
 
     /// Gives back the used run `run` of `granules`, which ends below `above`; merges it with its free
