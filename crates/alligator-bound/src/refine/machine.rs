@@ -23,6 +23,9 @@ use super::term::{Binary, Origin, TermId, Terms, Unary};
 /// Deepest chain of calls followed.
 pub(super) const CALL_DEPTH_MAX: usize = 200;
 
+/// Instructions executed in one go, so that the limit on steps limits time as well.
+const STRETCH_MAX: usize = 1_000;
+
 /// Most alternatives one `br_table` or indirect call is split into.
 const ALTERNATIVES_MAX: usize = 512;
 
@@ -80,6 +83,16 @@ pub struct Step {
     pub depth: usize,
     /// The step before.
     pub previous: Option<Rc<Step>>,
+}
+
+impl Drop for Step {
+    /// Drops a long path step by step: the default would recurse once per step.
+    fn drop(&mut self) {
+        let mut next = self.previous.take();
+        while let Some(step) = next {
+            next = Rc::try_unwrap(step).ok().and_then(|mut step| step.previous.take());
+        }
+    }
 }
 
 /// What happens at a step.
@@ -254,9 +267,9 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         Some(state.cost.saturating_add(rest?))
     }
 
-    /// Runs a state up to its next branch.
+    /// Runs a state up to its next branch, or for so many instructions that others may go first.
     pub(super) fn advance(&mut self, mut state: State) -> Advance {
-        loop {
+        for _ in 0..STRETCH_MAX {
             match self.step(&mut state) {
                 Ok(Next::Go) => {}
                 Ok(Next::Split(states)) => return Advance::Fork(states),
@@ -264,6 +277,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
                 Err(Contradiction) => return Advance::Fork(Vec::new()),
             }
         }
+        Advance::Fork(vec![state])
     }
 
     fn step(&mut self, state: &mut State) -> Stepped {

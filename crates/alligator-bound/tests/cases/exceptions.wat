@@ -1,0 +1,15 @@
+;; An exception lands in every handler around it, or leaves. Such entries are not refined.
+(module
+  (tag $t (param i32))
+  (func $thrower (param i32) (result i32)
+    (if (local.get 0) (then (throw $t (local.get 0))))
+    (i32.const 1))
+  (func (export "op_alloc") (param i32 i32) (result i32)
+    (block $caught (result i32)
+      (try_table (catch $t $caught)
+        (drop (call $thrower (local.get 0))))
+      (return (i32.const 0)))
+    (i32.mul (i32.const 3))
+    (i32.mul (i32.const 3)))
+  (func (export "op_dealloc") (param i32 i32 i32)
+    (drop (call $thrower (local.get 0)))))

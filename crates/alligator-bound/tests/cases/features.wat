@@ -1,0 +1,15 @@
+;; Multi-value, 64-bit and several memories, vectors, atomics, sign extension, references.
+(module
+  (memory $a i64 1)
+  (memory $b 1 2 shared)
+  (table 2 externref)
+  (func $pair (param i32) (result i32 i64)
+    (local.get 0) (i64.extend_i32_s (i32.extend8_s (local.get 0))))
+  (func (export "op_alloc") (param i32 i32) (result i32)
+    (call $pair (local.get 0))
+    (drop)
+    (v128.store $a (i64.const 16) (i32x4.splat (local.get 1)))
+    (drop (i32.atomic.rmw.add $b (i32.const 0) (i32.const 1)))
+    (drop (ref.is_null (table.get 0 (i32.const 1)))))
+  (func (export "op_dealloc") (param i32 i32 i32)
+    (drop (memory.atomic.wait32 $b (i32.const 0) (i32.const 0) (i64.const -1)))))

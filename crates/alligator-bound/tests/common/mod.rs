@@ -1,0 +1,525 @@
+//! Random structured modules, and an engine that counts what they cost.
+#![allow(dead_code, reason = "each test uses a part")]
+
+use wasm_encoder::{
+    BlockType, CodeSection, ConstExpr, ExportKind, ExportSection, Function, FunctionSection,
+    GlobalSection, GlobalType, InstructionSink, MemArg, MemArgTarget, MemorySection, MemoryType,
+    Module, TypeSection, ValType,
+};
+use wasmtime::{
+    Config, Engine, Instance, OperatorCost, ResourceLimiter, Store, Val, VariableOperatorCost,
+};
+
+/// Xorshift: the same numbers from the same seed, everywhere.
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        let mut random = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        for _ in 0..8 {
+            random.next();
+        }
+        random
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    pub fn one_in(&mut self, chances: u64) -> bool {
+        self.below(chances) == 0
+    }
+}
+
+/// Number of functions; each calls only those before it.
+const FUNCTIONS: u32 = 4;
+/// Parameters of each function: four of 32 bits.
+const PARAMS: u32 = 4;
+/// Locals of 32 bits, parameters included.
+const WORDS: u32 = 8;
+/// Locals of 64 bits after them.
+const LONGS: u32 = 3;
+const GLOBALS: u32 = 2;
+/// Addresses are cut to this many bits, so that accesses meet and rarely trap.
+const ADDRESS_MASK: i32 = 0x3c;
+
+/// A module of structured, loop-free functions `f0`..; the last calls the others. Few distinct
+/// values are compared and few addresses used, so that branches depend on each other.
+pub fn random_module(random: &mut Random) -> Vec<u8> {
+    let mut types = TypeSection::new();
+    types
+        .ty()
+        .function(vec![ValType::I32; PARAMS as usize], [ValType::I32]);
+    let (mut functions, mut exports, mut code) = (
+        FunctionSection::new(),
+        ExportSection::new(),
+        CodeSection::new(),
+    );
+    for index in 0..FUNCTIONS {
+        functions.function(0);
+        exports.export(&format!("f{index}"), ExportKind::Func, index);
+        let locals = [(WORDS - PARAMS, ValType::I32), (LONGS, ValType::I64)];
+        let mut function = Function::new(locals);
+        let mut writer = Writer {
+            random,
+            callees: index,
+            depth: 0,
+            budget: 40 + index * 25,
+            grows: index > 0,
+        };
+        let mut body = function.instructions();
+        writer.statements(&mut body);
+        writer.word(&mut body, 2);
+        body.end();
+        code.function(&function);
+    }
+    let mut memories = MemorySection::new();
+    memories.memory(MemoryType {
+        minimum: 1,
+        maximum: Some(3),
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    let mut globals = GlobalSection::new();
+    for _ in 0..GLOBALS {
+        let kind = GlobalType {
+            val_type: ValType::I32,
+            mutable: true,
+            shared: false,
+        };
+        globals.global(kind, &ConstExpr::i32_const(0));
+    }
+    let mut module = Module::new();
+    module
+        .section(&types)
+        .section(&functions)
+        .section(&memories)
+        .section(&globals)
+        .section(&exports)
+        .section(&code);
+    module.finish()
+}
+
+struct Writer<'r> {
+    random: &'r mut Random,
+    callees: u32,
+    depth: u32,
+    budget: u32,
+    grows: bool,
+}
+
+impl Writer<'_> {
+    fn statements(&mut self, body: &mut InstructionSink<'_>) {
+        let count = 2 + self.random.below(5);
+        for _ in 0..count {
+            if self.budget == 0 {
+                return;
+            }
+            self.budget -= 1;
+            self.statement(body);
+        }
+    }
+
+    fn statement(&mut self, body: &mut InstructionSink<'_>) {
+        match self.random.below(22) {
+            0..=4 => {
+                self.word(body, 2);
+                body.local_set(self.word_local());
+            }
+            5 => {
+                self.long(body, 2);
+                body.local_set(self.long_local());
+            }
+            6..=7 => self.store(body),
+            8 => {
+                self.word(body, 1);
+                body.global_set(
+                    self.random
+                        .below(u64::from(GLOBALS))
+                        .try_into()
+                        .expect("small"),
+                );
+            }
+            9..=12 => self.branch(body, true),
+            13..=14 => self.branch(body, false),
+            15..=16 => self.block(body),
+            17 => self.table(body),
+            18 if self.callees > 0 => self.call(body),
+            19 if self.depth > 0 => {
+                self.condition(body);
+                let depth = u32::try_from(self.random.below(u64::from(self.depth))).expect("small");
+                body.br_if(depth);
+            }
+            20 if self.random.one_in(3) => {
+                let length = 1 + self.random.below(9);
+                self.address(body);
+                body.i32_const(7);
+                body.i32_const(i32::try_from(length).expect("small"));
+                body.memory_fill(0);
+            }
+            21 if self.grows && self.random.one_in(4) => {
+                body.i32_const(1).memory_grow(0);
+                body.local_set(self.word_local());
+            }
+            _ => {
+                self.condition(body);
+                body.if_(BlockType::Empty);
+                if self.random.one_in(6) {
+                    body.unreachable();
+                }
+                body.end();
+            }
+        }
+    }
+
+    fn branch(&mut self, body: &mut InstructionSink<'_>, alternative: bool) {
+        self.condition(body);
+        body.if_(BlockType::Empty);
+        self.depth += 1;
+        self.statements(body);
+        if alternative {
+            body.else_();
+            self.statements(body);
+        }
+        self.depth -= 1;
+        body.end();
+    }
+
+    fn block(&mut self, body: &mut InstructionSink<'_>) {
+        body.block(BlockType::Empty);
+        self.depth += 1;
+        self.statements(body);
+        self.condition(body);
+        body.br_if(0);
+        self.statements(body);
+        self.depth -= 1;
+        body.end();
+    }
+
+    fn table(&mut self, body: &mut InstructionSink<'_>) {
+        for _ in 0..3 {
+            body.block(BlockType::Empty);
+        }
+        self.depth += 3;
+        self.word(body, 1);
+        body.br_table([0, 1, 1, 0], 2);
+        for _ in 0..3 {
+            self.depth -= 1;
+            body.end();
+            self.statements(body);
+        }
+    }
+
+    fn call(&mut self, body: &mut InstructionSink<'_>) {
+        for _ in 0..PARAMS {
+            self.word(body, 1);
+        }
+        body.call(u32::try_from(self.random.below(u64::from(self.callees))).expect("small"));
+        body.local_set(self.word_local());
+    }
+
+    fn word_local(&mut self) -> u32 {
+        u32::try_from(self.random.below(u64::from(WORDS))).expect("small")
+    }
+
+    fn long_local(&mut self) -> u32 {
+        WORDS + u32::try_from(self.random.below(u64::from(LONGS))).expect("small")
+    }
+
+    fn small_constant(&mut self) -> i32 {
+        const COMMON: [i32; 10] = [0, 1, 2, 3, 4, 7, 8, 16, -1, i32::MIN];
+        COMMON[usize::try_from(self.random.below(10)).expect("small")]
+    }
+
+    fn address(&mut self, body: &mut InstructionSink<'_>) {
+        self.word(body, 1);
+        if !self.random.one_in(12) {
+            body.i32_const(ADDRESS_MASK).i32_and();
+        }
+    }
+
+    fn memarg(&mut self) -> MemArg {
+        MemArg {
+            offset: 4 * self.random.below(3),
+            align: 0,
+            target: MemArgTarget::Memory(0),
+            ordering: None,
+        }
+    }
+
+    fn store(&mut self, body: &mut InstructionSink<'_>) {
+        self.address(body);
+        let memarg = self.memarg();
+        match self.random.below(5) {
+            0..=2 => {
+                self.word(body, 1);
+                body.i32_store(memarg);
+            }
+            3 => {
+                self.word(body, 1);
+                body.i32_store8(memarg);
+            }
+            _ => {
+                self.long(body, 1);
+                body.i64_store(memarg);
+            }
+        }
+    }
+
+    fn condition(&mut self, body: &mut InstructionSink<'_>) {
+        if self.random.one_in(5) {
+            self.long(body, 1);
+            self.long(body, 0);
+            match self.random.below(6) {
+                0 => body.i64_eq(),
+                1 => body.i64_ne(),
+                2 => body.i64_lt_u(),
+                3 => body.i64_ge_s(),
+                4 => body.i64_gt_s(),
+                _ => body.i64_le_u(),
+            };
+            return;
+        }
+        self.word(body, 1);
+        match self.random.below(4) {
+            0 => return,
+            1 => {
+                body.i32_eqz();
+                return;
+            }
+            _ => {}
+        }
+        if self.random.one_in(3) {
+            self.word(body, 1);
+        } else {
+            body.i32_const(self.small_constant());
+        }
+        match self.random.below(10) {
+            0 => body.i32_eq(),
+            1 => body.i32_ne(),
+            2 => body.i32_lt_u(),
+            3 => body.i32_lt_s(),
+            4 => body.i32_gt_u(),
+            5 => body.i32_gt_s(),
+            6 => body.i32_le_u(),
+            7 => body.i32_le_s(),
+            8 => body.i32_ge_u(),
+            _ => body.i32_ge_s(),
+        };
+    }
+
+    fn word(&mut self, body: &mut InstructionSink<'_>, depth: u32) {
+        if depth == 0 {
+            if self.random.one_in(3) {
+                body.i32_const(self.small_constant());
+            } else {
+                body.local_get(self.word_local());
+            }
+            return;
+        }
+        match self.random.below(12) {
+            0 => {
+                self.address(body);
+                let memarg = self.memarg();
+                match self.random.below(4) {
+                    0 => body.i32_load8_u(memarg),
+                    1 => body.i32_load16_s(memarg),
+                    _ => body.i32_load(memarg),
+                };
+            }
+            1 => {
+                body.global_get(
+                    self.random
+                        .below(u64::from(GLOBALS))
+                        .try_into()
+                        .expect("small"),
+                );
+            }
+            2 => {
+                self.long(body, depth - 1);
+                body.i32_wrap_i64();
+            }
+            3 => {
+                self.word(body, depth - 1);
+                match self.random.below(6) {
+                    0 => body.i32_clz(),
+                    1 => body.i32_ctz(),
+                    2 => body.i32_popcnt(),
+                    3 => body.i32_eqz(),
+                    4 => body.i32_extend8_s(),
+                    _ => body.i32_extend16_s(),
+                };
+            }
+            4 => {
+                self.word(body, depth - 1);
+                self.word(body, depth - 1);
+                self.word(body, 0);
+                body.select();
+            }
+            5 if self.random.one_in(4) => {
+                body.memory_size(0);
+            }
+            6..=8 => {
+                self.word(body, depth - 1);
+                self.word(body, depth - 1);
+                match self.random.below(16) {
+                    0 | 1 => body.i32_add(),
+                    2 => body.i32_sub(),
+                    3 => body.i32_mul(),
+                    4 | 5 => body.i32_and(),
+                    6 => body.i32_or(),
+                    7 => body.i32_xor(),
+                    8 => body.i32_shl(),
+                    9 => body.i32_shr_u(),
+                    10 => body.i32_shr_s(),
+                    11 => body.i32_rotl(),
+                    12 => body.i32_lt_u(),
+                    13 => body.i32_lt_s(),
+                    14 if self.random.one_in(3) => body.i32_div_u(),
+                    _ if self.random.one_in(3) => body.i32_rem_s(),
+                    _ => body.i32_eq(),
+                };
+            }
+            _ => self.word(body, 0),
+        }
+    }
+
+    fn long(&mut self, body: &mut InstructionSink<'_>, depth: u32) {
+        if depth == 0 {
+            body.local_get(self.long_local());
+            return;
+        }
+        match self.random.below(7) {
+            0 => {
+                self.word(body, depth - 1);
+                body.i64_extend_i32_u();
+            }
+            1 => {
+                self.word(body, depth - 1);
+                body.i64_extend_i32_s();
+            }
+            2 => {
+                body.i64_const(i64::from(self.small_constant()));
+            }
+            3 => {
+                self.address(body);
+                let memarg = self.memarg();
+                match self.random.below(3) {
+                    0 => body.i64_load(memarg),
+                    1 => body.i64_load32_s(memarg),
+                    _ => body.i64_load8_u(memarg),
+                };
+            }
+            _ => {
+                self.long(body, depth - 1);
+                self.long(body, depth - 1);
+                match self.random.below(7) {
+                    0 => body.i64_add(),
+                    1 => body.i64_sub(),
+                    2 => body.i64_and(),
+                    3 => body.i64_or(),
+                    4 => body.i64_shl(),
+                    5 => body.i64_shr_u(),
+                    _ => body.i64_mul(),
+                };
+            }
+        }
+    }
+}
+
+/// Notes whether memory was asked to grow.
+#[derive(Debug, Default)]
+pub struct Growth {
+    asked: bool,
+}
+
+impl ResourceLimiter for Growth {
+    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        self.asked = true;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.asked = true;
+        Ok(())
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(true)
+    }
+}
+
+/// What a call did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    pub fuel: u64,
+    pub grew: bool,
+    /// `unreachable` counts as an end, any other trap does not.
+    pub ended: bool,
+}
+
+/// An engine that counts fuel, without what units of bulk operations of unknown length cost.
+pub fn counting_engine(units: bool) -> Engine {
+    let mut config = Config::new();
+    config.consume_fuel(true);
+    config.cranelift_opt_level(wasmtime::OptLevel::None);
+    if !units {
+        let mut cost = OperatorCost::new();
+        cost.variable = VariableOperatorCost::new();
+        cost.variable.memory_copy_per_byte = 0;
+        cost.variable.memory_fill_per_byte = 0;
+        cost.variable.memory_init_per_byte = 0;
+        config.operator_cost(cost);
+    }
+    Engine::new(&config).expect("a configuration that exists")
+}
+
+/// A module running under fuel.
+pub struct Running {
+    store: Store<Growth>,
+    instance: Instance,
+}
+
+impl Running {
+    pub fn new(engine: &Engine, bytes: &[u8]) -> Self {
+        let module = wasmtime::Module::new(engine, bytes).expect("a valid module");
+        let mut store = Store::new(engine, Growth::default());
+        store.limiter(|growth| growth);
+        store.set_fuel(u64::MAX / 2).expect("fuel is on");
+        let instance = Instance::new(&mut store, &module, &[]).expect("no imports");
+        Self { store, instance }
+    }
+
+    pub fn call(&mut self, name: &str, arguments: &[Val]) -> Measured {
+        const FUEL: u64 = 1 << 40;
+        let function = self
+            .instance
+            .get_func(&mut self.store, name)
+            .expect("exported");
+        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
+        self.store.set_fuel(FUEL).expect("fuel is on");
+        self.store.data_mut().asked = false;
+        let outcome = function.call(&mut self.store, arguments, &mut results);
+        let ended = match outcome {
+            Ok(()) => true,
+            Err(error) => {
+                error.downcast_ref::<wasmtime::Trap>()
+                    == Some(&wasmtime::Trap::UnreachableCodeReached)
+            }
+        };
+        Measured {
+            fuel: FUEL - self.store.get_fuel().expect("fuel is on"),
+            grew: self.store.data().asked,
+            ended,
+        }
+    }
+}
