@@ -29,11 +29,14 @@ impl<S: Source> fmt::Debug for Heap<S> {
 }
 
 /// Where a request is served from.
+#[derive(Clone, Copy)]
 enum Route {
     /// A slot of this class.
     Slot(Class),
-    /// A run of granules.
-    Run,
+    /// A run of this many granules.
+    Run(usize),
+    /// A run of this many granules whose first byte has an alignment above a granule.
+    AlignedRun(usize),
 }
 
 impl<S: Source> Heap<S> {
@@ -111,7 +114,7 @@ impl<S: Source> Heap<S> {
 
     #[inline(always)]
     fn deallocate_slot(&mut self, slot: NonZeroUsize, class: Class) {
-        if !self.state(class).push(slot, class.info()) {
+        if !self.state(class).push(slot) {
             self.give_slot_back(slot.get(), class);
         }
     }
@@ -120,7 +123,7 @@ impl<S: Source> Heap<S> {
     fn give_slot_back(&mut self, slot: usize, class: Class) {
         // SAFETY: a class's index is below CLASS_COUNT.
         let state = unsafe { self.classes.get_unchecked_mut(class.index()) };
-        state.give_back(slot, class, &mut self.runs);
+        state.give_back(slot, &mut self.runs);
     }
 
     #[inline(always)]
@@ -132,30 +135,31 @@ impl<S: Source> Heap<S> {
     /// The address of a block for a request above [`SLOT_BYTES_MAX`] or [`SLOT_ALIGN`], or zero.
     #[inline(never)]
     fn allocate_large(&mut self, layout: Layout) -> usize {
-        match route(layout) {
-            Route::Slot(class) => self.allocate_slot(class),
-            Route::Run if layout.size() > REQUEST_BYTES_MAX => 0,
-            Route::Run => {
-                let granules = granules_for(layout.size());
-                let run = if layout.align() <= GRANULE_BYTES {
-                    self.runs.allocate(granules)
-                } else {
-                    self.runs.allocate_aligned(granules, layout.align())
-                };
-                if run.is_some() {
-                    self.runs.meta.header(run).place.get()
-                } else {
-                    0
-                }
-            }
-        }
+        self.allocate_by(route(layout), layout.align())
+    }
+
+    /// The address of a block by `route`, or zero.
+    #[inline(always)]
+    fn allocate_by(&mut self, route: Route, align: usize) -> usize {
+        let run = match route {
+            Route::Slot(class) => return self.allocate_slot(class),
+            Route::Run(granules) => self.runs.allocate(granules),
+            Route::AlignedRun(granules) => self.runs.allocate_aligned(granules, align),
+        };
+        self.runs.place_of(run)
     }
 
     #[inline(never)]
     fn deallocate_large(&mut self, address: NonZeroUsize, layout: Layout) {
-        match route(layout) {
+        self.deallocate_by(route(layout), address);
+    }
+
+    /// Gives back the block at `address` by `route`.
+    #[inline(always)]
+    fn deallocate_by(&mut self, route: Route, address: NonZeroUsize) {
+        match route {
             Route::Slot(class) => self.deallocate_slot(address, class),
-            Route::Run => self.runs.free(address.get()),
+            Route::Run(_) | Route::AlignedRun(_) => self.runs.free(address.get()),
         }
     }
 
@@ -194,21 +198,26 @@ impl<S: Source> Heap<S> {
     ) -> Option<NonNull<u8>> {
         // SAFETY: the caller's duty.
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-        match (route(layout), route(new_layout)) {
+        let (old_route, new_route) = (route(layout), route(new_layout));
+        let address = match (old_route, new_route) {
             (Route::Slot(old), Route::Slot(new)) if old == new => return Some(pointer),
-            (Route::Run, Route::Run) => {
+            (Route::Run(_), Route::Run(granules)) => {
                 let run = self.runs.meta.id_at(pointer.addr().get());
-                if new_size <= REQUEST_BYTES_MAX && self.runs.resize(run, granules_for(new_size)) {
+                if self.runs.resize(run, granules) {
                     return Some(pointer);
                 }
+                let new = self.runs.allocate_for(run, granules);
+                if new == run {
+                    return Some(pointer);
+                }
+                self.runs.place_of(new)
             }
-            _ => {}
-        }
-        let new = NonNull::new(self.allocate_nonzero(new_layout))?;
+            _ => self.allocate_by(new_route, layout.align()),
+        };
+        let new = NonNull::new(self.runs.meta.source.pointer(address))?;
         // SAFETY: both blocks have that many bytes and are apart, since both are in use.
         unsafe { new.copy_from_nonoverlapping(pointer, layout.size().min(new_size)) };
-        // SAFETY: the caller's duty.
-        unsafe { self.deallocate_nonzero(pointer, layout) };
+        self.deallocate_by(old_route, pointer.addr());
         Some(new)
     }
 
@@ -220,7 +229,7 @@ impl<S: Source> Heap<S> {
         let block = self.allocate(layout)?;
         let bytes = match route(layout) {
             Route::Slot(_) => layout.size(),
-            Route::Run => layout
+            Route::Run(_) | Route::AlignedRun(_) => layout
                 .size()
                 .min(untouched.saturating_sub(block.addr().get())),
         };
@@ -248,13 +257,16 @@ fn at_least_one_byte(layout: Layout) -> Layout {
 /// for more, the size is rounded up to a power of two, whose class is naturally aligned.
 #[inline(always)]
 fn route(layout: Layout) -> Route {
-    let bytes = if layout.align() > SLOT_ALIGN {
-        layout.size().max(layout.align()).next_power_of_two()
-    } else {
-        layout.size()
-    };
+    let (size, align) = (layout.size(), layout.align());
+    let mut bytes = size;
+    if align > SLOT_ALIGN {
+        if align > GRANULE_BYTES {
+            return Route::AlignedRun(granules_for(size));
+        }
+        bytes = (usize::MAX >> ((size.max(align) - 1).leading_zeros())) + 1;
+    }
     if bytes > SLOT_BYTES_MAX {
-        Route::Run
+        Route::Run(granules_for(size))
     } else {
         Route::Slot(Class::of(bytes))
     }

@@ -16,7 +16,7 @@ use core::num::NonZeroUsize;
 
 use crate::meta_page::{HeaderId, MINI_PAGE};
 use crate::runs::Runs;
-use crate::size_class::{Class, ClassInfo};
+use crate::size_class::{Class, ClassInfo, slot_index};
 use crate::source::Source;
 use crate::units::granule_floor;
 
@@ -27,15 +27,27 @@ pub(crate) const MAGAZINE_MAX: usize = 24;
 pub(crate) const ENTRY_BYTES: usize = size_of::<NonZeroUsize>();
 
 /// What the GlobalMetaPage knows of one size class. All zero: the class has nothing.
+///
+/// `all`, `slot_bytes`, `reciprocal` and `magazine_bytes_max` are the class's constants, written each time it
+/// makes a MiniPage, so that one address leads to all an operation needs; before the first MiniPage, zero
+/// means an empty magazine with no room, which is right.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct ClassState {
     /// The free slots of the current MiniPage, one bit each. Its header has none.
     free: u64,
+    /// All slots of a MiniPage, one bit each.
+    all: u64,
     /// The address of the current MiniPage, or zero.
     current: usize,
     /// The MiniPages with slots given back, newest first.
     partial: HeaderId,
+    /// Bytes in a slot.
+    slot_bytes: u16,
+    /// Turns a byte offset in a MiniPage into a slot index: see [`ClassInfo::reciprocal`].
+    reciprocal: u16,
+    /// Bytes of the magazine that may be in use.
+    magazine_bytes_max: usize,
     /// Bytes of the magazine in use: counted so, an entry is found by one addition.
     magazine_bytes: usize,
     /// The addresses of freed slots, latest last.
@@ -45,8 +57,12 @@ pub(crate) struct ClassState {
 impl ClassState {
     pub(crate) const NEW: Self = Self {
         free: 0,
+        all: 0,
         current: 0,
         partial: HeaderId::NONE,
+        slot_bytes: 0,
+        reciprocal: 0,
+        magazine_bytes_max: 0,
         magazine_bytes: 0,
         magazine: [None; MAGAZINE_MAX],
     };
@@ -65,13 +81,13 @@ impl ClassState {
 
     /// Remembers a freed slot; false if the magazine is full. *Time:* constant.
     #[inline(always)]
-    pub(crate) fn push(&mut self, slot: NonZeroUsize, info: &ClassInfo) -> bool {
+    pub(crate) fn push(&mut self, slot: NonZeroUsize) -> bool {
         let bytes = self.magazine_bytes;
-        if bytes >= usize::from(info.magazine_bytes_max) {
+        if bytes >= self.magazine_bytes_max {
             return false;
         }
         self.magazine_bytes = bytes + ENTRY_BYTES;
-        // SAFETY: no class's `magazine_bytes_max` is above the magazine's size.
+        // SAFETY: `magazine_bytes_max` is not above the magazine's size.
         unsafe { *self.entry(bytes) = slot };
         true
     }
@@ -112,40 +128,46 @@ impl ClassState {
                 self.current = header.place.get();
                 header.place.set(self.current | MINI_PAGE | class.index());
                 header.slots().set(0);
-                free = class.info().all_slots();
+                free = self.set_constants(class.info());
             }
         }
         self.free = free & free.wrapping_sub(1);
         let index = free.trailing_zeros() as usize;
-        self.current + index * class.info().slot_bytes as usize
+        self.current + index * usize::from(self.slot_bytes)
+    }
+
+    /// Writes the class's constants down; returns all slots of a MiniPage.
+    #[inline(always)]
+    fn set_constants(&mut self, info: &ClassInfo) -> u64 {
+        self.slot_bytes = info.slot_bytes;
+        self.reciprocal = info.reciprocal;
+        self.magazine_bytes_max = usize::from(info.magazine_bytes_max);
+        self.all = info.all_slots();
+        self.all
     }
 
     /// Gives the slot at `address` back to its MiniPage, and the MiniPage to the free runs if it was the
     /// last. *Time:* constant.
     #[inline(always)]
-    pub(crate) fn give_back<S: Source>(
-        &mut self,
-        address: usize,
-        class: Class,
-        runs: &mut Runs<S>,
-    ) {
-        let info = class.info();
+    pub(crate) fn give_back<S: Source>(&mut self, address: usize, runs: &mut Runs<S>) {
         let base = granule_floor(address);
-        let slot = 1 << info.slot_index(address - base);
+        let slot = 1 << slot_index(address - base, self.reciprocal);
+        let id;
         if base == self.current {
             self.free |= slot;
-            if self.free != info.all_slots() {
+            if self.free != self.all {
                 return;
             }
             self.free = 0;
             self.current = 0;
+            id = runs.meta.id_at(base);
         } else {
-            let id = runs.meta.id_at(address);
+            id = runs.meta.id_at(base);
             let header = runs.meta.header(id);
             let old = header.slots().get();
             let free = old | slot;
             header.slots().set(free);
-            if free != info.all_slots() {
+            if free != self.all {
                 if old == 0 {
                     self.link(id, runs);
                 }
@@ -155,7 +177,7 @@ impl ClassState {
                 self.unlink(id, runs);
             }
         }
-        runs.give_granule_back(base);
+        runs.give_granule_back(id, base);
     }
 
     /// Puts the MiniPage `id` first in the class's list.

@@ -26,7 +26,7 @@ const BINS_PER_DOUBLING_SHIFT: u32 = 2;
 
 /// How many freed runs of each length, in granules, are kept for the next request of that length before they
 /// are merged. Zero for length zero, which no run has.
-const RECENT_MAX: [u8; RECENT_GRANULES_MAX + 1] = [0, 8, 4, 2, 2, 1, 1, 1, 1];
+const RECENT_MAX: [u8; RECENT_GRANULES_MAX + 1] = [0, 32, 8, 4, 2, 2, 1, 1, 1];
 /// The longest run in granules that is kept so.
 const RECENT_GRANULES_MAX: usize = 8;
 
@@ -43,14 +43,15 @@ struct Recent {
 /// and more share the last.
 #[inline(always)]
 fn bin_of(granules: usize) -> usize {
+    unclamped_bin_of(granules).min(BIN_COUNT - 1)
+}
+
+/// [`bin_of`] if there were bins without end.
+#[inline(always)]
+fn unclamped_bin_of(granules: usize) -> usize {
     let exact = granules | 1 << BINS_PER_DOUBLING_SHIFT;
     let shift = (usize::BITS - 1 - BINS_PER_DOUBLING_SHIFT) - exact.leading_zeros();
-    let bin = (granules >> shift) + ((shift as usize) << BINS_PER_DOUBLING_SHIFT);
-    if usize::BITS > 32 {
-        bin.min(BIN_COUNT - 1)
-    } else {
-        bin
-    }
+    (granules >> shift) + ((shift as usize) << BINS_PER_DOUBLING_SHIFT)
 }
 
 /// All runs of a heap, and the memory they are made of.
@@ -88,12 +89,12 @@ impl<S: Source> Runs<S> {
     /// allows it. *Time:* constant, growth apart.
     #[inline(always)]
     pub(crate) fn allocate(&mut self, granules: usize) -> HeaderId {
-        let run = self.pop_recent(granules);
-        if run.is_some() {
-            return run;
+        let run = self.take(granules);
+        if run.is_some() || !S::ON_DEMAND {
+            run
+        } else {
+            self.grow_and_take(granules)
         }
-        let (run, bin) = self.find(granules);
-        self.split_or_grow(run, bin, granules)
     }
 
     /// Takes a recent run of exactly `granules`, or none. *Time:* constant.
@@ -134,28 +135,22 @@ impl<S: Source> Runs<S> {
             return run;
         }
         let (run, bin) = self.first_from(1); // The bin of single granules; no run is too short.
-        self.split_or_grow(run, bin, 1)
-    }
-
-    /// Gives back the granule at `address`. *Time:* constant.
-    #[inline(always)]
-    pub(crate) fn give_granule_back(&mut self, address: usize) {
-        let run = self.meta.id_at(address);
-        self.meta.header(run).place.set(address);
-        if !self.push_recent(run, 1) {
-            self.give_back(run, 1, self.meta.id_at(address + GRANULE_BYTES));
+        if run.is_some() {
+            self.split(run, bin, 1);
+            run
+        } else if S::ON_DEMAND {
+            self.grow_and_take(1)
+        } else {
+            HeaderId::NONE
         }
     }
 
+    /// Gives back the granule `run` at `address`. *Time:* constant.
     #[inline(always)]
-    fn split_or_grow(&mut self, run: HeaderId, bin: usize, granules: usize) -> HeaderId {
-        if run.is_some() {
-            self.split(run, bin, granules);
-            run
-        } else if S::ON_DEMAND {
-            self.grow_and_take(granules)
-        } else {
-            HeaderId::NONE
+    pub(crate) fn give_granule_back(&mut self, run: HeaderId, address: usize) {
+        self.meta.header(run).place.set(address);
+        if !self.push_recent(run, 1) {
+            self.give_back(run, 1, self.meta.id_at(address + GRANULE_BYTES));
         }
     }
 
@@ -163,8 +158,9 @@ impl<S: Source> Runs<S> {
     /// of two above a granule. *Time:* constant, growth apart.
     #[inline(never)]
     pub(crate) fn allocate_aligned(&mut self, granules: usize, align: usize) -> HeaderId {
+        // Wherever a run of this length starts, an aligned one is in it.
         let longest = granules + granules_for(align) - 1;
-        let (mut run, bin) = self.find(longest);
+        let (mut run, bin) = self.first_from(bin_of(longest - 1) + 1);
         if run.is_some() {
             let next = self.meta.header(run).next.get();
             self.set_first(bin, next);
@@ -177,29 +173,30 @@ impl<S: Source> Runs<S> {
             }
         }
         let header = self.meta.header(run);
-        header.below.set(HeaderId::NONE);
+        let (total, above) = (header.run().granules.get(), header.run().above.get());
         let place = header.place.get();
         let first = round_up(place, align);
         let front = (first - place) >> GRANULE_SHIFT;
-        if front != 0 {
-            let kept = self.meta.id_at(first);
-            let kept_header = self.meta.header(kept);
-            kept_header.place.set(first);
-            kept_header
-                .run()
-                .granules
-                .set(header.run().granules.get() - front);
-            kept_header.run().above.set(header.run().above.get());
-            self.set_extent(run, front, kept);
-            self.push(run, bin_of(front));
-            run = kept;
+        if front == 0 {
+            header.below.set(HeaderId::NONE);
+        } else {
+            let free = run;
+            run = self.meta.id_at(first);
+            self.meta.header(run).place.set(first);
+            self.set_extent(free, front, run);
+            self.push(free, bin_of(front));
         }
-        self.keep(run, granules);
+        self.keep_of(run, first, granules, total - front, above);
         run
     }
 
-    /// A run of exactly `granules` if the bins have one, or none. *Time:* constant.
+    /// A run of exactly `granules` if there is one without growth, or none. *Time:* constant.
+    #[inline(always)]
     fn take(&mut self, granules: usize) -> HeaderId {
+        let run = self.pop_recent(granules);
+        if run.is_some() {
+            return run;
+        }
         let (run, bin) = self.find(granules);
         if run.is_some() {
             self.split(run, bin, granules);
@@ -228,16 +225,18 @@ impl<S: Source> Runs<S> {
         if first.is_some() && self.meta.header(first).run().granules.get() >= granules {
             return (first, own);
         }
-        if own == BIN_COUNT - 1 {
-            return (HeaderId::NONE, own);
-        }
         self.first_from(own + 1)
     }
 
     /// The first run of the first bin from `bin` on that has one, and that bin. *Time:* constant.
     #[inline(always)]
     fn first_from(&self, bin: usize) -> (HeaderId, usize) {
-        let candidates = self.nonempty >> bin;
+        // A shift by 64 would be a shift by 0.
+        let candidates = if bin < BIN_COUNT {
+            self.nonempty >> bin
+        } else {
+            0
+        };
         if candidates == 0 {
             return (HeaderId::NONE, bin);
         }
@@ -297,63 +296,103 @@ impl<S: Source> Runs<S> {
     #[inline(never)]
     fn keep(&mut self, run: HeaderId, granules: usize) {
         let header = self.meta.header(run);
-        let rest = header.run().granules.get() - granules;
-        let above = header.run().above.get();
-        let after = header.place.get() + bytes_of(granules);
-        header.run().granules.set(granules);
+        let (total, above) = (header.run().granules.get(), header.run().above.get());
+        self.keep_of(run, header.place.get(), granules, total, above);
+    }
+
+    /// [`keep`](Self::keep) for a run at `place` of `total` granules that ends below `above`.
+    #[inline(always)]
+    fn keep_of(
+        &mut self,
+        run: HeaderId,
+        place: usize,
+        granules: usize,
+        total: usize,
+        above: HeaderId,
+    ) {
+        let after = place + bytes_of(granules);
         if after > self.untouched {
             self.untouched = after;
         }
-        if rest == 0 {
+        let header = self.meta.header(run);
+        header.run().granules.set(granules);
+        if total == granules {
+            header.run().above.set(above);
             self.meta.header(above).below.set(HeaderId::NONE);
             return;
         }
         let rest_run = self.meta.id_at(after);
-        self.meta.header(run).run().above.set(rest_run);
+        header.run().above.set(rest_run);
         self.meta.header(rest_run).place.set(after);
-        self.set_extent(rest_run, rest, above);
-        self.push(rest_run, bin_of(rest));
+        self.set_extent(rest_run, total - granules, above);
+        self.push(rest_run, bin_of(total - granules));
     }
 
-    /// Makes the used run `run` exactly `granules` long where it is. False if it cannot be, and then nothing
-    /// has changed. *Time:* constant, growth apart.
+    /// Makes the used run `run` exactly `granules` long where it is. False if it cannot be without growth,
+    /// and then nothing has changed. *Time:* constant.
     #[inline(always)]
     pub(crate) fn resize(&mut self, run: HeaderId, granules: usize) -> bool {
         let header = self.meta.header(run);
         let old = header.run().granules.get();
         let above = header.run().above.get();
-        if granules <= old {
-            if granules < old {
-                let after = header.place.get() + bytes_of(granules);
-                let rest_run = self.meta.id_at(after);
-                let rest = self.meta.header(rest_run);
-                rest.place.set(after);
-                rest.below.set(HeaderId::NONE);
-                header.run().granules.set(granules);
-                header.run().above.set(rest_run);
-                self.give_back(rest_run, old - granules, above);
-            }
+        if granules < old {
+            let after = header.place.get() + bytes_of(granules);
+            let rest_run = self.meta.id_at(after);
+            let rest = self.meta.header(rest_run);
+            rest.place.set(after);
+            rest.below.set(HeaderId::NONE);
+            header.run().granules.set(granules);
+            header.run().above.set(rest_run);
+            self.give_back(rest_run, old - granules, above);
             return true;
         }
-        let missing = granules - old;
-        let above_header = self.meta.header(above);
-        if above_header.is_free() && above_header.run().granules.get() >= missing {
-            self.unlink(above);
-        } else if !S::ON_DEMAND
-            || self.find(granules).0.is_some() // Moving costs a copy; growing would cost memory.
-            || !self.grow_above(above, missing)
-        {
-            return false;
+        if granules == old {
+            return true;
         }
         let above_header = self.meta.header(above);
-        let header = self.meta.header(run);
-        header
-            .run()
-            .granules
-            .set(old + above_header.run().granules.get());
-        header.run().above.set(above_header.run().above.get());
-        self.keep(run, granules);
+        if !above_header.is_free() || above_header.run().granules.get() < granules - old {
+            return false;
+        }
+        self.unlink(above);
+        self.absorb(run, above, granules);
         true
+    }
+
+    /// Makes the used run `run` exactly `granules` long with the run `above` it, which is in no bin.
+    #[inline(always)]
+    fn absorb(&mut self, run: HeaderId, above: HeaderId, granules: usize) {
+        let header = self.meta.header(run).run();
+        let above_header = self.meta.header(above).run();
+        let total = header.granules.get() + above_header.granules.get();
+        header.granules.set(total);
+        header.above.set(above_header.above.get());
+        self.keep(run, granules);
+    }
+
+    /// A run of `granules` with what the used run `run` holds still in place or to be copied by the caller:
+    /// `run` itself if it could grow with the memory, another if not, or none. *Time:* constant, growth
+    /// apart.
+    #[inline(always)]
+    pub(crate) fn allocate_for(&mut self, run: HeaderId, granules: usize) -> HeaderId {
+        let other = self.take(granules);
+        if other.is_some() || !S::ON_DEMAND {
+            return other; // Moving costs a copy; growing would cost memory.
+        }
+        if self.grow_above(run, granules) {
+            run
+        } else {
+            self.grow_and_take(granules)
+        }
+    }
+
+    /// The address of the used run `run`, or zero for none.
+    #[inline(always)]
+    pub(crate) fn place_of(&self, run: HeaderId) -> usize {
+        if run.is_some() {
+            self.meta.header(run).place.get()
+        } else {
+            0
+        }
     }
 
     /// From this address on, the heap's memory is as the host gave it: zero.
@@ -430,21 +469,25 @@ impl<S: Source> Runs<S> {
         mut above: HeaderId,
     ) {
         let above_header = self.meta.header(above);
+        let below = self.meta.header(run).below.get();
         if above_header.is_free() {
             granules += above_header.run().granules.get();
             self.unlink(above);
             above = self.meta.header(above).run().above.get();
-        }
-        let below = self.meta.header(run).below.get();
-        if below.is_some() {
+            if below.is_some() {
+                run = below;
+                granules += self.meta.header(below).run().granules.get();
+                self.unlink(below);
+            }
+        } else if below.is_some() {
             run = below;
             let before = self.meta.header(below).run().granules.get();
             granules += before;
-            if bin_of(before) == bin_of(granules) {
+            if unclamped_bin_of(before) == unclamped_bin_of(granules) {
                 self.set_extent(run, granules, above);
                 return;
             }
-            self.unlink(run);
+            self.unlink(below);
         }
         self.set_extent(run, granules, above);
         self.push(run, bin_of(granules));

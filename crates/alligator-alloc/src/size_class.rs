@@ -31,8 +31,8 @@ pub(crate) struct Class(u32);
 pub(crate) struct ClassInfo {
     /// Bytes in a slot.
     pub(crate) slot_bytes: u16,
-    /// Turns a byte offset in a MiniPage into a slot index: `offset * reciprocal >> 16`.
-    reciprocal: u16,
+    /// Turns a byte offset in a MiniPage into a slot index: see [`slot_index`].
+    pub(crate) reciprocal: u16,
     /// Slots in a MiniPage.
     slots: u8,
     /// Bytes of the class's magazine that may be in use.
@@ -80,20 +80,15 @@ impl ClassInfo {
     pub(crate) fn all_slots(&self) -> u64 {
         u64::MAX >> (64 - u32::from(self.slots))
     }
+}
 
-    /// The index of the slot that starts `offset` bytes into a MiniPage. Time: constant, no division.
-    ///
-    /// Source: division by a constant through its rounded-up reciprocal (Granlund, Montgomery: Division by
-    /// Invariant Integers using Multiplication, PLDI 1994); exact for every slot start, checked below.
-    #[inline(always)]
-    pub(crate) fn slot_index(&self, offset: usize) -> u32 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a MiniPage is shorter than 2^16 bytes"
-        )]
-        let offset = offset as u32;
-        offset.wrapping_mul(u32::from(self.reciprocal)) >> 16
-    }
+/// The index of the slot that starts `offset` bytes into a MiniPage. Time: constant, no division.
+///
+/// Source: division by a constant through its rounded-up reciprocal (Granlund, Montgomery: Division by
+/// Invariant Integers using Multiplication, PLDI 1994); exact for every slot start, checked below.
+#[inline(always)]
+pub(crate) const fn slot_index(offset: usize, reciprocal: u16) -> usize {
+    (offset * reciprocal as usize) >> 16
 }
 
 const fn class_table<const N: usize>(step: usize) -> [u8; N] {
@@ -154,7 +149,7 @@ const _: () = {
         assert!(info.slots >= 1 && info.slots as usize <= SLOTS_MAX);
         let mut slot = 0;
         while slot < info.slots as usize {
-            assert!((slot * info.slot_bytes as usize * info.reciprocal as usize) >> 16 == slot);
+            assert!(slot_index(slot * info.slot_bytes as usize, info.reciprocal) == slot);
             slot += 1;
         }
         class += 1;

@@ -109,10 +109,12 @@ impl<S: Source> Runs<S> {
         if self.end == 0 {
             return false;
         }
-        let run = self.take(self.meta.granules_to_cover(end, last));
+        let granules = self.meta.granules_to_cover(end, last);
+        let (run, bin) = self.find(granules);
         if !run.is_some() {
             return false;
         }
+        self.split(run, bin, granules);
         let place = self.meta.header(run).first_byte();
         self.meta.cover(place, end, last, true);
         true
@@ -142,25 +144,30 @@ impl<S: Source> Runs<S> {
         self.give_back(run, (end - first) >> GRANULE_SHIFT, above);
     }
 
-    /// Grows the memory if the run at `above`, free or not there, is the heap's last, so that it is free and
-    /// has `granules`; takes it out of its bin. False if it is not or the source refuses.
+    /// Grows the memory if the used run `run` is the heap's last, but for a free one, so that it has
+    /// `granules` where it is. False if it is not or the source refuses.
     #[cold]
     #[inline(never)]
-    pub(super) fn grow_above(&mut self, above: HeaderId, granules: usize) -> bool {
-        let header = self.meta.header(above);
-        let last = if header.is_free() {
-            header.run().above.get()
+    pub(super) fn grow_above(&mut self, run: HeaderId, granules: usize) -> bool {
+        let body = self.meta.header(run).run();
+        let missing = granules - body.granules.get();
+        let above = body.above.get();
+        let above_header = self.meta.header(above);
+        let last = if above_header.is_free() {
+            above_header.run().above.get()
         } else {
             above
         };
         if last != self.meta.id_at(self.end) || self.end != self.meta.source.end() {
             return false;
         }
-        let run = self.grow(granules);
-        if run != above && run.is_some() {
-            self.put_back(run);
+        let new = self.grow(missing);
+        if new == above {
+            self.absorb(run, above, granules);
+        } else if new.is_some() {
+            self.put_back(new);
         }
-        run == above
+        new == above
     }
 
     /// Puts the free run `run` back into its bin.
