@@ -61,12 +61,18 @@ impl<S: Source> Heap<S> {
     /// [`allocate`](Self::allocate) for a size above zero; null for none.
     #[inline(always)]
     pub(crate) fn allocate_nonzero(&mut self, layout: Layout) -> *mut u8 {
-        let address = if layout.align() <= SLOT_ALIGN && layout.size() <= SLOT_BYTES_MAX {
+        let address = self.allocate_address(layout);
+        self.runs.meta.source.pointer(address)
+    }
+
+    /// The address of a block for `layout`, whose size is not zero, or zero.
+    #[inline(always)]
+    fn allocate_address(&mut self, layout: Layout) -> usize {
+        if is_plain_slot(layout) {
             self.allocate_slot(Class::of(layout.size()))
         } else {
             self.allocate_large(layout)
-        };
-        self.runs.meta.source.pointer(address)
+        }
     }
 
     /// Gives back the block at `pointer`. *Time:* constant.
@@ -87,7 +93,7 @@ impl<S: Source> Heap<S> {
     /// As there.
     #[inline(always)]
     pub(crate) unsafe fn deallocate_nonzero(&mut self, pointer: NonNull<u8>, layout: Layout) {
-        if layout.align() <= SLOT_ALIGN && layout.size() <= SLOT_BYTES_MAX {
+        if is_plain_slot(layout) {
             self.deallocate_slot(pointer.addr(), Class::of(layout.size()));
         } else {
             self.deallocate_large(pointer.addr(), layout);
@@ -135,7 +141,7 @@ impl<S: Source> Heap<S> {
     /// The address of a block for a request above [`SLOT_BYTES_MAX`] or [`SLOT_ALIGN`], or zero.
     #[inline(never)]
     fn allocate_large(&mut self, layout: Layout) -> usize {
-        self.allocate_by(route(layout), layout.align())
+        self.allocate_by(route_large(layout), layout.align())
     }
 
     /// The address of a block by `route`, or zero.
@@ -151,7 +157,7 @@ impl<S: Source> Heap<S> {
 
     #[inline(never)]
     fn deallocate_large(&mut self, address: NonZeroUsize, layout: Layout) {
-        self.deallocate_by(route(layout), address);
+        self.deallocate_by(route_large(layout), address);
     }
 
     /// Gives back the block at `address` by `route`.
@@ -212,7 +218,7 @@ impl<S: Source> Heap<S> {
                 }
                 self.runs.place_of(new)
             }
-            _ => self.allocate_by(new_route, layout.align()),
+            _ => self.allocate_address(new_layout),
         };
         let new = NonNull::new(self.runs.meta.source.pointer(address))?;
         // SAFETY: both blocks have that many bytes and are apart, since both are in use.
@@ -253,21 +259,35 @@ fn at_least_one_byte(layout: Layout) -> Layout {
     unsafe { Layout::from_size_align_unchecked(layout.size().max(1), layout.align()) }
 }
 
-/// Where a request of `layout` is served from, and given back to. Slots have an alignment of [`SLOT_ALIGN`];
-/// for more, the size is rounded up to a power of two, whose class is naturally aligned.
+/// Whether a slot of the size's class serves `layout` as it is.
+#[inline(always)]
+fn is_plain_slot(layout: Layout) -> bool {
+    layout.size() <= SLOT_BYTES_MAX && layout.align() <= SLOT_ALIGN
+}
+
+/// Where a request of `layout` is served from, and given back to.
 #[inline(always)]
 fn route(layout: Layout) -> Route {
-    let (size, align) = (layout.size(), layout.align());
-    let mut bytes = size;
-    if align > SLOT_ALIGN {
-        if align > GRANULE_BYTES {
-            return Route::AlignedRun(granules_for(size));
-        }
-        bytes = (usize::MAX >> ((size.max(align) - 1).leading_zeros())) + 1;
-    }
-    if bytes > SLOT_BYTES_MAX {
-        Route::Run(granules_for(size))
+    if is_plain_slot(layout) {
+        Route::Slot(Class::of(layout.size()))
     } else {
-        Route::Slot(Class::of(bytes))
+        route_large(layout)
     }
+}
+
+/// [`route`] for a layout that is not a plain slot's. An alignment above [`SLOT_ALIGN`] rounds the size up to
+/// a power of two, whose class is naturally aligned.
+#[inline(always)]
+fn route_large(layout: Layout) -> Route {
+    let (size, align) = (layout.size(), layout.align());
+    if align > GRANULE_BYTES {
+        return Route::AlignedRun(granules_for(size));
+    }
+    if align > SLOT_ALIGN {
+        let bytes = (usize::MAX >> (size.max(align) - 1).leading_zeros()) + 1;
+        if bytes <= SLOT_BYTES_MAX {
+            return Route::Slot(Class::of_multiple_of_8(bytes));
+        }
+    }
+    Route::Run(granules_for(size))
 }

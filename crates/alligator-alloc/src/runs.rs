@@ -17,12 +17,12 @@ mod grow;
 
 use crate::meta_page::{FREE, HeaderId, MetaPages};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, bytes_of, granules_for, round_up};
+use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, bytes_of, round_up};
 
 /// Bins for free runs.
 const BIN_COUNT: usize = 64;
 /// Binary logarithm of the bins per doubling of the length.
-const BINS_PER_DOUBLING_SHIFT: u32 = 2;
+const BINS_PER_DOUBLING_SHIFT: u32 = 1;
 
 /// How many freed runs of each length, in granules, are kept for the next request of that length before they
 /// are merged. Zero for length zero, which no run has.
@@ -43,7 +43,12 @@ struct Recent {
 /// and more share the last.
 #[inline(always)]
 fn bin_of(granules: usize) -> usize {
-    unclamped_bin_of(granules).min(BIN_COUNT - 1)
+    let bin = unclamped_bin_of(granules);
+    if usize::BITS > 32 {
+        bin.min(BIN_COUNT - 1)
+    } else {
+        bin
+    }
 }
 
 /// [`bin_of`] if there were bins without end.
@@ -134,14 +139,14 @@ impl<S: Source> Runs<S> {
         if run.is_some() {
             return run;
         }
-        let (run, bin) = self.first_from(1); // The bin of single granules; no run is too short.
-        if run.is_some() {
-            self.split(run, bin, 1);
-            run
-        } else if S::ON_DEMAND {
-            self.grow_and_take(1)
-        } else {
-            HeaderId::NONE
+        match self.first_bin_from(1) {
+            Some(bin) => {
+                let run = self.first(bin);
+                self.split(run, bin, 1);
+                run
+            }
+            None if S::ON_DEMAND => self.grow_and_take(1),
+            None => HeaderId::NONE,
         }
     }
 
@@ -156,22 +161,26 @@ impl<S: Source> Runs<S> {
 
     /// Takes a run of exactly `granules`, at least one, whose first byte is a multiple of `align`, a power
     /// of two above a granule. *Time:* constant, growth apart.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn allocate_aligned(&mut self, granules: usize, align: usize) -> HeaderId {
         // Wherever a run of this length starts, an aligned one is in it.
-        let longest = granules + granules_for(align) - 1;
-        let (mut run, bin) = self.first_from(bin_of(longest - 1) + 1);
-        if run.is_some() {
-            let next = self.meta.header(run).next.get();
-            self.set_first(bin, next);
-        } else {
-            if S::ON_DEMAND {
-                run = self.grow(longest);
+        let longest = granules + (align >> GRANULE_SHIFT) - 1;
+        let run = match self.first_bin_from(bin_of(longest - 1) + 1) {
+            Some(bin) => {
+                let run = self.first(bin);
+                let next = self.meta.header(run).next.get();
+                self.set_first(bin, next);
+                run
             }
-            if !run.is_some() {
-                return HeaderId::NONE;
+            None if S::ON_DEMAND => {
+                let run = self.grow(longest);
+                if !run.is_some() {
+                    return run;
+                }
+                run
             }
-        }
+            None => return HeaderId::NONE,
+        };
         let header = self.meta.header(run);
         let (total, above) = (header.run().granules.get(), header.run().above.get());
         let place = header.place.get();
@@ -179,15 +188,15 @@ impl<S: Source> Runs<S> {
         let front = (first - place) >> GRANULE_SHIFT;
         if front == 0 {
             header.below.set(HeaderId::NONE);
-        } else {
-            let free = run;
-            run = self.meta.id_at(first);
-            self.meta.header(run).place.set(first);
-            self.set_extent(free, front, run);
-            self.push(free, bin_of(front));
+            self.keep_of(run, first, granules, total, above);
+            return run;
         }
-        self.keep_of(run, first, granules, total - front, above);
-        run
+        let kept = self.meta.id_at(first);
+        self.meta.header(kept).place.set(first);
+        self.set_extent(run, front, kept);
+        self.push(run, bin_of(front));
+        self.keep_of(kept, first, granules, total - front, above);
+        kept
     }
 
     /// A run of exactly `granules` if there is one without growth, or none. *Time:* constant.
@@ -225,23 +234,17 @@ impl<S: Source> Runs<S> {
         if first.is_some() && self.meta.header(first).run().granules.get() >= granules {
             return (first, own);
         }
-        self.first_from(own + 1)
+        match self.first_bin_from(own + 1) {
+            Some(bin) => (self.first(bin), bin),
+            None => (HeaderId::NONE, own),
+        }
     }
 
-    /// The first run of the first bin from `bin` on that has one, and that bin. *Time:* constant.
+    /// The first bin from `bin` on that is not empty. *Time:* constant.
     #[inline(always)]
-    fn first_from(&self, bin: usize) -> (HeaderId, usize) {
-        // A shift by 64 would be a shift by 0.
-        let candidates = if bin < BIN_COUNT {
-            self.nonempty >> bin
-        } else {
-            0
-        };
-        if candidates == 0 {
-            return (HeaderId::NONE, bin);
-        }
-        let bin = bin + candidates.trailing_zeros() as usize;
-        (self.first(bin), bin)
+    fn first_bin_from(&self, bin: usize) -> Option<usize> {
+        let candidates = self.nonempty >> bin;
+        (candidates != 0).then(|| bin + candidates.trailing_zeros() as usize)
     }
 
     /// The first run of `bin`, or none.

@@ -50,6 +50,12 @@ impl Class {
         Self(u32::from(CLASS[(bytes + 7) >> 3]))
     }
 
+    /// [`of`](Self::of) for a multiple of eight bytes.
+    #[inline(always)]
+    pub(crate) fn of_multiple_of_8(bytes: usize) -> Self {
+        Self(u32::from(CLASS[bytes >> 3]))
+    }
+
     /// The class numbered `index`, as [`Class::index`] gave it.
     #[inline(always)]
     pub(crate) fn from_index(index: usize) -> Self {
