@@ -1,6 +1,7 @@
 //! Project automation: `cargo xtask <command>`.
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod demo;
 mod engine;
 mod guest;
@@ -17,6 +18,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Proves our bounds and the peers' verdicts, and searches how close our bounds are.
+    Bounds(bounds::Options),
     /// Runs a real program on std's allocator and on Alligator, and reports what the heap cost.
     Demo(demo::Options),
     /// Measures the allocator and its peers: instructions, memory, code size, time.
@@ -25,6 +28,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Bounds(options) => bounds::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Measure(options) => measure::run(&options),
     }

@@ -1,6 +1,6 @@
 //! `cargo xtask measure`: ours and the peers, side by side, on the same traces.
 
-mod allocator;
+pub(crate) mod allocator;
 mod check;
 mod fuel;
 mod probe;

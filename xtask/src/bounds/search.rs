@@ -1,0 +1,337 @@
+//! Hill climbing over programs of heap operations, towards the costliest single operation.
+//!
+//! A program is a list of phases, each of which allocates, resizes or frees several blocks. A
+//! change is kept if the costliest operation of the wanted kind, growth apart, costs no less.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use wasmtime::{Engine, Instance, Memory, Module, Store, TypedFunc};
+
+use crate::engine::{counting_engine, counting_store};
+
+/// Most phases of a program.
+const PHASES_MAX: usize = 40;
+/// Most blocks of one phase.
+const BLOCKS_MAX: u64 = 70;
+/// Programs without progress before the search starts anew.
+const PATIENCE: u32 = 1_500;
+
+/// The operation whose cost is driven up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Alloc,
+    Dealloc,
+    Realloc,
+}
+
+impl Target {
+    pub(super) fn of_export(name: &str) -> Option<Self> {
+        match name {
+            "op_alloc" => Some(Self::Alloc),
+            "op_dealloc" => Some(Self::Dealloc),
+            "op_realloc" => Some(Self::Realloc),
+            _ => None,
+        }
+    }
+}
+
+/// What a search came to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    /// Cost of the costliest operation.
+    pub(super) fuel: u64,
+    /// Programs run.
+    pub(super) programs: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// So many blocks of a size and alignment.
+    Alloc { count: u64, size: u32, align: u32 },
+    /// Every `stride`-th live block, from `first` on, at most `count`.
+    Free { first: u64, stride: u64, count: u64 },
+    /// Every `stride`-th live block, from `first` on, at most `count`, to a size.
+    Resize {
+        first: u64,
+        stride: u64,
+        count: u64,
+        size: u32,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    address: u32,
+    size: u32,
+    align: u32,
+}
+
+struct Heap {
+    store: Store<()>,
+    memory: Memory,
+    alloc: TypedFunc<(u32, u32), u32>,
+    dealloc: TypedFunc<(u32, u32, u32), ()>,
+    realloc: TypedFunc<(u32, u32, u32, u32), u32>,
+    blocks: Vec<Block>,
+    target: Target,
+    most: u64,
+}
+
+impl Heap {
+    fn new(engine: &Engine, module: &Module, target: Target) -> Result<Self> {
+        let mut store = counting_store(engine, ())?;
+        let instance = Instance::new(&mut store, module, &[])?;
+        let memory = instance
+            .get_memory(&mut store, "memory")
+            .ok_or_else(|| anyhow::anyhow!("the guest exports no memory"))?;
+        Ok(Self {
+            alloc: instance.get_typed_func(&mut store, "op_alloc")?,
+            dealloc: instance.get_typed_func(&mut store, "op_dealloc")?,
+            realloc: instance.get_typed_func(&mut store, "op_realloc")?,
+            memory,
+            store,
+            blocks: Vec::new(),
+            target,
+            most: 0,
+        })
+    }
+
+    /// Runs one operation and notes what it cost, unless it grew memory.
+    fn counted<R>(
+        &mut self,
+        kind: Target,
+        operation: impl FnOnce(&mut Self) -> Result<R>,
+    ) -> Result<R> {
+        let pages = self.memory.size(&self.store);
+        let before = self.store.get_fuel()?;
+        let result = operation(self)?;
+        let fuel = before - self.store.get_fuel()?;
+        if kind == self.target && self.memory.size(&self.store) == pages {
+            self.most = self.most.max(fuel);
+        }
+        Ok(result)
+    }
+
+    fn run(&mut self, phase: Phase) -> Result<()> {
+        match phase {
+            Phase::Alloc { count, size, align } => {
+                for _ in 0..count {
+                    let address = self.counted(Target::Alloc, |heap| {
+                        Ok(heap.alloc.call(&mut heap.store, (size, align))?)
+                    })?;
+                    if address != 0 {
+                        self.blocks.push(Block {
+                            address,
+                            size,
+                            align,
+                        });
+                    }
+                }
+            }
+            Phase::Free {
+                first,
+                stride,
+                count,
+            } => {
+                for index in chosen(self.blocks.len(), first, stride, count).rev() {
+                    let block = self.blocks.remove(index);
+                    self.counted(Target::Dealloc, |heap| {
+                        let arguments = (block.address, block.size, block.align);
+                        Ok(heap.dealloc.call(&mut heap.store, arguments)?)
+                    })?;
+                }
+            }
+            Phase::Resize {
+                first,
+                stride,
+                count,
+                size,
+            } => {
+                for index in chosen(self.blocks.len(), first, stride, count) {
+                    let block = self.blocks[index];
+                    let address = self.counted(Target::Realloc, |heap| {
+                        let arguments = (block.address, block.size, block.align, size);
+                        Ok(heap.realloc.call(&mut heap.store, arguments)?)
+                    })?;
+                    if address != 0 {
+                        self.blocks[index] = Block {
+                            address,
+                            size,
+                            ..block
+                        };
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Positions of the blocks a phase takes, in order.
+fn chosen(
+    live: usize,
+    first: u64,
+    stride: u64,
+    count: u64,
+) -> impl DoubleEndedIterator<Item = usize> {
+    let [first, stride, count] =
+        [first, stride, count].map(|value| usize::try_from(value).unwrap_or(usize::MAX));
+    let first = if live == 0 { 0 } else { first % live };
+    let positions: Vec<usize> = (first..live).step_by(stride.max(1)).take(count).collect();
+    positions.into_iter()
+}
+
+/// Xorshift: the same search from the same seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit.max(1)
+    }
+
+    /// A size of 1 byte to 256 KiB, its logarithm even, often at a round number.
+    fn size(&mut self) -> u32 {
+        let scale = 1_u64 << self.below(18);
+        let size = match self.below(4) {
+            0 => scale,
+            1 => scale + 1,
+            2 => scale + 16 * self.below(9),
+            _ => scale + self.below(scale),
+        };
+        u32::try_from(size).unwrap_or(1)
+    }
+
+    fn align(&mut self) -> u32 {
+        match self.below(3) {
+            0 => 1 << self.below(17),
+            _ => 8,
+        }
+    }
+
+    fn phase(&mut self) -> Phase {
+        let count = match self.below(3) {
+            0 => 1,
+            1 => 1 + self.below(8),
+            _ => 1 + self.below(BLOCKS_MAX),
+        };
+        let (first, stride) = (self.below(BLOCKS_MAX), 1 + self.below(4));
+        match self.below(7) {
+            0..=2 => Phase::Alloc {
+                count,
+                size: self.size(),
+                align: self.align(),
+            },
+            3..=4 => Phase::Free {
+                first,
+                stride,
+                count,
+            },
+            _ => Phase::Resize {
+                first,
+                stride,
+                count,
+                size: self.size(),
+            },
+        }
+    }
+
+    /// A program changed in one to three places.
+    fn changed(&mut self, program: &[Phase]) -> Vec<Phase> {
+        let mut program = program.to_vec();
+        for _ in 0..=self.below(3) {
+            let place = usize::try_from(self.below(program.len() as u64 + 1)).unwrap_or(0);
+            match self.below(4) {
+                0 if place < program.len() => {
+                    program.remove(place);
+                }
+                1 if place < program.len() => program[place] = self.phase(),
+                2 if place < program.len() => program[place] = self.tuned(program[place]),
+                _ if program.len() < PHASES_MAX => program.insert(place, self.phase()),
+                _ => {}
+            }
+        }
+        program
+    }
+
+    /// A phase with a size or a number a little different.
+    fn tuned(&mut self, phase: Phase) -> Phase {
+        let mut near = |size: u32| {
+            let by = u32::try_from(1 << self.below(8)).unwrap_or(1);
+            if self.below(2) == 0 {
+                size.saturating_add(by)
+            } else {
+                size.saturating_sub(by).max(1)
+            }
+        };
+        match phase {
+            Phase::Alloc { count, size, align } => Phase::Alloc {
+                count,
+                size: near(size),
+                align,
+            },
+            Phase::Free {
+                first,
+                stride,
+                count,
+            } => Phase::Free {
+                first: first + 1,
+                stride,
+                count,
+            },
+            Phase::Resize {
+                first,
+                stride,
+                count,
+                size,
+            } => Phase::Resize {
+                first,
+                stride,
+                count,
+                size: near(size),
+            },
+        }
+    }
+}
+
+/// Climbs for so many seconds.
+pub(super) fn climb(bytes: &[u8], target: Target, seconds: u64) -> Result<Found> {
+    let engine = counting_engine()?;
+    let module = Module::new(&engine, bytes)?;
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut found = Found {
+        fuel: 0,
+        programs: 0,
+    };
+    let (mut program, mut height, mut stuck) = (Vec::new(), 0, 0);
+    while Instant::now() < end {
+        if stuck > PATIENCE {
+            (program, height, stuck) = (Vec::new(), 0, 0);
+        }
+        let changed = random.changed(&program);
+        let fuel = costliest(&engine, &module, target, &changed)?;
+        found.programs += 1;
+        found.fuel = found.fuel.max(fuel);
+        stuck = if fuel > height { 0 } else { stuck + 1 };
+        if fuel >= height {
+            (program, height) = (changed, fuel);
+        }
+    }
+    Ok(found)
+}
+
+fn costliest(engine: &Engine, module: &Module, target: Target, program: &[Phase]) -> Result<u64> {
+    let mut heap = Heap::new(engine, module, target)?;
+    for phase in program {
+        heap.run(*phase)?;
+    }
+    Ok(heap.most)
+}
