@@ -14,8 +14,7 @@ use core::fmt;
 use crate::global::AlligatorAlloc;
 use crate::heap::Heap;
 use crate::lock::Lock;
-use crate::mini_page::check::slot_count;
-use crate::size_class::{CLASS_COUNT, Class};
+use crate::size_class::Class;
 use crate::source::Source;
 use crate::units::bytes_of;
 use parts::Kind;
@@ -44,22 +43,17 @@ pub enum Invariant {
     BinLinks,
     /// The bitmap says which bins have runs.
     BinBitmap,
-    /// A MiniPage's free slots are some, and not all, of its slots that were ever handed out.
+    /// A MiniPage's free slots are some of its slots, and not all: then it would be a free run.
     FreeSlots,
-    /// A MiniPage has handed out all its slots, or is its class's fresh one.
-    AllSlots,
     /// A MiniPage is in its class's list exactly when it has slots given back.
     Listed,
     /// A class's list holds MiniPages of that class only, and what follows in it points back.
     ListLinks,
-    /// Every granule of a MiniPage in which a slot starts that was handed out leads to its first one.
-    Interior,
-    /// A class knows how many granules its MiniPages have.
-    ClassGranules,
-    /// The free slots a class works from belong to one MiniPage of that class and are not in its header.
+    /// The free slots a class works from belong to one MiniPage of that class, whose header notes none, and
+    /// are not all of it.
     Current,
-    /// A class's fresh MiniPage is one of that class, and slots remain that were never handed out.
-    Fresh,
+    /// The used runs that are kept for reuse are different, each of the length it is kept for, and counted.
+    Recent,
     /// The slots in a class's magazine are different, and each is in use in a MiniPage of that class.
     Magazine,
 }
@@ -111,9 +105,9 @@ pub enum Piece {
         /// The size of one slot in bytes.
         slot_bytes: usize,
         /// Its slots.
-        slot_count: u32,
+        slot_count: usize,
         /// Its slots that no block is in.
-        free_slots: u32,
+        free_slots: usize,
     },
     /// A run with a block in it.
     Run {
@@ -122,7 +116,7 @@ pub enum Piece {
         /// Its length in bytes.
         bytes: usize,
     },
-    /// A run with nothing in it.
+    /// A run with nothing in it. Neighbours may both be free when one is kept for reuse.
     FreeRun {
         /// The address of its first byte.
         address: usize,
@@ -147,6 +141,12 @@ impl<S: Source> Heap<S> {
     /// The first invariant found broken, and where.
     pub fn check(&self) -> Result<(), Violation> {
         self.runs.check()?;
+        for part in self.runs.parts() {
+            let part = part?;
+            if let Kind::MiniPage(id, class) = part.kind {
+                self.classes[class.index()].check_mini_page(id, class, &part, &self.runs)?;
+            }
+        }
         for (index, state) in self.classes.iter().enumerate() {
             state.check(Class::from_index(index), &self.runs)?;
         }
@@ -162,18 +162,14 @@ impl<S: Source> Heap<S> {
                 Kind::Meta => Piece::Meta { address, bytes },
                 Kind::Foreign => Piece::Foreign { address, bytes },
                 Kind::Used(_) => Piece::Run { address, bytes },
-                Kind::Free(_) => Piece::FreeRun { address, bytes },
-                Kind::MiniPage(id, class) => {
-                    debug_assert!(class.index() < CLASS_COUNT);
-                    let state = &self.classes[class.index()];
-                    Piece::MiniPage {
-                        address,
-                        bytes,
-                        slot_bytes: class.info().slot_bytes.into(),
-                        slot_count: slot_count(id, &self.runs),
-                        free_slots: state.free_slots(id, &self.runs),
-                    }
-                }
+                Kind::Free(_) | Kind::Recent(_) => Piece::FreeRun { address, bytes },
+                Kind::MiniPage(id, class) => Piece::MiniPage {
+                    address,
+                    bytes,
+                    slot_bytes: class.info().slot_bytes.into(),
+                    slot_count: class.info().all_slots().count_ones() as usize,
+                    free_slots: self.classes[class.index()].free_slots(id, address, &self.runs),
+                },
             });
         }
     }

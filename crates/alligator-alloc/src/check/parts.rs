@@ -1,7 +1,7 @@
 //! The walk: from a heap's first granule to its end, header by header.
 
 use super::{Invariant, Violation};
-use crate::meta_page::{CLASS_MASK, DOUBLINGS_SHIFT, HeaderId, INTERIOR, MINI_PAGE};
+use crate::meta_page::{CLASS_MASK, HeaderId, MINI_PAGE};
 use crate::runs::Runs;
 use crate::size_class::{CLASS_COUNT, Class};
 use crate::source::Source;
@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     Foreign,
     /// A used run.
     Used(HeaderId),
+    /// A used run without a block, kept for reuse. If it was a MiniPage, its header has no length yet.
+    Recent(HeaderId),
     /// A free run.
     Free(HeaderId),
     /// A MiniPage of a class.
@@ -48,12 +50,16 @@ pub(crate) struct Parts<'a, S> {
 
 impl<'a, S: Source> Parts<'a, S> {
     pub(crate) fn new(runs: &'a Runs<S>, end: usize) -> Self {
-        let at = runs.meta.start().unwrap_or(end);
+        Self::starting_at(runs, runs.meta.start().unwrap_or(end), end)
+    }
+
+    /// The parts from the one at `at` on.
+    pub(crate) fn starting_at(runs: &'a Runs<S>, at: usize, end: usize) -> Self {
         Self { runs, at, end }
     }
 
     /// The part that starts at `self.at`, below the end.
-    fn part(&self) -> Result<Part, Violation> {
+    pub(crate) fn part(&self) -> Result<Part, Violation> {
         let address = self.at;
         let meta = &self.runs.meta;
         let (kind, granules) = if let Some(table) = meta.table_at(address) {
@@ -63,7 +69,7 @@ impl<'a, S: Source> Parts<'a, S> {
         } else {
             self.described(address)?
         };
-        let granules_left = (self.end - address) >> GRANULE_SHIFT;
+        let granules_left = self.end.saturating_sub(address) >> GRANULE_SHIFT;
         Invariant::Extent.require((1..=granules_left).contains(&granules), address)?;
         Ok(Part {
             kind,
@@ -96,23 +102,20 @@ impl<'a, S: Source> Parts<'a, S> {
         let header = self.runs.meta.header(id);
         let place = header.place.get();
         let tag = place - granule_floor(place);
-        let is_mini_page = tag & MINI_PAGE != 0;
-        let starts_here = granule_floor(place) == address && tag & INTERIOR == 0;
-        Invariant::HeaderAtStart.require(starts_here && (is_mini_page || tag == 0), address)?;
-        if header.is_free() {
-            Invariant::HeaderAtStart.require(!is_mini_page, address)?;
-            return Ok((Kind::Free(id), header.run().granules.get()));
-        }
-        if !is_mini_page {
-            return Ok((Kind::Used(id), header.run().granules.get()));
-        }
-        let class = tag & CLASS_MASK;
-        Invariant::HeaderAtStart.require(class < CLASS_COUNT, address)?;
-        let class = Class::from_index(class);
-        let (info, doublings) = (class.info(), tag >> DOUBLINGS_SHIFT);
-        Invariant::HeaderAtStart.require(doublings <= info.doublings_max.into(), address)?;
-        let granules = usize::from(info.granules_min) << doublings;
-        Ok((Kind::MiniPage(id, class), granules))
+        let is_run = tag == 0;
+        let is_mini_page = tag & MINI_PAGE != 0 && tag & CLASS_MASK < CLASS_COUNT;
+        let is_right = granule_floor(place) == address
+            && (is_run || is_mini_page && tag < 2 * MINI_PAGE && !header.is_free());
+        Invariant::HeaderAtStart.require(is_right, address)?;
+        Ok(if is_mini_page {
+            (Kind::MiniPage(id, Class::from_index(tag & CLASS_MASK)), 1)
+        } else if header.is_free() {
+            (Kind::Free(id), header.run().granules.get())
+        } else if let Some(granules) = self.runs.recent_granules(id) {
+            (Kind::Recent(id), granules)
+        } else {
+            (Kind::Used(id), header.run().granules.get())
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The invariants of runs and bins. See [`crate::check`].
 
-use super::{BIN_COUNT, Runs, bin_of};
+use super::{BIN_COUNT, RECENT_MAX, Recent, Runs, bin_of};
 use crate::check::parts::{Kind, Part, Parts};
 use crate::check::{Invariant, Violation};
 use crate::meta_page::HeaderId;
@@ -11,6 +11,17 @@ impl<S: Source> Runs<S> {
     /// All parts of the heap by address.
     pub(crate) fn parts(&self) -> Parts<'_, S> {
         Parts::new(self, self.end)
+    }
+
+    /// The part that starts at `address`, if one does.
+    pub(crate) fn part_at(&self, address: usize) -> Result<Part, Violation> {
+        Parts::starting_at(self, address, self.end).part()
+    }
+
+    /// The length of the used run `id` if no block is in it, but it is kept for reuse.
+    pub(crate) fn recent_granules(&self, id: HeaderId) -> Option<usize> {
+        let is_in = |recent: &Recent| self.entries(recent.first).any(|entry| entry == id);
+        self.recent.iter().position(is_in)
     }
 
     /// Checks every run, its tags and the bins.
@@ -32,13 +43,31 @@ impl<S: Source> Runs<S> {
         if self.meta.start().is_some() {
             self.end_is_right(below)?;
         }
-        (0..BIN_COUNT).try_for_each(|bin| self.bin_is_right(bin))
+        (0..BIN_COUNT).try_for_each(|bin| self.bin_is_right(bin))?;
+        (0..self.recent.len()).try_for_each(|granules| self.recent_is_right(granules))
+    }
+
+    /// [`Invariant::Recent`] for the runs of `granules`.
+    fn recent_is_right(&self, granules: usize) -> Result<(), Violation> {
+        let Recent { first, count } = self.recent[granules];
+        let is_short = count <= usize::from(RECENT_MAX[granules]);
+        Invariant::Recent.require(is_short && self.entries(first).count() == count, 0)?;
+        for id in self.entries(first) {
+            let address = self.meta.granule_of(id).unwrap_or(self.end);
+            let part = self.part_at(address)?;
+            let is_right = matches!(part.kind, Kind::Recent(_)) && part.granules == granules;
+            let times = self.entries(first).filter(|&entry| entry == id).count();
+            Invariant::Recent.require(is_right && times == 1, address)?;
+        }
+        Ok(())
     }
 
     /// [`Invariant::Above`].
     fn above_is_right(&self, part: &Part) -> Result<(), Violation> {
-        let (Kind::Used(id) | Kind::Free(id)) = part.kind else {
-            return Ok(());
+        let id = match part.kind {
+            Kind::Used(id) | Kind::Free(id) => id,
+            Kind::Recent(id) if part.granules > 1 => id,
+            _ => return Ok(()),
         };
         let above = self.meta.header(id).run().above.get();
         Invariant::Above.require(above == self.meta.id_at(part.end()), part.address)
@@ -67,7 +96,10 @@ impl<S: Source> Runs<S> {
 
     /// [`Invariant::Untouched`].
     fn is_touched(&self, part: &Part) -> Result<(), Violation> {
-        let in_use = matches!(part.kind, Kind::Used(_) | Kind::MiniPage(..));
+        let in_use = matches!(
+            part.kind,
+            Kind::Used(_) | Kind::Recent(_) | Kind::MiniPage(..)
+        );
         Invariant::Untouched.require(!in_use || part.end() <= self.untouched, part.address)
     }
 
