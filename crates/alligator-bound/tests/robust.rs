@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 
 use alligator_bound::cfg::BLOCK_DEPTH_MAX;
 use alligator_bound::cost::CostTable;

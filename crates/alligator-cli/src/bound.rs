@@ -1,6 +1,6 @@
 //! `alligator bound`: proves and prints.
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -76,7 +76,7 @@ fn read_text(path: &Path) -> Result<String, String> {
 }
 
 /// A fault with the file it is in, on one line.
-pub(crate) fn located(path: &Path, error: &dyn std::fmt::Display) -> String {
+pub(crate) fn located(path: &Path, error: &dyn core::fmt::Display) -> String {
     format!("{}: {error}", path.display())
 }
 
@@ -151,13 +151,13 @@ fn table(report: &Report) -> Table {
         let main = entry.without_growth.as_ref();
         table.add_row([
             entry.name.clone(),
-            main.map_or_else(|| "always grows".to_owned(), |figure| bound(figure)),
+            main.map_or_else(|| "always grows".to_owned(), bound),
             main.map_or_else(|| "-".to_owned(), |figure| number(figure.plain)),
             main.map_or_else(|| "-".to_owned(), |figure| bytes(entry, figure)),
             entry
                 .with_growth
                 .as_ref()
-                .map_or_else(|| "never".to_owned(), |figure| bound(figure)),
+                .map_or_else(|| "never".to_owned(), bound),
             verdict(entry.verdict).to_owned(),
         ]);
     }

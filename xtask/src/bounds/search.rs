@@ -3,7 +3,8 @@
 //! A program is a list of phases, each of which allocates, resizes or frees several blocks. A
 //! change is kept if the costliest operation of the wanted kind, growth apart, costs no less.
 
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 use anyhow::Result;
 use wasmtime::{Engine, Instance, Memory, Module, Store, TypedFunc};

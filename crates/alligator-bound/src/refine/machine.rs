@@ -90,7 +90,9 @@ impl Drop for Step {
     fn drop(&mut self) {
         let mut next = self.previous.take();
         while let Some(step) = next {
-            next = Rc::try_unwrap(step).ok().and_then(|mut step| step.previous.take());
+            next = Rc::try_unwrap(step)
+                .ok()
+                .and_then(|mut step| step.previous.take());
         }
     }
 }

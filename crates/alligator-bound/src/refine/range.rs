@@ -94,7 +94,7 @@ impl Range {
 
     /// Whether a value may be in the set.
     #[cfg(test)]
-    pub fn contains(self, value: u64) -> bool {
+    pub(super) fn contains(self, value: u64) -> bool {
         self.lo <= value && value <= self.hi && value & self.zeros == 0 && !value & self.ones == 0
     }
 

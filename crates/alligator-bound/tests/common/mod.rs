@@ -12,10 +12,10 @@ use wasmtime::{
 
 /// Xorshift: the same numbers from the same seed, everywhere.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut random = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         for _ in 0..8 {
             random.next();
@@ -23,18 +23,18 @@ impl Random {
         random
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    pub fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
-    pub fn one_in(&mut self, chances: u64) -> bool {
+    pub(crate) fn one_in(&mut self, chances: u64) -> bool {
         self.below(chances) == 0
     }
 }
@@ -53,7 +53,7 @@ const ADDRESS_MASK: i32 = 0x3c;
 
 /// A module of structured, loop-free functions `f0`..; the last calls the others. Few distinct
 /// values are compared and few addresses used, so that branches depend on each other.
-pub fn random_module(random: &mut Random) -> Vec<u8> {
+pub(crate) fn random_module(random: &mut Random) -> Vec<u8> {
     let mut types = TypeSection::new();
     types
         .ty()
@@ -438,7 +438,7 @@ impl Writer<'_> {
 
 /// Notes whether memory was asked to grow.
 #[derive(Debug, Default)]
-pub struct Growth {
+pub(crate) struct Growth {
     asked: bool,
 }
 
@@ -460,15 +460,15 @@ impl ResourceLimiter for Growth {
 
 /// What a call did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Measured {
-    pub fuel: u64,
-    pub grew: bool,
+pub(crate) struct Measured {
+    pub(crate) fuel: u64,
+    pub(crate) grew: bool,
     /// `unreachable` counts as an end, any other trap does not.
-    pub ended: bool,
+    pub(crate) ended: bool,
 }
 
 /// An engine that counts fuel, without what units of bulk operations of unknown length cost.
-pub fn counting_engine(units: bool) -> Engine {
+pub(crate) fn counting_engine(units: bool) -> Engine {
     let mut config = Config::new();
     config.consume_fuel(true);
     config.cranelift_opt_level(wasmtime::OptLevel::None);
@@ -484,13 +484,13 @@ pub fn counting_engine(units: bool) -> Engine {
 }
 
 /// A module running under fuel.
-pub struct Running {
+pub(crate) struct Running {
     store: Store<Growth>,
     instance: Instance,
 }
 
 impl Running {
-    pub fn new(engine: &Engine, bytes: &[u8]) -> Self {
+    pub(crate) fn new(engine: &Engine, bytes: &[u8]) -> Self {
         let module = wasmtime::Module::new(engine, bytes).expect("a valid module");
         let mut store = Store::new(engine, Growth::default());
         store.limiter(|growth| growth);
@@ -499,7 +499,7 @@ impl Running {
         Self { store, instance }
     }
 
-    pub fn call(&mut self, name: &str, arguments: &[Val]) -> Measured {
+    pub(crate) fn call(&mut self, name: &str, arguments: &[Val]) -> Measured {
         const FUEL: u64 = 1 << 40;
         let function = self
             .instance
