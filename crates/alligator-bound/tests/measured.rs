@@ -6,9 +6,10 @@
 
 mod common;
 
+use alligator_bound::loops::LoopBound;
 use alligator_bound::report::{EntryReport, Figure};
 use alligator_bound::{Options, analyze};
-use common::{Random, Running, counting_engine, random_module};
+use common::{Random, Running, TURNS, counting_engine, random_module};
 use wasmtime::Val;
 
 /// Modules tried by default.
@@ -30,6 +31,25 @@ fn options(refine: bool) -> Options {
         witness: false,
         ..Options::default()
     }
+}
+
+/// Options in which every loop of the module has the bound it was made with.
+fn with_loop_bounds(bytes: &[u8], mut options: Options) -> Options {
+    let plain = Options {
+        refine: false,
+        ..options.clone()
+    };
+    let report = analyze(bytes, &plain).expect("analysed");
+    let obstacles = report.entries.iter().flat_map(|entry| &entry.obstacles);
+    options.bounds.loops = obstacles
+        .map(|obstacle| LoopBound {
+            function: obstacle.function.clone(),
+            offset: obstacle.offset,
+            turns: TURNS,
+            because: "each turn counts".to_owned(),
+        })
+        .collect();
+    options
 }
 
 fn argument(random: &mut Random) -> Val {
@@ -60,7 +80,8 @@ fn no_execution_exceeds_its_bound() {
     for seed in first..first + setting("ALLIGATOR_MODULES", MODULES) {
         let mut random = Random::new(seed);
         let bytes = random_module(&mut random);
-        let report = analyze(&bytes, &options(true)).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        let options = with_loop_bounds(&bytes, options(true));
+        let report = analyze(&bytes, &options).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
         let mut running = Running::new(&engine, &bytes);
         for entry in &report.entries {
             let mut most = 0;
@@ -96,6 +117,7 @@ fn the_plain_path_that_is_shown_costs_the_plain_figure() {
             witness: true,
             ..options(false)
         };
+        let shown = with_loop_bounds(&bytes, shown);
         let report = analyze(&bytes, &shown).expect("analysed");
         for entry in &report.entries {
             for figure in [&entry.without_growth, &entry.with_growth]

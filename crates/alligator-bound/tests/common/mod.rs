@@ -47,11 +47,15 @@ const PARAMS: u32 = 4;
 const WORDS: u32 = 8;
 /// Locals of 64 bits after them.
 const LONGS: u32 = 3;
+/// Loop counters of 32 bits after those, one per depth of nesting.
+const COUNTERS: u32 = 2;
+/// Times the body of every loop starts, at most.
+pub(crate) const TURNS: u64 = 4;
 const GLOBALS: u32 = 2;
 /// Addresses are cut to this many bits, so that accesses meet and rarely trap.
 const ADDRESS_MASK: i32 = 0x3c;
 
-/// A module of structured, loop-free functions `f0`..; the last calls the others. Few distinct
+/// A module of structured functions `f0`..; the last calls the others, and every loop counts. Few distinct
 /// values are compared and few addresses used, so that branches depend on each other.
 pub(crate) fn random_module(random: &mut Random) -> Vec<u8> {
     let mut types = TypeSection::new();
@@ -66,12 +70,17 @@ pub(crate) fn random_module(random: &mut Random) -> Vec<u8> {
     for index in 0..FUNCTIONS {
         functions.function(0);
         exports.export(&format!("f{index}"), ExportKind::Func, index);
-        let locals = [(WORDS - PARAMS, ValType::I32), (LONGS, ValType::I64)];
+        let locals = [
+            (WORDS - PARAMS, ValType::I32),
+            (LONGS, ValType::I64),
+            (COUNTERS, ValType::I32),
+        ];
         let mut function = Function::new(locals);
         let mut writer = Writer {
             random,
             callees: index,
             depth: 0,
+            loops: 0,
             budget: 40 + index * 25,
             grows: index > 0,
         };
@@ -113,6 +122,7 @@ struct Writer<'r> {
     random: &'r mut Random,
     callees: u32,
     depth: u32,
+    loops: u32,
     budget: u32,
     grows: bool,
 }
@@ -151,6 +161,7 @@ impl Writer<'_> {
             }
             9..=12 => self.branch(body, true),
             13..=14 => self.branch(body, false),
+            15 if self.loops < COUNTERS => self.counted_loop(body),
             15..=16 => self.block(body),
             17 => self.table(body),
             18 if self.callees > 0 => self.call(body),
@@ -203,6 +214,26 @@ impl Writer<'_> {
         self.statements(body);
         self.depth -= 1;
         body.end();
+    }
+
+    /// Counts first, so that a branch back to it from anywhere inside counts, too.
+    fn counted_loop(&mut self, body: &mut InstructionSink<'_>) {
+        let counter = WORDS + LONGS + self.loops;
+        body.i32_const(0).local_set(counter);
+        body.block(BlockType::Empty).loop_(BlockType::Empty);
+        body.local_get(counter).i32_const(1).i32_add();
+        body.local_tee(counter);
+        body.i32_const(i32::try_from(TURNS).expect("small"))
+            .i32_ge_u()
+            .br_if(1);
+        self.loops += 1;
+        self.depth += 2;
+        self.statements(body);
+        self.condition(body);
+        body.br_if(0);
+        self.depth -= 2;
+        self.loops -= 1;
+        body.end().end();
     }
 
     fn table(&mut self, body: &mut InstructionSink<'_>) {

@@ -1,0 +1,110 @@
+//! The tool as its users call it: output and exit status.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+const MODULE: &str = r#"(module
+    (memory (export "memory") 1)
+    (func (export "op_alloc") (param i32 i32) (result i32)
+        (if (i32.eqz (local.get 1)) (then (drop (memory.grow (i32.const 1)))))
+        (i32.add (local.get 0) (i32.const 16)))
+    (func (export "op_realloc") (param i32 i32 i32 i32) (result i32)
+        (memory.copy (i32.const 0) (i32.const 64) (local.get 3))
+        (local.get 0))
+    (func (export "spin") (param i32)
+        (loop (br_if 0 (local.get 0)))))"#;
+
+fn file(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, bytes).expect("writable");
+    path
+}
+
+fn alligator(command: &str, module: &PathBuf, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(env!("CARGO_BIN_EXE_alligator"))
+        .arg(command)
+        .arg(module)
+        .args(arguments)
+        .output()
+        .expect("the tool runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (status.code(), text(stdout), text(stderr))
+}
+
+fn module(name: &str) -> PathBuf {
+    file(name, &wat::parse_str(MODULE).expect("well formed"))
+}
+
+#[test]
+fn the_exit_status_tells_bounded_above_and_unbounded() {
+    let module = module("status.wasm");
+    let status = |arguments: &[&str]| alligator("bound", &module, arguments).0;
+    assert_eq!(status(&[]), Some(0));
+    // Entry, local.get, eqz, if, local.get, const, add.
+    assert_eq!(status(&["--entry", "op_alloc", "--max", "7"]), Some(0));
+    assert_eq!(status(&["--entry", "op_alloc", "--max", "6"]), Some(1));
+    assert_eq!(status(&["--entry", "spin"]), Some(2));
+    assert_eq!(status(&["--entry", "nobody"]), Some(3));
+    assert_eq!(status(&["--no-such-flag"]), Some(3));
+}
+
+#[test]
+fn bad_input_is_one_line_with_file_offset_and_reason() {
+    let mut bytes = wat::parse_str(MODULE).expect("well formed");
+    bytes.truncate(bytes.len() - 3);
+    let cut = file("cut.wasm", &bytes);
+    let (status, stdout, stderr) = alligator("bound", &cut, &[]);
+    assert_eq!((status, stdout.as_str()), (Some(3), ""));
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(
+        stderr.contains("cut.wasm") && stderr.contains("at offset 0x"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_replay_holds_what_is_measured_against_what_is_proved() {
+    let module = module("replay.wasm");
+    let calls = ["op_alloc(24,8)", "op_alloc(24,0)", "op_realloc($0,1,8,300)"];
+    let (status, stdout, stderr) = alligator("replay", &module, &calls);
+    assert_eq!(status, Some(0), "{stdout}{stderr}");
+    let columns = |call: &str| -> Vec<String> {
+        let line = stdout
+            .lines()
+            .find(|line| line.contains(call))
+            .expect("a row");
+        line.split_whitespace().map(str::to_owned).collect()
+    };
+    let plain = columns("op_alloc(24,8)");
+    assert!(
+        plain.contains(&"7".to_owned()) && !stdout.contains("NO"),
+        "{stdout}"
+    );
+    assert!(
+        columns("op_alloc(24,0)").contains(&"grew".to_owned()),
+        "{stdout}"
+    );
+    assert!(
+        columns("op_realloc").contains(&"300".to_owned()),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn json_and_witness_name_the_same_bound() {
+    let module = module("json.wasm");
+    let (_, json, _) = alligator("bound", &module, &["--json", "--entry", "op_alloc"]);
+    assert!(
+        json.contains("\"schema\": \"alligator-bound/1\"") && json.contains("\"bound\": 7"),
+        "{json}"
+    );
+    let (_, text, _) = alligator("bound", &module, &["--witness", "--entry", "op_alloc"]);
+    assert!(
+        text.contains("longest path of op_alloc without growth"),
+        "{text}"
+    );
+}
