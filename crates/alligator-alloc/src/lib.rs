@@ -7,6 +7,7 @@ mod global;
 mod heap;
 mod lock;
 mod meta_page;
+mod metrics;
 mod mini_page;
 mod runs;
 mod size_class;
@@ -20,6 +21,8 @@ pub use heap::Heap;
 #[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
 pub use lock::SingleThread;
 pub use lock::{DefaultLock, Lock, SpinLock};
+#[cfg(feature = "metrics")]
+pub use metrics::{BlockCounts, ClassMetrics, Failure, Metrics};
 pub use source::{Arena, Source};
 #[cfg(target_family = "wasm")]
 pub use source::{Growth, OnDemand, ReserveOnly, WasmMemory};

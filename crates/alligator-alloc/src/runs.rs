@@ -16,6 +16,7 @@ mod check;
 mod grow;
 
 use crate::meta_page::{FREE, HeaderId, MetaPages};
+use crate::metrics::Recorder;
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, bytes_of, round_up};
 
@@ -73,6 +74,7 @@ pub(crate) struct Runs<S> {
     /// From this address to `end`, nobody has touched the memory since the host gave it zeroed.
     untouched: usize,
     pub(crate) meta: MetaPages<S>,
+    pub(crate) record: Recorder,
 }
 
 impl<S: Source> Runs<S> {
@@ -87,6 +89,7 @@ impl<S: Source> Runs<S> {
             end: 0,
             untouched: 0,
             meta: MetaPages::new(source),
+            record: Recorder::NEW,
         }
     }
 

@@ -83,10 +83,17 @@ impl<S: Source> Runs<S> {
         let source = &mut self.meta.source;
         if S::STEP_PAGES > pages {
             if let Some(new) = source.grow(S::STEP_PAGES) {
+                self.record.grown(S::STEP_PAGES);
                 return Some((new, S::STEP_PAGES));
             }
         }
-        source.grow(pages).map(|new| (new, pages))
+        let new = source.grow(pages);
+        if new.is_some() {
+            self.record.grown(pages);
+        } else {
+            self.record.refused(pages, source.end());
+        }
+        new.map(|new| (new, pages))
     }
 
     /// The granules that new memory at `end` will be joined to: the heap's last run if it is free, or the
@@ -134,6 +141,7 @@ impl<S: Source> Runs<S> {
             }
             self.meta.cover(start, start, end - 1, start < zero_from);
         }
+        self.record.taken_in(end - start);
         if first != self.end {
             self.untouched = first.max(zero_from);
         }

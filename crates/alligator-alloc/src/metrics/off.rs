@@ -1,0 +1,40 @@
+//! The recorder of a heap that counts nothing. It has no size, and its calls compile to nothing.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+/// Remembers nothing.
+#[derive(Debug)]
+pub(crate) struct Recorder;
+
+impl Recorder {
+    pub(crate) const NEW: Self = Self;
+
+    #[inline(always)]
+    pub(crate) fn allocated(&mut self, _layout: Layout, _address: usize) {}
+
+    #[inline(always)]
+    pub(crate) fn freed(&mut self, _layout: Layout) {}
+
+    #[inline(always)]
+    pub(crate) fn reallocated(
+        &mut self,
+        _old_layout: Layout,
+        _new_layout: Layout,
+        _old: NonNull<u8>,
+        _new: Option<NonNull<u8>>,
+    ) {
+    }
+
+    #[inline(always)]
+    pub(crate) fn reserved(&mut self, _bytes: usize, _done: bool) {}
+
+    #[inline(always)]
+    pub(crate) fn grown(&mut self, _pages: usize) {}
+
+    #[inline(always)]
+    pub(crate) fn refused(&mut self, _pages: usize, _end: usize) {}
+
+    #[inline(always)]
+    pub(crate) fn taken_in(&mut self, _bytes: usize) {}
+}
