@@ -28,17 +28,6 @@ impl<S: Source> fmt::Debug for Heap<S> {
     }
 }
 
-/// Where a request is served from.
-#[derive(Clone, Copy)]
-enum Route {
-    /// A slot of this class.
-    Slot(Class),
-    /// A run of this many granules.
-    Run(usize),
-    /// A run of this many granules whose first byte has an alignment above a granule.
-    AlignedRun(usize),
-}
-
 impl<S: Source> Heap<S> {
     /// A heap with nothing yet. All its state is zero but the source, so a `static` heap over a zero-sized
     /// source takes no bytes in the module.
@@ -62,6 +51,8 @@ impl<S: Source> Heap<S> {
     #[inline(always)]
     pub(crate) fn allocate_nonzero(&mut self, layout: Layout) -> *mut u8 {
         let address = self.allocate_address(layout);
+
+        self.runs.record.allocated(layout, address);
         self.runs.meta.source.pointer(address)
     }
 
@@ -93,10 +84,16 @@ impl<S: Source> Heap<S> {
     /// As there.
     #[inline(always)]
     pub(crate) unsafe fn deallocate_nonzero(&mut self, pointer: NonNull<u8>, layout: Layout) {
+        self.runs.record.freed(layout);
+        self.deallocate_address(pointer.addr(), layout);
+    }
+
+    #[inline(always)]
+    fn deallocate_address(&mut self, address: NonZeroUsize, layout: Layout) {
         if is_plain_slot(layout) {
-            self.deallocate_slot(pointer.addr(), Class::of(layout.size()));
+            self.deallocate_slot(address, Class::of(layout.size()));
         } else {
-            self.deallocate_large(pointer.addr(), layout);
+            self.deallocate_large(address, layout);
         }
     }
 
@@ -138,35 +135,31 @@ impl<S: Source> Heap<S> {
         unsafe { self.classes.get_unchecked_mut(class.index()) }
     }
 
-    /// The address of a block for a request above [`SLOT_BYTES_MAX`] or [`SLOT_ALIGN`], or zero.
+    /// The address of a block for a request that is not a plain slot's, or zero.
     #[inline(never)]
     fn allocate_large(&mut self, layout: Layout) -> usize {
-        self.allocate_by(route_large(layout), layout.align())
-    }
-
-    /// The address of a block by `route`, or zero.
-    #[inline(always)]
-    fn allocate_by(&mut self, route: Route, align: usize) -> usize {
-        let run = match route {
-            Route::Slot(class) => return self.allocate_slot(class),
-            Route::Run(granules) => self.runs.allocate(granules),
-            Route::AlignedRun(granules) => self.runs.allocate_aligned(granules, align),
-        };
+        if let Some(class) = aligned_class_of(layout) {
+            return self.allocate_slot(class);
+        }
+        let granules = granules_for(layout.size());
+        if layout.align() > GRANULE_BYTES {
+            return self.runs.allocate_aligned(granules, layout.align());
+        }
+        let run = self.runs.allocate(granules);
         self.runs.place_of(run)
     }
 
+    /// Gives back the block at `address`, which [`allocate_large`](Self::allocate_large) gave.
     #[inline(never)]
     fn deallocate_large(&mut self, address: NonZeroUsize, layout: Layout) {
-        self.deallocate_by(route_large(layout), address);
-    }
-
-    /// Gives back the block at `address` by `route`.
-    #[inline(always)]
-    fn deallocate_by(&mut self, route: Route, address: NonZeroUsize) {
-        match route {
-            Route::Slot(class) => self.deallocate_slot(address, class),
-            Route::Run(_) | Route::AlignedRun(_) => self.runs.free(address.get()),
+        if let Some(class) = aligned_class_of(layout) {
+            return self.deallocate_slot(address, class);
         }
+        let mut run = self.runs.meta.id_at(address.get());
+        if layout.align() > GRANULE_BYTES {
+            run = self.runs.aligned_run_at(run);
+        }
+        self.runs.free(run);
     }
 
     /// Makes the block at `pointer` hold `new_size` bytes at the same alignment, where it is if that can be,
@@ -195,7 +188,7 @@ impl<S: Source> Heap<S> {
     /// # Safety
     ///
     /// As there.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) unsafe fn reallocate_nonzero(
         &mut self,
         pointer: NonNull<u8>,
@@ -204,26 +197,44 @@ impl<S: Source> Heap<S> {
     ) -> Option<NonNull<u8>> {
         // SAFETY: the caller's duty.
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-        let (old_route, new_route) = (route(layout), route(new_layout));
-        let address = match (old_route, new_route) {
-            (Route::Slot(old), Route::Slot(new)) if old == new => return Some(pointer),
-            (Route::Run(_), Route::Run(granules)) => {
-                let run = self.runs.meta.id_at(pointer.addr().get());
-                if self.runs.resize(run, granules) {
-                    return Some(pointer);
-                }
-                let new = self.runs.allocate_for(run, granules);
-                if new == run {
-                    return Some(pointer);
-                }
-                self.runs.place_of(new)
+        // SAFETY: the caller's duty.
+        let new = unsafe { self.resize_or_move(pointer, layout, new_layout) };
+        let record = &mut self.runs.record;
+        record.reallocated(layout, new_layout, pointer, new);
+        new
+    }
+
+    /// [`reallocate`](Self::reallocate) from one layout to another of the same alignment.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[inline(never)]
+    unsafe fn resize_or_move(
+        &mut self,
+        pointer: NonNull<u8>,
+        layout: Layout,
+        new_layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        let address = if is_run(layout) && is_run(new_layout) {
+            let run = self.runs.meta.id_at(pointer.addr().get());
+            let new = self.runs.reallocate(run, granules_for(new_layout.size()));
+            if new == run {
+                return Some(pointer);
             }
-            _ => self.allocate_address(new_layout),
+            self.runs.place_of(new)
+        } else {
+            if let (Some(old), Some(new)) = (class_of(layout), class_of(new_layout)) {
+                if old == new {
+                    return Some(pointer);
+                }
+            }
+            self.allocate_address(new_layout)
         };
         let new = NonNull::new(self.runs.meta.source.pointer(address))?;
         // SAFETY: both blocks have that many bytes and are apart, since both are in use.
-        unsafe { new.copy_from_nonoverlapping(pointer, layout.size().min(new_size)) };
-        self.deallocate_by(old_route, pointer.addr());
+        unsafe { new.copy_from_nonoverlapping(pointer, layout.size().min(new_layout.size())) };
+        self.deallocate_address(pointer.addr(), layout);
         Some(new)
     }
 
@@ -231,14 +242,16 @@ impl<S: Source> Heap<S> {
     /// touched. *Time:* linear in the bytes that are filled.
     #[inline(never)]
     pub fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let untouched = self.runs.untouched();
-        let block = self.allocate(layout)?;
-        let bytes = match route(layout) {
-            Route::Slot(_) => layout.size(),
-            Route::Run(_) | Route::AlignedRun(_) => layout
-                .size()
-                .min(untouched.saturating_sub(block.addr().get())),
+        // Before anything is taken in, all counts as touched: the first memory may be the source's spare.
+        let untouched = match self.runs.untouched() {
+            0 => usize::MAX,
+            address => address,
         };
+        let block = self.allocate(layout)?;
+        let mut bytes = layout.size();
+        if class_of(layout).is_none() {
+            bytes = bytes.min(untouched.saturating_sub(block.addr().get()));
+        }
         // SAFETY: the block has at least that many bytes and nobody else knows it yet.
         unsafe { block.write_bytes(0, bytes) };
         Some(block)
@@ -248,7 +261,9 @@ impl<S: Source> Heap<S> {
     /// growing; also if the source does not grow on demand. False if the source gives too little.
     /// *Time:* the source's.
     pub fn reserve(&mut self, bytes: usize) -> bool {
-        bytes <= REQUEST_BYTES_MAX && self.runs.reserve(granules_for(bytes).max(1))
+        let done = bytes <= REQUEST_BYTES_MAX && self.runs.reserve(granules_for(bytes).max(1));
+        self.runs.record.reserved(bytes, done);
+        done
     }
 }
 
@@ -265,29 +280,28 @@ fn is_plain_slot(layout: Layout) -> bool {
     layout.size() <= SLOT_BYTES_MAX && layout.align() <= SLOT_ALIGN
 }
 
-/// Where a request of `layout` is served from, and given back to.
+/// The class whose slots serve `layout`, if it is not a run's.
 #[inline(always)]
-fn route(layout: Layout) -> Route {
+pub(crate) fn class_of(layout: Layout) -> Option<Class> {
     if is_plain_slot(layout) {
-        Route::Slot(Class::of(layout.size()))
+        Some(Class::of(layout.size()))
     } else {
-        route_large(layout)
+        aligned_class_of(layout)
     }
 }
 
-/// [`route`] for a layout that is not a plain slot's. An alignment above [`SLOT_ALIGN`] rounds the size up to
-/// a power of two, whose class is naturally aligned.
+/// [`class_of`] for a layout that is not a plain slot's: an alignment above [`SLOT_ALIGN`] rounds the size up
+/// to a power of two, whose class is naturally aligned.
 #[inline(always)]
-fn route_large(layout: Layout) -> Route {
-    let (size, align) = (layout.size(), layout.align());
-    if align > GRANULE_BYTES {
-        return Route::AlignedRun(granules_for(size));
+fn aligned_class_of(layout: Layout) -> Option<Class> {
+    if layout.align() <= SLOT_ALIGN {
+        return None;
     }
-    if align > SLOT_ALIGN {
-        let bytes = (usize::MAX >> (size.max(align) - 1).leading_zeros()) + 1;
-        if bytes <= SLOT_BYTES_MAX {
-            return Route::Slot(Class::of_multiple_of_8(bytes));
-        }
-    }
-    Route::Run(granules_for(size))
+    Class::of_power_of_two(layout.size().max(layout.align()))
+}
+
+/// Whether `layout` is served by a run from its first granule on.
+#[inline(always)]
+fn is_run(layout: Layout) -> bool {
+    layout.size() > SLOT_BYTES_MAX && layout.align() <= GRANULE_BYTES
 }

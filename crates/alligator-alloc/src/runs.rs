@@ -98,7 +98,7 @@ impl<S: Source> Runs<S> {
     #[inline(always)]
     pub(crate) fn allocate(&mut self, granules: usize) -> HeaderId {
         let run = self.take(granules);
-        if run.is_some() || !S::ON_DEMAND {
+        if run.is_some() {
             run
         } else {
             self.grow_and_take(granules)
@@ -148,8 +148,7 @@ impl<S: Source> Runs<S> {
                 self.split(run, bin, 1);
                 run
             }
-            None if S::ON_DEMAND => self.grow_and_take(1),
-            None => HeaderId::NONE,
+            None => self.grow_and_take(1),
         }
     }
 
@@ -162,48 +161,41 @@ impl<S: Source> Runs<S> {
         }
     }
 
-    /// Takes a run of exactly `granules`, at least one, whose first byte is a multiple of `align`, a power
-    /// of two above a granule. *Time:* constant, growth apart.
+    /// Takes `granules`, at least one, from a multiple of `align` on, a power of two above a granule. The
+    /// run may start lower, by less than `align`: it keeps what lies before, and the header of the granule
+    /// at the address returned leads back to it. That address, or zero. *Time:* constant, growth apart.
     #[inline(always)]
-    pub(crate) fn allocate_aligned(&mut self, granules: usize, align: usize) -> HeaderId {
+    pub(crate) fn allocate_aligned(&mut self, granules: usize, align: usize) -> usize {
         // Wherever a run of this length starts, an aligned one is in it.
         let longest = granules + (align >> GRANULE_SHIFT) - 1;
-        let run = match self.first_bin_from(bin_of(longest - 1) + 1) {
-            Some(bin) => {
-                let run = self.first(bin);
-                let next = self.meta.header(run).next.get();
-                self.set_first(bin, next);
-                run
+        let (mut run, bin) = self.find(longest);
+        let found = run.is_some();
+        if !found {
+            run = self.grow(longest, false);
+            if !run.is_some() {
+                return 0;
             }
-            None if S::ON_DEMAND => {
-                let run = self.grow(longest);
-                if !run.is_some() {
-                    return run;
-                }
-                run
-            }
-            None => return HeaderId::NONE,
-        };
-        let header = self.meta.header(run);
-        let (total, above) = (header.run().granules.get(), header.run().above.get());
-        let place = header.place.get();
-        let first = round_up(place, align);
-        let front = (first - place) >> GRANULE_SHIFT;
-        if front == 0 {
-            header.below.set(HeaderId::NONE);
-            self.keep_of(run, first, granules, total, above);
-            return run;
         }
-        let kept = self.meta.id_at(first);
-        self.meta.header(kept).place.set(first);
-        self.set_extent(run, front, kept);
-        self.push(run, bin_of(front));
-        self.keep_of(kept, first, granules, total - front, above);
-        kept
+        let place = self.meta.header(run).place.get();
+        let address = round_up(place, align);
+        let needed = granules + ((address - place) >> GRANULE_SHIFT);
+        if found {
+            self.split(run, bin, needed);
+        } else {
+            self.keep(run, needed);
+        }
+        self.meta.header(self.meta.id_at(address)).next.set(run);
+        address
+    }
+
+    /// The run that [`allocate_aligned`](Self::allocate_aligned) took for the address whose header is `id`.
+    #[inline(always)]
+    pub(crate) fn aligned_run_at(&self, id: HeaderId) -> HeaderId {
+        self.meta.header(id).next.get()
     }
 
     /// A run of exactly `granules` if there is one without growth, or none. *Time:* constant.
-    #[inline(always)]
+    #[inline(never)]
     fn take(&mut self, granules: usize) -> HeaderId {
         let run = self.pop_recent(granules);
         if run.is_some() {
@@ -221,7 +213,7 @@ impl<S: Source> Runs<S> {
         if self.find(granules).0.is_some() {
             return true;
         }
-        let run = self.grow(granules);
+        let run = self.grow(granules, true);
         if run.is_some() {
             self.put_back(run);
         }
@@ -302,42 +294,28 @@ impl<S: Source> Runs<S> {
     #[inline(never)]
     fn keep(&mut self, run: HeaderId, granules: usize) {
         let header = self.meta.header(run);
-        let (total, above) = (header.run().granules.get(), header.run().above.get());
-        self.keep_of(run, header.place.get(), granules, total, above);
-    }
-
-    /// [`keep`](Self::keep) for a run at `place` of `total` granules that ends below `above`.
-    #[inline(always)]
-    fn keep_of(
-        &mut self,
-        run: HeaderId,
-        place: usize,
-        granules: usize,
-        total: usize,
-        above: HeaderId,
-    ) {
-        let after = place + bytes_of(granules);
+        let rest = header.run().granules.get() - granules;
+        let above = header.run().above.get();
+        let after = header.place.get() + bytes_of(granules);
+        header.run().granules.set(granules);
         if after > self.untouched {
             self.untouched = after;
         }
-        let header = self.meta.header(run);
-        header.run().granules.set(granules);
-        if total == granules {
-            header.run().above.set(above);
+        if rest == 0 {
             self.meta.header(above).below.set(HeaderId::NONE);
             return;
         }
         let rest_run = self.meta.id_at(after);
-        header.run().above.set(rest_run);
+        self.meta.header(run).run().above.set(rest_run);
         self.meta.header(rest_run).place.set(after);
-        self.set_extent(rest_run, total - granules, above);
-        self.push(rest_run, bin_of(total - granules));
+        self.set_extent(rest_run, rest, above);
+        self.push(rest_run, bin_of(rest));
     }
 
     /// Makes the used run `run` exactly `granules` long where it is. False if it cannot be without growth,
     /// and then nothing has changed. *Time:* constant.
     #[inline(always)]
-    pub(crate) fn resize(&mut self, run: HeaderId, granules: usize) -> bool {
+    fn resize(&mut self, run: HeaderId, granules: usize) -> bool {
         let header = self.meta.header(run);
         let old = header.run().granules.get();
         let above = header.run().above.get();
@@ -375,13 +353,15 @@ impl<S: Source> Runs<S> {
         self.keep(run, granules);
     }
 
-    /// A run of `granules` with what the used run `run` holds still in place or to be copied by the caller:
-    /// `run` itself if it could grow with the memory, another if not, or none. *Time:* constant, growth
-    /// apart.
+    /// A run of exactly `granules` for what the used run `run` holds: `run` itself, where it is, if that can
+    /// be; another, to which the caller copies; or none. *Time:* constant, growth apart.
     #[inline(always)]
-    pub(crate) fn allocate_for(&mut self, run: HeaderId, granules: usize) -> HeaderId {
+    pub(crate) fn reallocate(&mut self, run: HeaderId, granules: usize) -> HeaderId {
+        if self.resize(run, granules) {
+            return run;
+        }
         let other = self.take(granules);
-        if other.is_some() || !S::ON_DEMAND {
+        if other.is_some() {
             return other; // Moving costs a copy; growing would cost memory.
         }
         if self.grow_above(run, granules) {
@@ -454,10 +434,9 @@ impl<S: Source> Runs<S> {
         }
     }
 
-    /// Gives back the used run that starts at `address`. *Time:* constant.
+    /// Gives back the used run `run`. *Time:* constant.
     #[inline(always)]
-    pub(crate) fn free(&mut self, address: usize) {
-        let run = self.meta.id_at(address);
+    pub(crate) fn free(&mut self, run: HeaderId) {
         let body = self.meta.header(run).run();
         let (granules, above) = (body.granules.get(), body.above.get());
         if !self.push_recent(run, granules) {

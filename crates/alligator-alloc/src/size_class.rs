@@ -41,6 +41,18 @@ pub(crate) struct ClassInfo {
 
 /// The class of each multiple of eight bytes up to [`SLOT_BYTES_MAX`].
 static CLASS: [u8; SLOT_BYTES_MAX / 8 + 1] = class_table(8);
+/// The class of each power of two up to [`SLOT_BYTES_MAX`], by its logarithm; those below the smallest class
+/// get that.
+static POWER_OF_TWO_CLASS: [u8; SLOT_BYTES_MAX.ilog2() as usize + 1] = {
+    let classes: [u8; SLOT_BYTES_MAX / 8 + 1] = class_table(8);
+    let mut table = [0; SLOT_BYTES_MAX.ilog2() as usize + 1];
+    let mut bits = 3;
+    while bits < table.len() {
+        table[bits] = classes[(1 << bits) / 8];
+        bits += 1;
+    }
+    table
+};
 static INFO: [ClassInfo; CLASS_COUNT] = info_table();
 
 impl Class {
@@ -50,10 +62,12 @@ impl Class {
         Self(u32::from(CLASS[(bytes + 7) >> 3]))
     }
 
-    /// [`of`](Self::of) for a multiple of eight bytes.
+    /// The class whose slots are the smallest power of two that holds `bytes`, at least 2, if there is one.
     #[inline(always)]
-    pub(crate) fn of_multiple_of_8(bytes: usize) -> Self {
-        Self(u32::from(CLASS[bytes >> 3]))
+    pub(crate) fn of_power_of_two(bytes: usize) -> Option<Self> {
+        let bits = usize::BITS - (bytes - 1).leading_zeros();
+        let class = POWER_OF_TWO_CLASS.get(bits as usize)?;
+        Some(Self(u32::from(*class)))
     }
 
     /// The class numbered `index`, as [`Class::index`] gave it.

@@ -14,55 +14,51 @@ impl<S: Source> Runs<S> {
     #[cold]
     #[inline(never)]
     pub(super) fn grow_and_take(&mut self, granules: usize) -> HeaderId {
-        let run = self.grow(granules);
+        let run = self.grow(granules, false);
         if run.is_some() {
             self.keep(run, granules);
         }
         run
     }
 
-    /// Adds as few pages as make a free run of `granules` at the end of the memory; the first time, the
-    /// source's spare memory, too. That run, taken out of its bin; none if the source gives too little, and
-    /// then what it gave is kept. *Time:* the source's, and constant besides.
+    /// Adds as few pages as make a free run of `granules` at the end of the memory, none if the source does
+    /// not grow on demand and this is not a `reservation`; the first time, takes the source's spare memory
+    /// in, too. That run, taken out of its bin; none if the source gives too little, and then what it gave is
+    /// kept. *Time:* the source's, and constant besides.
     #[cold]
     #[inline(never)]
-    pub(super) fn grow(&mut self, granules: usize) -> HeaderId {
+    pub(super) fn grow(&mut self, granules: usize, reservation: bool) -> HeaderId {
         let end = self.meta.source.end();
         let mut start = end;
         if self.end == 0 {
             let spare = self.meta.source.spare();
             if spare.end == end {
-                start = round_up(spare.start, GRANULE_BYTES);
+                start = round_up(spare.start, GRANULE_BYTES).min(end);
             }
             self.meta.set_origin(start);
         }
-        let missing = granules.saturating_sub(self.free_before(start, end));
-        let mut pages = pages_for(missing).max(1);
-        // The last byte of the memory then. Past the address space, the source will refuse.
-        let last = end
-            .wrapping_sub(1)
-            .checked_add(pages << PAGE_SHIFT)
-            .unwrap_or(end.wrapping_sub(1));
-        if !self.meta.covers(last) {
-            if self.cover_from_free_runs(end, last) {
-                pages = pages_for(granules.saturating_sub(self.free_before(start, end))).max(1);
-            } else {
-                // The MetaPages come first in the memory taken in, so no run from below can be joined.
-                let reach = bytes_of(granules + (granules >> 3) + PAGE_GRANULES);
-                let meta = self
-                    .meta
-                    .granules_to_cover(start, (end - 1).saturating_add(reach));
-                let spare = (end - start) >> GRANULE_SHIFT;
-                pages = pages_for((granules + meta).saturating_sub(spare)).max(1);
-            }
-        }
+        // What the new run and its MetaPages can reach. Past the address space, the source will refuse.
+        let reach = bytes_of(granules + (granules >> 3) + PAGE_GRANULES);
+        let last = end.wrapping_sub(1);
+        let last = last.checked_add(reach).unwrap_or(last);
+        let missing = if self.meta.covers(last) || self.cover_from_free_runs(end, last) {
+            granules.saturating_sub(self.free_below(end))
+        } else {
+            // The MetaPages come first in the memory taken in, so no run from below can be joined.
+            let spare = (end - start) >> GRANULE_SHIFT;
+            (granules + self.meta.granules_to_cover(start, last)).saturating_sub(spare)
+        };
+        let pages = if S::ON_DEMAND || reservation {
+            pages_for(missing)
+        } else {
+            0
+        };
         match self.more_pages(pages) {
             Some((new, pages)) => {
                 let from = if new == end { start } else { new };
                 self.take_in(from, new, new.wrapping_add(pages << PAGE_SHIFT));
             }
-            None if start != end => self.take_in(start, end, end),
-            None => return HeaderId::NONE,
+            None => self.take_in(start, end, end),
         }
         self.take_last(granules)
     }
@@ -81,7 +77,7 @@ impl<S: Source> Runs<S> {
     /// At least `pages` new pages: the address of the first and their number.
     fn more_pages(&mut self, pages: usize) -> Option<(usize, usize)> {
         let source = &mut self.meta.source;
-        if S::STEP_PAGES > pages {
+        if S::STEP_PAGES > pages && pages > 0 {
             if let Some(new) = source.grow(S::STEP_PAGES) {
                 self.record.grown(S::STEP_PAGES);
                 return Some((new, S::STEP_PAGES));
@@ -96,11 +92,10 @@ impl<S: Source> Runs<S> {
         new.map(|new| (new, pages))
     }
 
-    /// The granules that new memory at `end` will be joined to: the heap's last run if it is free, or the
-    /// spare memory from `start`.
-    fn free_before(&self, start: usize, end: usize) -> usize {
+    /// The granules that new memory at `end` will be joined to: those of the heap's last run, if it is free.
+    fn free_below(&self, end: usize) -> usize {
         if end != self.end {
-            return (end - start) >> GRANULE_SHIFT;
+            return 0;
         }
         let run = self.meta.header(self.meta.id_at(end)).below.get();
         if run.is_some() {
@@ -133,6 +128,9 @@ impl<S: Source> Runs<S> {
     fn take_in(&mut self, start: usize, zero_from: usize, end: usize) {
         // The last granule below 4 GiB has no header after it, so it cannot be used.
         let end = granule_floor(if end < start { usize::MAX } else { end });
+        if start >= end {
+            return;
+        }
         let mut first = start;
         if !self.meta.covers(end - 1) {
             first += bytes_of(self.meta.granules_to_cover(start, end - 1));
@@ -169,7 +167,7 @@ impl<S: Source> Runs<S> {
         if last != self.meta.id_at(self.end) || self.end != self.meta.source.end() {
             return false;
         }
-        let new = self.grow(missing);
+        let new = self.grow(missing, false);
         if new == above {
             self.absorb(run, above, granules);
         } else if new.is_some() {

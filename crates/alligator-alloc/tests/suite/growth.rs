@@ -1,0 +1,198 @@
+//! When the heap asks its source for memory, how much, and what it does when somebody else does so too.
+
+use alligator_alloc::PAGE_BYTES;
+
+use crate::live::Live;
+use crate::memory::Memory;
+
+#[test]
+fn the_spare_tail_is_used_as_well_as_what_grows() {
+    let memory = Memory::new(3, PAGE_BYTES, 16);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let mut bytes = 0;
+    while memory.pages() <= 4 {
+        live.allocate(1_000, 8).expect("room");
+        bytes += 1_000;
+    }
+    assert!(
+        bytes > 2 * PAGE_BYTES,
+        "more than one page more after {bytes} bytes"
+    );
+    drop(live);
+    memory.assert_others_are_intact();
+}
+
+#[test]
+fn nothing_is_asked_of_the_source_before_the_first_allocation() {
+    let memory = Memory::empty(4);
+    let heap = memory.heap::<1, true>();
+    heap.reserve(0);
+    assert!(memory.pages() <= 1);
+    let memory = Memory::empty(4);
+    let _heap = memory.heap::<1, true>();
+    assert_eq!(memory.pages(), 0);
+}
+
+#[test]
+fn without_growth_on_demand_only_reserve_grows() {
+    let memory = Memory::new(1, 1_000, 64);
+    let heap = memory.heap::<1, false>();
+    let mut live = Live::new(&heap);
+    assert!(heap.reserve(20_000));
+    let (pages, growths) = (memory.pages(), memory.growths.get());
+    while live.allocate(500, 8).is_some() {}
+    assert_eq!(live.allocate(5_000, 8), None);
+    assert_eq!(live.allocate(5_000, 4_096), None);
+    let block = live.nth(0);
+    assert_eq!(live.reallocate(block, 50_000), None);
+    assert_eq!((memory.pages(), memory.growths.get()), (pages, growths));
+    assert!(heap.reserve(300_000));
+    let growths = memory.growths.get();
+    live.allocate(300_000, 8).expect("what was reserved");
+    assert_eq!(memory.growths.get(), growths);
+    let last = live.nth(live.count() - 1);
+    assert_eq!(live.reallocate(last, 3_000_000), None);
+    assert_eq!(memory.growths.get(), growths);
+}
+
+#[test]
+fn what_was_reserved_is_allocated_without_growth() {
+    for bytes in [1, 1_000, 65_536, 100_000, 1_000_000, 3_333_333] {
+        let memory = Memory::new(1, 40_000, 80);
+        let heap = memory.heap::<1, true>();
+        assert!(heap.reserve(bytes));
+        let growths = memory.growths.get();
+        let mut live = Live::new(&heap);
+        live.allocate(bytes, 8).expect("room");
+        assert_eq!(memory.growths.get(), growths, "after {bytes}");
+    }
+}
+
+#[test]
+fn reserve_says_when_the_source_gives_too_little() {
+    let memory = Memory::empty(10);
+    let heap = memory.heap::<1, true>();
+    assert!(!heap.reserve(11 * PAGE_BYTES));
+    assert!(!heap.reserve(usize::MAX));
+    assert!(!heap.reserve(isize::MAX.unsigned_abs()));
+    assert!(heap.reserve(8 * PAGE_BYTES));
+}
+
+#[test]
+fn the_memory_grows_by_no_more_than_the_request_needs() {
+    for bytes in [PAGE_BYTES / 2, PAGE_BYTES, 5 * PAGE_BYTES, 100 * PAGE_BYTES] {
+        let memory = Memory::empty(200);
+        let heap = memory.heap::<1, true>();
+        let mut live = Live::new(&heap);
+        live.allocate(bytes, 8).expect("room");
+        let needed = bytes.div_ceil(PAGE_BYTES);
+        // MetaPages are up to a sixteenth just after a range of pages was entered.
+        let most = needed + needed.div_ceil(16) + 1;
+        assert!(
+            memory.pages() <= most,
+            "{} pages for {needed}",
+            memory.pages()
+        );
+    }
+}
+
+#[test]
+fn a_large_step_is_taken_when_it_can_be_and_a_small_one_when_not() {
+    let memory = Memory::empty(13);
+    let heap = memory.heap::<8, true>();
+    let mut live = Live::new(&heap);
+    live.allocate(100, 8).expect("room");
+    assert_eq!((memory.pages(), memory.growths.get()), (8, 1));
+    while live.allocate(3_000, 8).is_some() {}
+    assert_eq!(memory.pages(), 13);
+}
+
+#[test]
+fn a_refused_growth_leaves_the_heap_as_it_was() {
+    let memory = Memory::empty(64);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    for pages in 1..64 {
+        memory.pages_max.set(pages);
+        while live.allocate(9_000, 8).is_some() {}
+        for size in [9_000, 65_536, 1 << 20] {
+            assert_eq!(live.allocate(size, 8), None);
+            assert_eq!(live.allocate_zeroed(size, 65_536), None);
+            assert!(!heap.reserve(size));
+        }
+        // A growth that enters a new range of pages needs room for MetaPages as well.
+        assert!(
+            memory.pages() + 2 >= pages,
+            "{} of {pages} pages",
+            memory.pages()
+        );
+    }
+    live.assert_all_intact();
+}
+
+#[test]
+fn a_block_at_the_end_grows_where_it_is() {
+    let memory = Memory::empty(400);
+    let heap = memory.heap::<1, true>();
+    assert!(heap.reserve(PAGE_BYTES));
+    let mut live = Live::new(&heap);
+    let first = live.allocate(30_000, 8).expect("room");
+    let mut moves = 0;
+    let mut block = first;
+    for pages in 1..100 {
+        let moved = live.reallocate(block, pages * PAGE_BYTES).expect("room");
+        moves += usize::from(moved != block);
+        block = moved;
+    }
+    // It may only move when MetaPages were put above it, once per doubling at most.
+    assert!(moves <= 7, "{moves} moves");
+    assert_eq!(live.reallocate(block, 5_000), Some(block));
+}
+
+#[test]
+fn somebody_else_may_grow_the_memory_at_any_time() {
+    for ours in [1, 2, 5, 17] {
+        for theirs in [1, 3, 8, 29] {
+            let memory = Memory::new(1, 60_000, 1_000);
+            let heap = memory.heap::<1, true>();
+            let mut live = Live::named(&heap, format!("{ours} of ours, {theirs} of theirs"));
+            while memory.grow_by_somebody_else(theirs) && memory.pages() < 900 {
+                for size in [70, 1_500, 40_000, ours * PAGE_BYTES] {
+                    live.allocate(size, 8).expect("room");
+                }
+                let block = live.nth(live.count() * 2 / 3);
+                live.free(block);
+                if cfg!(miri) && memory.pages() > 40 {
+                    break;
+                }
+            }
+            live.assert_all_intact();
+            drop(live);
+            memory.assert_others_are_intact();
+        }
+    }
+}
+
+#[test]
+fn fresh_memory_is_not_filled_with_zeros_again() {
+    let memory = Memory::empty(64);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let block = live.allocate(100_000, 8).expect("room");
+    let end = memory.range().end;
+    assert!(heap.reserve(20 * PAGE_BYTES));
+    // The host plays a trick: what it gave as zero is not zero any more. A heap that fills what is known to
+    // be zero would hide it.
+    memory.fill(end + 4 * PAGE_BYTES..memory.range().end, 7);
+    let layout = std::alloc::Layout::from_size_align(19 * PAGE_BYTES, 8).expect("a layout");
+    // SAFETY: the layout is longer than zero bytes.
+    let zeroed = unsafe { std::alloc::GlobalAlloc::alloc_zeroed(&heap, layout) };
+    assert!(zeroed.addr() > block);
+    // SAFETY: the block is longer than that.
+    let inside = unsafe { zeroed.add(12 * PAGE_BYTES) };
+    // SAFETY: the host initialised it.
+    assert_eq!(unsafe { inside.read() }, 7);
+    // SAFETY: the heap gave it for this layout.
+    unsafe { std::alloc::GlobalAlloc::dealloc(&heap, zeroed, layout) };
+}

@@ -1,0 +1,18 @@
+//! What the allocator owes, tested from outside: on 64 and 32 bits, and on wasm32, where this test program
+//! itself runs on it.
+//!
+//! `memory` simulates a growing Wasm memory on any host, `live` knows every block in use and looks at all
+//! of them for damage, and with the feature `check` every step is followed by a check of the whole heap.
+
+mod contract;
+mod exhaustive;
+mod growth;
+mod live;
+mod memory;
+mod model;
+mod regressions;
+mod threads;
+
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOC: alligator_alloc::AlligatorAlloc = alligator_alloc::AlligatorAlloc::new();

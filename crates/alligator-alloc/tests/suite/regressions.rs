@@ -1,0 +1,216 @@
+//! What hurt others: each test is a way in which some allocator for Wasm has looped, leaked, or damaged its
+//! heap.
+
+use alligator_alloc::PAGE_BYTES;
+
+use crate::live::Live;
+use crate::memory::Memory;
+
+/// Pages of the largest buffer.
+const RATCHET_PAGES: usize = if cfg!(miri) { 12 } else { 200 };
+
+#[test]
+fn a_buffer_that_grows_page_by_page_beside_its_predecessor_reuses_what_it_left() {
+    let memory = Memory::new(17, 16 * PAGE_BYTES + 9_000, RATCHET_PAGES * 5);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let mut old = live.allocate(PAGE_BYTES, 8).expect("room");
+    for pages in 2..=RATCHET_PAGES {
+        let new = live.allocate(pages * PAGE_BYTES, 8).expect("room");
+        live.free(old);
+        old = new;
+    }
+    // A header has as many words on every host, so MetaPages are longer where words are.
+    let most = 17 + RATCHET_PAGES * if usize::BITS > 32 { 34 } else { 32 } / 10;
+    assert!(
+        memory.pages() <= most,
+        "{} pages, {most} at most",
+        memory.pages()
+    );
+}
+
+#[test]
+fn a_buffer_that_grows_page_by_page_by_realloc_wastes_little() {
+    let memory = Memory::new(17, 16 * PAGE_BYTES + 9_000, RATCHET_PAGES * 3);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let mut block = live.allocate(PAGE_BYTES, 8).expect("room");
+    for pages in 2..=RATCHET_PAGES {
+        block = live.reallocate(block, pages * PAGE_BYTES).expect("room");
+    }
+    let most = RATCHET_PAGES + RATCHET_PAGES.div_ceil(16);
+    assert!(
+        memory.pages() <= most,
+        "{} pages, {most} at most",
+        memory.pages()
+    );
+}
+
+#[test]
+fn blocks_near_a_page_with_one_pinned_neighbour_are_served_without_end() {
+    for size in [65_520, 65_535, 65_536, 65_537, 64_512, 66_000] {
+        let memory = Memory::empty(64);
+        let heap = memory.heap::<1, true>();
+        let mut live = Live::new(&heap);
+        let mut pages = 0;
+        for turn in 0..200 {
+            let first = live.allocate(size, 8).expect("room");
+            let pinned = live.allocate(24, 8).expect("room");
+            let second = live.allocate(size, 16).expect("room");
+            live.free(first);
+            live.free(second);
+            let again = live.allocate(size - 16, 16).expect("room");
+            live.free(again);
+            live.free(pinned);
+            if turn == 1 {
+                pages = memory.pages();
+            }
+            if cfg!(miri) && turn > 4 {
+                break;
+            }
+        }
+        assert_eq!(memory.pages(), pages, "the heap grew for ever");
+    }
+}
+
+#[test]
+fn a_pinned_block_per_page_leaves_the_pages_usable() {
+    let memory = Memory::empty(400);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let mut large = Vec::new();
+    for _ in 0..100 {
+        large.push(live.allocate(65_520, 8).expect("room"));
+        live.allocate(2_500, 8).expect("room");
+    }
+    for turn in 0..5 {
+        let pages = memory.pages();
+        for block in large.drain(..) {
+            live.free(block);
+        }
+        for _ in 0..100 {
+            large.push(live.allocate(65_520 - turn * 8, 8).expect("room"));
+        }
+        assert_eq!(memory.pages(), pages);
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "too much memory")]
+fn free_gaps_over_sixteen_mebibytes_are_found_and_split() {
+    let memory = Memory::empty(2_100);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let mut gaps = Vec::new();
+    for mebibytes in [17, 33, 20, 48] {
+        gaps.push(live.allocate(mebibytes << 20, 8).expect("room"));
+        live.allocate(3_000, 8).expect("room");
+    }
+    let pages = memory.pages();
+    for gap in gaps {
+        live.free(gap);
+    }
+    for mebibytes in [47, 16, 32, 15, 1, 1] {
+        live.allocate(mebibytes << 20, 8).expect("room");
+    }
+    assert_eq!(memory.pages(), pages, "a gap was not found");
+    while live.allocate(100_000, 8).is_some() && memory.pages() == pages {}
+    live.assert_all_intact();
+}
+
+#[test]
+fn large_blocks_are_reused_after_they_were_freed() {
+    let rounds = if cfg!(miri) { 2 } else { 50 };
+    for size in [65_536, 65_537, 100_000, 1 << 20] {
+        let memory = Memory::empty(400);
+        let heap = memory.heap::<1, true>();
+        let mut live = Live::new(&heap);
+        let mut pages = 0;
+        for round in 0..rounds {
+            for _ in 0..8 {
+                live.allocate(size, 8).expect("room");
+            }
+            live.free_all();
+            if round == 0 {
+                pages = memory.pages();
+            }
+            assert_eq!(memory.pages(), pages, "blocks of {size} in round {round}");
+        }
+    }
+}
+
+#[test]
+fn phases_of_different_sizes_share_the_memory() {
+    let phase_bytes = if cfg!(miri) { 200_000 } else { 4 << 20 };
+    let memory = Memory::empty(1_000);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let sizes = [
+        16,
+        24,
+        2_000,
+        100,
+        70_000,
+        512,
+        40,
+        8_000,
+        1_300,
+        1 << 19,
+        72,
+        16,
+    ];
+    for (phase, &size) in sizes.iter().enumerate() {
+        while live.bytes() < phase_bytes {
+            live.allocate(size, 8).expect("room");
+        }
+        // Some phases free by address, some against it, some every third first.
+        let step = [1, 3, 7][phase % 3];
+        let blocks = live.addresses();
+        for start in 0..step {
+            for block in blocks.iter().skip(start).step_by(step) {
+                live.free(*block);
+            }
+        }
+    }
+    let most = phase_bytes / PAGE_BYTES * 13 / 10 + 2;
+    assert!(
+        memory.pages() <= most,
+        "{} pages, {most} at most",
+        memory.pages()
+    );
+}
+
+#[test]
+fn a_heap_whose_runs_are_all_freed_is_one_run_again() {
+    let memory = Memory::empty(if cfg!(miri) { 10 } else { 100 });
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let mut size = 9_000;
+    while live.allocate(size, 8).is_some() {
+        size = (size * 7 + 11) % 60_000 + 8_193;
+    }
+    let pages = memory.pages();
+    let blocks = live.addresses();
+    for start in [3, 1, 4, 0, 2] {
+        for block in blocks.iter().skip(start).step_by(5) {
+            live.free(*block);
+        }
+    }
+    // A full heap puts MetaPages between its runs when it enters a new range of pages, so not all is one.
+    let largest = pages * PAGE_BYTES / 2;
+    live.allocate(largest, 8)
+        .expect("the freed runs have merged");
+}
+
+#[test]
+fn a_few_blocks_of_every_small_size_need_two_pages_at_most() {
+    let memory = Memory::empty(16);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    for size in (1..=25).map(|index| index * index * 2_048 / 625) {
+        for _ in 0..3 {
+            live.allocate(size, 8).expect("room");
+        }
+    }
+    assert!(memory.pages() <= 2, "{} pages", memory.pages());
+}
