@@ -204,15 +204,21 @@ impl Recorder {
         self.finish(bytes, done);
     }
 
-    /// The source has given `pages`.
+    /// The source has given `pages`, perhaps none.
     pub(crate) fn grown(&mut self, pages: usize) {
+        if pages == 0 {
+            return;
+        }
         self.growths += 1;
         self.pages_grown += pages as u64;
         self.cause = Some(Failure::SourceRefused); // In case they are not enough.
     }
 
-    /// The source has not given `pages` after the memory's `end`.
+    /// The source has not given `pages`, perhaps none, after the memory's `end`.
     pub(crate) fn refused(&mut self, pages: usize, end: usize) {
+        if pages == 0 {
+            return;
+        }
         // On 32 bits an end of zero is 4 GiB.
         let last = end.wrapping_sub(1).checked_add(pages << PAGE_SHIFT);
         self.cause = Some(match last {

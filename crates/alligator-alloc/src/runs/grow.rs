@@ -65,10 +65,13 @@ impl<S: Source> Runs<S> {
 
     /// The free run at the heap's end, taken out of its bin, if it has `granules`, or none.
     fn take_last(&mut self, granules: usize) -> HeaderId {
-        let run = self.meta.header(self.meta.id_at(self.end)).below.get();
-        if !run.is_some() || self.meta.header(run).run().granules.get() < granules {
+        if self.end == 0 {
+            return HeaderId::NONE; // The heap owns nothing yet.
+        }
+        if self.free_below(self.end) < granules {
             return HeaderId::NONE;
         }
+        let run = self.meta.header(self.meta.id_at(self.end)).below.get();
         self.unlink(run);
         self.meta.header(run).below.set(HeaderId::NONE);
         run
@@ -94,7 +97,7 @@ impl<S: Source> Runs<S> {
 
     /// The granules that new memory at `end` will be joined to: those of the heap's last run, if it is free.
     fn free_below(&self, end: usize) -> usize {
-        if end != self.end {
+        if end != self.end || end == 0 {
             return 0;
         }
         let run = self.meta.header(self.meta.id_at(end)).below.get();
