@@ -1,6 +1,8 @@
 #![no_std]
 //! The real-time memory allocator for WebAssembly.
 
+#[cfg(feature = "allocator-api2")]
+mod allocator_api;
 #[cfg(feature = "check")]
 mod check;
 mod global;

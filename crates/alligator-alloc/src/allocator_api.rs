@@ -1,0 +1,99 @@
+//! `Allocator` of the crate allocator-api2 (feature `allocator-api2`): collections whose memory is one heap's.
+//! No logic of its own.
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use allocator_api2::alloc::{AllocError, Allocator};
+
+use crate::global::AlligatorAlloc;
+use crate::lock::Lock;
+use crate::source::Source;
+
+/// The bytes of `layout` at `block`.
+fn block_of(block: Option<NonNull<u8>>, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+    block
+        .map(|first| NonNull::slice_from_raw_parts(first, layout.size()))
+        .ok_or(AllocError)
+}
+
+impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
+    /// Makes the block at `pointer` one of `new`, whose alignment may be another.
+    ///
+    /// # Safety
+    ///
+    /// This heap gave `pointer` for `old`, and it has not been given back.
+    unsafe fn change(
+        &self,
+        pointer: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        if old.align() == new.align() {
+            // SAFETY: the caller's duty; a layout's size, rounded up to its alignment, does not overflow.
+            let block = self.with(|heap| unsafe { heap.reallocate(pointer, old, new.size()) });
+            return block_of(block, new);
+        }
+        let block = self.with(|heap| heap.allocate(new));
+        if let Some(first) = block {
+            let bytes = old.size().min(new.size());
+            // SAFETY: both blocks have that many bytes and are apart, since both are in use.
+            unsafe { first.copy_from_nonoverlapping(pointer, bytes) };
+            // SAFETY: the caller's duty; nobody needs the old block any more.
+            self.with(|heap| unsafe { heap.deallocate(pointer, old) });
+        }
+        block_of(block, new)
+    }
+}
+
+// SAFETY: a block stays where it is and its own until it is given back, wherever the allocator is and whoever
+// refers to it: the memory belongs to the source, for ever. All references to an allocator lead to one heap.
+unsafe impl<S: Source, L: Lock> Allocator for &AlligatorAlloc<S, L> {
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        block_of(self.with(|heap| heap.allocate(layout)), layout)
+    }
+
+    fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        block_of(self.with(|heap| heap.allocate_zeroed(layout)), layout)
+    }
+
+    unsafe fn deallocate(&self, pointer: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's duty. Blocks have exactly the size asked, so `layout` is the one they had.
+        self.with(|heap| unsafe { heap.deallocate(pointer, layout) });
+    }
+
+    unsafe fn grow(
+        &self,
+        pointer: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: the caller's duty.
+        unsafe { self.change(pointer, old, new) }
+    }
+
+    unsafe fn grow_zeroed(
+        &self,
+        pointer: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: the caller's duty.
+        let block = unsafe { self.change(pointer, old, new) }?;
+        // SAFETY: the block has `new.size()` bytes, at least `old.size()`: the caller's duty.
+        let added = unsafe { block.cast::<u8>().add(old.size()) };
+        // SAFETY: so many bytes follow, and nobody has seen them yet.
+        unsafe { added.write_bytes(0, new.size() - old.size()) };
+        Ok(block)
+    }
+
+    unsafe fn shrink(
+        &self,
+        pointer: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: the caller's duty.
+        unsafe { self.change(pointer, old, new) }
+    }
+}
