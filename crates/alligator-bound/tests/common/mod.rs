@@ -54,6 +54,8 @@ pub(crate) const TURNS: u64 = 4;
 const GLOBALS: u32 = 2;
 /// Addresses are cut to this many bits, so that accesses meet and rarely trap.
 const ADDRESS_MASK: i32 = 0x3c;
+/// Instructions on a side that is to stand out.
+const COSTLY: u32 = 90;
 
 /// A module of structured functions `f0`..; the last calls the others, and every loop counts. Few distinct
 /// values are compared and few addresses used, so that branches depend on each other.
@@ -149,6 +151,7 @@ impl Writer<'_> {
                 self.long(body, 2);
                 body.local_set(self.long_local());
             }
+            6 if self.random.one_in(2) => self.overwrite(body),
             6..=7 => self.store(body),
             8 => {
                 self.word(body, 1);
@@ -213,6 +216,32 @@ impl Writer<'_> {
         body.br_if(0);
         self.statements(body);
         self.depth -= 1;
+        body.end();
+    }
+
+    /// A value written, perhaps overwritten through another address, and read again: costly if it
+    /// has changed, so that a prover that overlooks the second write is caught.
+    fn overwrite(&mut self, body: &mut InstructionSink<'_>) {
+        let (one, other) = (self.word_local(), self.word_local());
+        let place = |body: &mut InstructionSink<'_>, local| {
+            body.local_get(local).i32_const(ADDRESS_MASK).i32_and();
+        };
+        let memarg = MemArg {
+            offset: 0,
+            align: 0,
+            target: MemArgTarget::Memory(0),
+            ordering: None,
+        };
+        place(body, one);
+        body.i32_const(5).i32_store(memarg);
+        place(body, other);
+        body.i32_const(6).i32_store8(memarg);
+        place(body, one);
+        body.i32_load(memarg).i32_const(5).i32_ne();
+        body.if_(BlockType::Empty);
+        for _ in 0..COSTLY {
+            body.local_get(one).drop();
+        }
         body.end();
     }
 
