@@ -1,5 +1,6 @@
 #![no_std]
-//! The real-time memory allocator for WebAssembly.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
 
 #[cfg(feature = "allocator-api2")]
 mod allocator_api;
