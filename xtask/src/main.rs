@@ -6,6 +6,7 @@ mod demo;
 mod engine;
 mod guest;
 mod measure;
+mod test;
 
 use clap::{Parser, Subcommand};
 
@@ -24,6 +25,10 @@ enum Command {
     Demo(demo::Options),
     /// Measures the allocator and its peers: instructions, memory, code size, time.
     Measure(measure::Options),
+    /// Checks and tests everything, step by step.
+    Test(test::Options),
+    /// Runs a test program that was built for wasm32-wasip1.
+    WasiRun(test::wasi::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -31,5 +36,7 @@ fn main() -> anyhow::Result<()> {
         Command::Bounds(options) => bounds::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Measure(options) => measure::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::WasiRun(options) => test::wasi::run(&options),
     }
 }

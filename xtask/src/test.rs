@@ -1,0 +1,206 @@
+//! `cargo xtask test`: everything that must hold, step by step.
+//!
+//! A step that this machine has no tool for is left out, and says so. The last line counts the steps.
+
+mod guests;
+mod package;
+mod steps;
+pub(crate) mod wasi;
+
+use anyhow::Result;
+
+use crate::guest;
+use steps::{Steps, cargo, nightly_has, rustup_nightly};
+
+/// Targets that the steps build for.
+const WASM: &str = guest::TARGET;
+const WASI: &str = "wasm32-wasip1";
+const HOST_32: &str = "i686-unknown-linux-gnu";
+
+/// What to leave out.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Options {
+    /// Only the steps whose names contain this
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+}
+
+/// Runs the command.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut steps = Steps::new(options.only.clone());
+    for target in [WASM, WASI] {
+        guest::ensure_target(target)?;
+    }
+    check_source(&mut steps);
+    test_on_hosts(&mut steps)?;
+    test_on_wasm(&mut steps);
+    check_docs_and_package(&mut steps);
+    check_on_nightly(&mut steps);
+    steps.finish()
+}
+
+/// Format and lints, for the host and for Wasm.
+fn check_source(steps: &mut Steps) {
+    steps.run("format", || cargo(&["fmt", "--all", "--check"]).run());
+    steps.run("lints, host", || {
+        cargo(&["clippy", "--workspace", "--all-targets"])
+            .args(&[
+                "--features",
+                "alligator-alloc/check,alligator-alloc/metrics",
+                "--",
+                "-D",
+                "warnings",
+            ])
+            .run()
+    });
+    steps.run("lints, host, without features", || {
+        cargo(&[
+            "clippy",
+            "-p",
+            "alligator-alloc",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ])
+        .run()
+    });
+    for target in [WASM, WASI] {
+        steps.run(&format!("lints, {target}"), || {
+            cargo(&["clippy", "-p", "alligator-alloc", "--target", target])
+                .args(&["--all-features", "--", "-D", "warnings"])
+                .run()
+        });
+    }
+}
+
+/// The allocator's tests with each feature, on 64 and on 32 bits, and the tools' tests.
+fn test_on_hosts(steps: &mut Steps) -> Result<()> {
+    let features = steps::features_of("alligator-alloc")?;
+    let mut selections = vec![String::new()];
+    selections.extend(features.iter().cloned());
+    selections.push(features.join(","));
+    for selection in &selections {
+        let name = if selection.is_empty() {
+            "none"
+        } else {
+            selection
+        };
+        steps.run(&format!("tests, host, features: {name}"), || {
+            suite().args(&["--features", selection]).run()
+        });
+    }
+    steps.run("every combination of features compiles", || {
+        steps::combinations(&features)
+            .iter()
+            .try_for_each(|selection| {
+                cargo(&[
+                    "check",
+                    "--quiet",
+                    "-p",
+                    "alligator-alloc",
+                    "--target",
+                    WASM,
+                ])
+                .args(&["--features", selection])
+                .run()
+            })
+    });
+    match steps::links_for(HOST_32) {
+        Ok(()) => steps.run("tests, 32-bit host", || {
+            suite()
+                .args(&["--features", "check", "--target", HOST_32])
+                .run()
+        }),
+        Err(reason) => steps.skip("tests, 32-bit host", &reason.to_string()),
+    }
+    steps.run("tests, tools", || {
+        cargo(&[
+            "test",
+            "-p",
+            "alligator-bound",
+            "-p",
+            "alligator-cli",
+            "-p",
+            "xtask",
+        ])
+        .run()
+    });
+    Ok(())
+}
+
+/// The allocator's tests on wasm32, on the allocator itself.
+fn test_on_wasm(steps: &mut Steps) {
+    for selection in ["", "check", "small"] {
+        let name = if selection.is_empty() {
+            "none"
+        } else {
+            selection
+        };
+        steps.run(&format!("tests, {WASI}, features: {name}"), || {
+            suite()
+                .args(&["--features", selection, "--target", WASI])
+                .run()
+        });
+    }
+    steps.run(&format!("tests, {WASM}"), guests::run);
+}
+
+fn check_docs_and_package(steps: &mut Steps) {
+    steps.run("documentation", || {
+        cargo(&[
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--features",
+            "alligator-alloc/check",
+        ])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()
+    });
+    steps.run("documentation's examples", || {
+        cargo(&["test", "--doc", "-p", "alligator-alloc"]).run()
+    });
+    steps.run("package, unpacked, built and run", package::run);
+}
+
+/// What needs a nightly toolchain: shared memory, and Miri.
+fn check_on_nightly(steps: &mut Steps) {
+    let name = "module with shared memory (nightly)";
+    match nightly_has("rust-src") {
+        Ok(()) => steps.run(name, || {
+            rustup_nightly(&["build", "-p", "alligator-alloc", "--target", WASM])
+                .args(&["-Z", "build-std=core"])
+                .env(
+                    "RUSTFLAGS",
+                    "-C target-feature=+atomics,+bulk-memory,+mutable-globals",
+                )
+                .run()
+        }),
+        Err(reason) => steps.skip(name, &reason.to_string()),
+    }
+    let name = "short tests under Miri (nightly)";
+    match nightly_has("miri") {
+        Ok(()) => steps.run(name, || {
+            rustup_nightly(&["miri", "test", "-p", "alligator-alloc", "--test", "suite"])
+                .args(&["--", "growth::", "exhaustive::", "threads::", "model::"])
+                .env(
+                    "MIRIFLAGS",
+                    "-Zmiri-strict-provenance -Zmiri-disable-isolation -Zmiri-ignore-leaks",
+                )
+                .run()
+        }),
+        Err(reason) => steps.skip(name, &reason.to_string()),
+    }
+}
+
+/// `cargo test` of the allocator, optimised a little: the tests look at every byte.
+fn suite() -> steps::Tool {
+    let runner = std::env::current_exe().unwrap_or_default();
+    cargo(&["test", "-p", "alligator-alloc", "--lib", "--tests"])
+        .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
+        .env(
+            "CARGO_TARGET_WASM32_WASIP1_RUNNER",
+            &format!("{} wasi-run", runner.display()),
+        )
+}
