@@ -167,7 +167,9 @@ unsafe impl<const STEP_PAGES: usize, const ON_DEMAND: bool> Source
 
     fn grow(&mut self, pages: usize) -> Option<usize> {
         let start = self.0.add(pages)?;
-        self.0.growths.set(self.0.growths.get() + usize::from(pages > 0));
+        self.0
+            .growths
+            .set(self.0.growths.get() + usize::from(pages > 0));
         Some(start)
     }
 
