@@ -181,17 +181,17 @@ impl<S: Source> MetaPages<S> {
         self.pages_until(last) < self.covered_pages
     }
 
-    /// How many granules of headers `cover(_, from, last)` needs.
+    /// How many granules of headers `cover(_, from, last, _)` needs.
     pub(crate) fn granules_to_cover(&self, from: usize, last: usize) -> usize {
-        let (first, after) = self.uncovered(from, last);
-        ((after - first) * HEADER_BYTES).div_ceil(GRANULE_BYTES)
+        let granules = self.covered_after(last) - self.uncovered_from(from);
+        (granules * HEADER_BYTES).div_ceil(GRANULE_BYTES)
     }
 
     /// Makes the headers of the granules from `from` to the one after `last`, in the granules at `place`,
     /// which the heap owns and nobody uses: `granules_to_cover(from, last)` of them, `dirty` if they are not
     /// known to be zero.
     pub(crate) fn cover(&mut self, place: usize, from: usize, last: usize, dirty: bool) {
-        let (first, after) = self.uncovered(from, last);
+        let (first, after) = (self.uncovered_from(from), self.covered_after(last));
         if dirty {
             let bytes = (after - first) * HEADER_BYTES;
             // SAFETY: the caller owns these granules, see above.
@@ -210,12 +210,16 @@ impl<S: Source> MetaPages<S> {
         self.covers.note(place, first..after);
     }
 
-    /// The granules, counted from `origin`, whose headers are missing: none below `from` is needed, and the
-    /// one after `last` is.
-    fn uncovered(&self, from: usize, last: usize) -> (usize, usize) {
-        let first = ((from - self.origin) >> GRANULE_SHIFT).max(self.covered_pages * PAGE_GRANULES);
-        let after = (self.pages_until(last) + 1).next_power_of_two() * PAGE_GRANULES;
-        (first, after)
+    /// The first granule, counted from `origin`, whose header is missing; none below `from` is needed.
+    #[inline(always)]
+    fn uncovered_from(&self, from: usize) -> usize {
+        ((from - self.origin) >> GRANULE_SHIFT).max(self.covered_pages * PAGE_GRANULES)
+    }
+
+    /// The granule, counted from `origin`, before which all headers exist once that after `last` does.
+    #[inline(always)]
+    fn covered_after(&self, last: usize) -> usize {
+        (self.pages_until(last) + 1).next_power_of_two() * PAGE_GRANULES
     }
 
     /// The number of pages from `origin` to the one of `last`, included.

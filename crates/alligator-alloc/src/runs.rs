@@ -238,6 +238,9 @@ impl<S: Source> Runs<S> {
     /// The first bin from `bin` on that is not empty. *Time:* constant.
     #[inline(always)]
     fn first_bin_from(&self, bin: usize) -> Option<usize> {
+        if usize::BITS > 32 && bin >= BIN_COUNT {
+            return None; // No 32-bit run is so long.
+        }
         let candidates = self.nonempty >> bin;
         (candidates != 0).then(|| bin + candidates.trailing_zeros() as usize)
     }
@@ -262,32 +265,10 @@ impl<S: Source> Runs<S> {
     /// Takes `run`, the first of `bin`, out of it, keeps its lower `granules` and makes the rest free.
     #[inline(never)]
     fn split(&mut self, run: HeaderId, bin: usize, granules: usize) {
-        let header = self.meta.header(run);
-        let next = header.next.get();
-        let rest = header.run().granules.get() - granules;
-        let above = header.run().above.get();
-        let after = header.place.get() + bytes_of(granules);
-        header.below.set(HeaderId::NONE);
-        header.run().granules.set(granules);
-        if after > self.untouched {
-            self.untouched = after;
-        }
-        if rest == 0 {
-            self.meta.header(above).below.set(HeaderId::NONE);
-            self.set_first(bin, next);
-            return;
-        }
-        let rest_run = self.meta.id_at(after);
-        self.meta.header(run).run().above.set(rest_run);
-        self.meta.header(rest_run).place.set(after);
-        self.set_extent(rest_run, rest, above);
-        let rest_bin = bin_of(rest);
-        if rest_bin == bin {
-            self.link_first(rest_run, bin, next);
-        } else {
-            self.set_first(bin, next);
-            self.push(rest_run, rest_bin);
-        }
+        let next = self.meta.header(run).next.get();
+        self.meta.header(run).below.set(HeaderId::NONE);
+        self.set_first(bin, next);
+        self.keep(run, granules);
     }
 
     /// Keeps the lower `granules` of `run`, which is in no bin, as a used run, and makes the rest free.
@@ -454,24 +435,15 @@ impl<S: Source> Runs<S> {
         mut above: HeaderId,
     ) {
         let above_header = self.meta.header(above);
-        let below = self.meta.header(run).below.get();
         if above_header.is_free() {
             granules += above_header.run().granules.get();
             self.unlink(above);
             above = self.meta.header(above).run().above.get();
-            if below.is_some() {
-                run = below;
-                granules += self.meta.header(below).run().granules.get();
-                self.unlink(below);
-            }
-        } else if below.is_some() {
+        }
+        let below = self.meta.header(run).below.get();
+        if below.is_some() {
             run = below;
-            let before = self.meta.header(below).run().granules.get();
-            granules += before;
-            if unclamped_bin_of(before) == unclamped_bin_of(granules) {
-                self.set_extent(run, granules, above);
-                return;
-            }
+            granules += self.meta.header(below).run().granules.get();
             self.unlink(below);
         }
         self.set_extent(run, granules, above);

@@ -41,13 +41,23 @@ impl<S: Source> Runs<S> {
         let reach = bytes_of(granules + (granules >> 3) + PAGE_GRANULES);
         let last = end.wrapping_sub(1);
         let last = last.checked_add(reach).unwrap_or(last);
-        let missing = if self.meta.covers(last) || self.cover_from_free_runs(end, last) {
-            granules.saturating_sub(self.free_below(end))
+        let meta = if self.meta.covers(last) {
+            0
         } else {
-            // The MetaPages come first in the memory taken in, so no run from below can be joined.
-            let spare = (end - start) >> GRANULE_SHIFT;
-            (granules + self.meta.granules_to_cover(start, last)).saturating_sub(spare)
+            self.meta.granules_to_cover(start, last)
         };
+        // New MetaPages go into a free run if there is one, else first into the memory taken in; then no run
+        // from below can be joined to the rest.
+        let below = self.free_below(end);
+        let (place, _) = self.find(meta.max(1));
+        let mut joined = (end - start) >> GRANULE_SHIFT;
+        if below.is_some() && (meta == 0 || place.is_some()) {
+            joined = self.meta.header(below).run().granules.get();
+        }
+        if place.is_some() && place != below {
+            joined += meta;
+        }
+        let missing = (granules + meta).saturating_sub(joined);
         let pages = if S::ON_DEMAND || reservation {
             pages_for(missing)
         } else {
@@ -68,10 +78,10 @@ impl<S: Source> Runs<S> {
         if self.end == 0 {
             return HeaderId::NONE; // The heap owns nothing yet.
         }
-        if self.free_below(self.end) < granules {
+        let run = self.free_below(self.end);
+        if !run.is_some() || self.meta.header(run).run().granules.get() < granules {
             return HeaderId::NONE;
         }
-        let run = self.meta.header(self.meta.id_at(self.end)).below.get();
         self.unlink(run);
         self.meta.header(run).below.set(HeaderId::NONE);
         run
@@ -95,39 +105,17 @@ impl<S: Source> Runs<S> {
         new.map(|new| (new, pages))
     }
 
-    /// The granules that new memory at `end` will be joined to: those of the heap's last run, if it is free.
-    fn free_below(&self, end: usize) -> usize {
+    /// The free run that new memory at `end` will be joined to, or none: the heap's last.
+    fn free_below(&self, end: usize) -> HeaderId {
         if end != self.end || end == 0 {
-            return 0;
+            return HeaderId::NONE;
         }
-        let run = self.meta.header(self.meta.id_at(end)).below.get();
-        if run.is_some() {
-            self.meta.header(run).run().granules.get()
-        } else {
-            0
-        }
-    }
-
-    /// Makes the headers for the memory from `end` to `last` in a free run that is already there, which
-    /// keeps them out of the way of the run that grows at the end. False if none is long enough.
-    fn cover_from_free_runs(&mut self, end: usize, last: usize) -> bool {
-        if self.end == 0 {
-            return false;
-        }
-        let granules = self.meta.granules_to_cover(end, last);
-        let (run, bin) = self.find(granules);
-        if !run.is_some() {
-            return false;
-        }
-        self.split(run, bin, granules);
-        let place = self.meta.header(run).first_byte();
-        self.meta.cover(place, end, last, true);
-        true
+        self.meta.header(self.meta.id_at(end)).below.get()
     }
 
     /// Takes in the memory from `start` to `end`, zero from `zero_from` on, which the source gave: makes the
-    /// headers it needs at its start and a free run of the rest. Memory too short for its own headers is
-    /// left alone.
+    /// headers it needs, in a free run or at its start, and a free run of the rest. Memory too short for its
+    /// own headers is left alone.
     fn take_in(&mut self, start: usize, zero_from: usize, end: usize) {
         // The last granule below 4 GiB has no header after it, so it cannot be used.
         let end = granule_floor(if end < start { usize::MAX } else { end });
@@ -136,17 +124,25 @@ impl<S: Source> Runs<S> {
         }
         let mut first = start;
         if !self.meta.covers(end - 1) {
-            first += bytes_of(self.meta.granules_to_cover(start, end - 1));
-            if first >= end {
-                return;
+            let granules = self.meta.granules_to_cover(start, end - 1);
+            let (run, bin) = self.find(granules);
+            if run.is_some() {
+                self.split(run, bin, granules);
+                let place = self.meta.header(run).place.get();
+                self.meta.cover(place, start, end - 1, true);
+            } else {
+                first += bytes_of(granules);
+                if first >= end {
+                    return;
+                }
+                self.meta.cover(start, start, end - 1, start < zero_from);
             }
-            self.meta.cover(start, start, end - 1, start < zero_from);
         }
-        self.record.taken_in(end - start);
         if first != self.end {
             self.untouched = first.max(zero_from);
         }
         self.end = end;
+        self.record.taken_in(end - start);
         let run = self.meta.id_at(first);
         self.meta.header(run).place.set(first);
         let above = self.meta.id_at(end);
