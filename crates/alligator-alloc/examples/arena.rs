@@ -28,8 +28,9 @@ fn fill(heap: &mut Heap<Arena>, layout: Layout) -> usize {
 }
 
 fn main() {
+    let memory = &raw mut MEMORY;
     // SAFETY: `main` runs once and nobody else names MEMORY.
-    let memory = unsafe { &mut *(&raw mut MEMORY) };
+    let memory = unsafe { &mut *memory };
     let mut heap = Heap::new(Arena::new(memory));
     // Memory that one size has used serves all others: the last line equals the first.
     for size in [24, 100, 1000, 10_000, 100_000, 24] {

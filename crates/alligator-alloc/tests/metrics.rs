@@ -20,19 +20,19 @@ fn bytes(size: usize) -> Layout {
 /// Gives an arena's memory page by page, and only on demand if `ON_DEMAND`.
 struct Pages<const ON_DEMAND: bool> {
     arena: Arena,
-    next: usize,
-    end: usize,
+    given_until: usize,
+    memory_end: usize,
 }
 
 impl<const ON_DEMAND: bool> Pages<ON_DEMAND> {
     fn new(pages: usize) -> Self {
         let mut arena = arena((pages + 1) * PAGE_BYTES);
         let memory = arena.spare();
-        let next = memory.start.next_multiple_of(PAGE_BYTES);
+        let first = memory.start.next_multiple_of(PAGE_BYTES);
         Self {
             arena,
-            next,
-            end: next + pages * PAGE_BYTES,
+            given_until: first,
+            memory_end: first + pages * PAGE_BYTES,
         }
     }
 }
@@ -46,16 +46,16 @@ unsafe impl<const ON_DEMAND: bool> Source for Pages<ON_DEMAND> {
     }
 
     fn end(&self) -> usize {
-        self.next
+        self.given_until
     }
 
     fn grow(&mut self, pages: usize) -> Option<usize> {
-        let first = self.next;
+        let first = self.given_until;
         let after = first.checked_add(pages.checked_mul(PAGE_BYTES)?)?;
-        if after > self.end {
+        if after > self.memory_end {
             return None;
         }
-        self.next = after;
+        self.given_until = after;
         // SAFETY: these pages are inside the arena's memory, and nobody has them yet.
         unsafe { self.arena.pointer(first).write_bytes(0, after - first) };
         Some(first)
