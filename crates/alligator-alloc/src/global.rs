@@ -43,6 +43,10 @@ impl<S: Source, L: Lock> fmt::Debug for AlligatorAlloc<S, L> {
 #[cfg(target_family = "wasm")]
 impl<G: Growth, L: Lock> AlligatorAlloc<WasmMemory<G>, L> {
     /// The same as [`new`](Self::new).
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "it initialises a static"
+    )]
     pub const INIT: Self = Self::new();
 
     /// A heap over the module's memory, with nothing yet. Meant for a `static`: all of it is zero.

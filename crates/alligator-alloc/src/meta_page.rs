@@ -122,6 +122,9 @@ pub(crate) const CLASS_MASK: usize = MINI_PAGE - 1;
 /// Bytes in a header.
 const HEADER_BYTES: usize = size_of::<Header>();
 
+/// Pages that the first tables serve where the memory grows on demand. Fewer would save a few KiB in a heap of one page, but a block that
+/// grows at the heap's end would have to move more often before it leaves room for all later MetaPages.
+const FIRST_PAGES: usize = 8;
 /// Tables there can be: one for page 0 and one per bit of a page's number.
 const TABLE_COUNT: usize = (usize::BITS - PAGE_SHIFT) as usize + 1;
 
@@ -165,6 +168,10 @@ impl<S: Source> MetaPages<S> {
 
     /// The header called `id`.
     #[inline(always)]
+    #[expect(
+        clippy::cast_ptr_alignment,
+        reason = "an id is the address of a header"
+    )]
     pub(crate) fn header(&self, id: HeaderId) -> &Header {
         debug_assert!(id.0 >= self.origin && id.0 % align_of::<Header>() == 0);
         let header = self.source.pointer(id.0).cast::<Header>();
@@ -219,7 +226,9 @@ impl<S: Source> MetaPages<S> {
     /// The granule, counted from `origin`, before which all headers exist once that after `last` does.
     #[inline(always)]
     fn covered_after(&self, last: usize) -> usize {
-        (self.pages_until(last) + 1).next_power_of_two() * PAGE_GRANULES
+        let pages_min = if S::ON_DEMAND { FIRST_PAGES } else { 1 };
+        let pages = (self.pages_until(last) + 1).max(pages_min);
+        pages.next_power_of_two() * PAGE_GRANULES
     }
 
     /// The number of pages from `origin` to the one of `last`, included.

@@ -76,7 +76,9 @@ impl ClassState {
         }
         self.magazine_bytes = bytes - ENTRY_BYTES;
         // SAFETY: the entries below `magazine_bytes` have been written by `push`.
-        Some(unsafe { *self.entry(bytes - ENTRY_BYTES) })
+        let entry = unsafe { self.entry(bytes - ENTRY_BYTES) };
+        // SAFETY: as above.
+        Some(unsafe { *entry })
     }
 
     /// Remembers a freed slot; false if the magazine is full. *Time:* constant.
@@ -88,7 +90,9 @@ impl ClassState {
         }
         self.magazine_bytes = bytes + ENTRY_BYTES;
         // SAFETY: `magazine_bytes_max` is not above the magazine's size.
-        unsafe { *self.entry(bytes) = slot };
+        let entry = unsafe { self.entry(bytes) };
+        // SAFETY: as above.
+        unsafe { *entry = slot };
         true
     }
 
@@ -128,7 +132,7 @@ impl ClassState {
                 self.current = header.place.get();
                 header.place.set(self.current | MINI_PAGE | class.index());
                 header.slots().set(0);
-                free = self.set_constants(class.info());
+                free = self.set_constants(*class.info());
             }
         }
         self.free = free & free.wrapping_sub(1);
@@ -138,7 +142,7 @@ impl ClassState {
 
     /// Writes the class's constants down; returns all slots of a MiniPage.
     #[inline(always)]
-    fn set_constants(&mut self, info: &ClassInfo) -> u64 {
+    fn set_constants(&mut self, info: ClassInfo) -> u64 {
         self.slot_bytes = info.slot_bytes;
         self.reciprocal = info.reciprocal;
         self.magazine_bytes_max = usize::from(info.magazine_bytes_max);

@@ -98,7 +98,7 @@ impl Class {
 impl ClassInfo {
     /// All slots of a MiniPage, one bit each.
     #[inline(always)]
-    pub(crate) fn all_slots(&self) -> u64 {
+    pub(crate) fn all_slots(self) -> u64 {
         u64::MAX >> (64 - u32::from(self.slots))
     }
 }
@@ -112,6 +112,10 @@ pub(crate) const fn slot_index(offset: usize, reciprocal: u16) -> usize {
     (offset * reciprocal as usize) >> 16
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a class is below CLASS_COUNT"
+)]
 const fn class_table<const N: usize>(step: usize) -> [u8; N] {
     let mut table = [0; N];
     let mut i = 0;

@@ -30,7 +30,8 @@ impl<S: Source> Runs<S> {
     pub(super) fn grow(&mut self, granules: usize, reservation: bool) -> HeaderId {
         let end = self.meta.source.end();
         let mut start = end;
-        if self.end == 0 {
+        let is_first = self.end == 0;
+        if is_first {
             let spare = self.meta.source.spare();
             if spare.end == end {
                 start = round_up(spare.start, GRANULE_BYTES).min(end);
@@ -49,7 +50,7 @@ impl<S: Source> Runs<S> {
         // New MetaPages go into a free run if there is one, else first into the memory taken in; then no run
         // from below can be joined to the rest.
         let below = self.free_below(end);
-        let (place, _) = self.find(meta.max(1));
+        let (place, _) = self.find_beside(below, meta.max(1));
         let mut joined = (end - start) >> GRANULE_SHIFT;
         if below.is_some() && (meta == 0 || place.is_some()) {
             joined = self.meta.header(below).run().granules.get();
@@ -58,8 +59,9 @@ impl<S: Source> Runs<S> {
             joined += meta;
         }
         let missing = (granules + meta).saturating_sub(joined);
+        // The first growth adds a page at least: no operation that leaves the memory's size alone makes tables.
         let pages = if S::ON_DEMAND || reservation {
-            pages_for(missing)
+            pages_for(missing).max(usize::from(is_first))
         } else {
             0
         };
@@ -113,6 +115,16 @@ impl<S: Source> Runs<S> {
         self.meta.header(self.meta.id_at(end)).below.get()
     }
 
+    /// [`find`](Self::find), but not the run `last` if a wider bin has another: it is better kept whole.
+    #[inline(never)]
+    fn find_beside(&self, last: HeaderId, granules: usize) -> (HeaderId, usize) {
+        let (run, bin) = self.find(granules);
+        match self.first_bin_from(bin + 1) {
+            Some(wider) if run == last => (self.first(wider), wider),
+            _ => (run, bin),
+        }
+    }
+
     /// Takes in the memory from `start` to `end`, zero from `zero_from` on, which the source gave: makes the
     /// headers it needs, in a free run or at its start, and a free run of the rest. Memory too short for its
     /// own headers is left alone.
@@ -125,7 +137,7 @@ impl<S: Source> Runs<S> {
         let mut first = start;
         if !self.meta.covers(end - 1) {
             let granules = self.meta.granules_to_cover(start, end - 1);
-            let (run, bin) = self.find(granules);
+            let (run, bin) = self.find_beside(self.free_below(start), granules);
             if run.is_some() {
                 self.split(run, bin, granules);
                 let place = self.meta.header(run).place.get();

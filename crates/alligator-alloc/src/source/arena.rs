@@ -28,6 +28,8 @@ impl Arena {
 // SAFETY: `spare` is the borrowed slice, valid and exclusive for ever; `grow` gives nothing. Rust places
 // no object in the first 1024 bytes of the address space on the hosts it supports.
 unsafe impl Source for Arena {
+    const ON_DEMAND: bool = false;
+
     fn spare(&mut self) -> Range<usize> {
         let start = self.memory.addr();
         start..start + self.bytes

@@ -4,6 +4,14 @@
 //! `memory` simulates a growing Wasm memory on any host, `live` knows every block in use and looks at all
 //! of them for damage, and with the feature `check` every step is followed by a check of the whole heap.
 
+#![allow(
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    clippy::alloc_instead_of_core,
+    clippy::similar_names,
+    reason = "tests have std"
+)]
+
 mod contract;
 mod exhaustive;
 mod growth;
