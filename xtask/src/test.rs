@@ -36,7 +36,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     test_on_wasm(&mut steps);
     check_docs_and_package(&mut steps);
     check_on_nightly(&mut steps);
-    steps.finish()
+    steps.finish();
+    Ok(())
 }
 
 /// Format and lints, for the host and for Wasm.

@@ -9,7 +9,7 @@ use crate::mini_page::ClassState;
 use crate::runs::Runs;
 use crate::size_class::{CLASS_COUNT, Class, SLOT_BYTES_MAX};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, granules_for};
+use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, SMALL, granules_for};
 
 /// The alignment every slot has without rounding its size up.
 const SLOT_ALIGN: usize = 8;
@@ -216,7 +216,7 @@ impl<S: Source> Heap<S> {
         layout: Layout,
         new_layout: Layout,
     ) -> Option<NonNull<u8>> {
-        let address = if is_run(layout) && is_run(new_layout) {
+        let address = if !SMALL && is_run(layout) && is_run(new_layout) {
             let run = self.runs.meta.id_at(pointer.addr().get());
             let new = self.runs.reallocate(run, granules_for(new_layout.size()));
             if new == run {

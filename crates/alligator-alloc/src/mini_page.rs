@@ -18,10 +18,10 @@ use crate::meta_page::{HeaderId, MINI_PAGE};
 use crate::runs::Runs;
 use crate::size_class::{Class, ClassInfo, slot_index};
 use crate::source::Source;
-use crate::units::granule_floor;
+use crate::units::{SMALL, granule_floor};
 
 /// The most slots a magazine can hold.
-pub(crate) const MAGAZINE_MAX: usize = 24;
+pub(crate) const MAGAZINE_MAX: usize = if SMALL { 0 } else { 24 };
 
 /// Bytes in an entry of a magazine.
 pub(crate) const ENTRY_BYTES: usize = size_of::<NonZeroUsize>();
@@ -71,7 +71,7 @@ impl ClassState {
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<NonZeroUsize> {
         let bytes = self.magazine_bytes;
-        if bytes == 0 {
+        if SMALL || bytes == 0 {
             return None;
         }
         self.magazine_bytes = bytes - ENTRY_BYTES;
@@ -85,7 +85,7 @@ impl ClassState {
     #[inline(always)]
     pub(crate) fn push(&mut self, slot: NonZeroUsize) -> bool {
         let bytes = self.magazine_bytes;
-        if bytes >= self.magazine_bytes_max {
+        if SMALL || bytes >= self.magazine_bytes_max {
             return false;
         }
         self.magazine_bytes = bytes + ENTRY_BYTES;

@@ -18,7 +18,7 @@ mod grow;
 use crate::meta_page::{FREE, HeaderId, MetaPages};
 use crate::metrics::Recorder;
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, bytes_of, round_up};
+use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, SMALL, bytes_of, round_up};
 
 /// Bins for free runs.
 const BIN_COUNT: usize = 64;
@@ -108,7 +108,7 @@ impl<S: Source> Runs<S> {
     /// Takes a recent run of exactly `granules`, or none. *Time:* constant.
     #[inline(always)]
     fn pop_recent(&mut self, granules: usize) -> HeaderId {
-        let Some(recent) = self.recent.get_mut(granules) else {
+        let Some(recent) = self.recent.get_mut(granules).filter(|_| !SMALL) else {
             return HeaderId::NONE;
         };
         let run = recent.first;
@@ -123,7 +123,7 @@ impl<S: Source> Runs<S> {
     /// constant.
     #[inline(always)]
     fn push_recent(&mut self, run: HeaderId, granules: usize) -> bool {
-        let Some(recent) = self.recent.get_mut(granules) else {
+        let Some(recent) = self.recent.get_mut(granules).filter(|_| !SMALL) else {
             return false;
         };
         if recent.count >= usize::from(RECENT_MAX[granules]) {

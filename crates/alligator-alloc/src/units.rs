@@ -5,6 +5,10 @@
 //! granule  1 KiB   unit of runs and MiniPages; has one header
 //! ```
 
+/// Whether the feature `small` trades speed for code: no magazines, no recent runs, and a block that changes
+/// its size moves.
+pub(crate) const SMALL: bool = cfg!(feature = "small");
+
 /// Bytes in a WebAssembly page, the unit of `memory.grow`.
 pub const PAGE_BYTES: usize = 1 << PAGE_SHIFT;
 /// Binary logarithm of [`PAGE_BYTES`].

@@ -364,7 +364,7 @@ mod tests {
             [2, 3072, 1300, 0, 0, 0],
             [3, 4372, 2000, 0, 0, 0],
         ]);
-        assert_eq!(plain(&picture.pages()[&0]), "◆▄▄■··");
+        assert_eq!(plain(&picture.pages()[&0]), "◆▄▄■···");
     }
 
     #[test]

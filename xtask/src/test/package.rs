@@ -47,13 +47,10 @@ fn newest_archive(packages: &Path) -> Result<std::path::PathBuf> {
     let mut archives = Vec::new();
     for entry in std::fs::read_dir(packages)? {
         let path = entry?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if name.starts_with("alligator-alloc-") && name.ends_with(".crate") {
-            archives.push((path.metadata()?.modified()?, path));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("alligator-alloc-") && path.extension().is_some_and(|it| it == "crate")
+        {
+            archives.push((path.metadata()?.modified()?, path.clone()));
         }
     }
     let newest = archives.into_iter().max();

@@ -40,7 +40,7 @@ impl fmt::Display for Exit {
     }
 }
 
-impl std::error::Error for Exit {}
+impl core::error::Error for Exit {}
 
 /// What the program can ask for.
 struct Process {
