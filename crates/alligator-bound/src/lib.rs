@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`module`] | What is in the file? |
 //! | [`cost`] | What does an instruction cost, and who says so? |
-//! | [`cfg`] | What may follow an instruction? |
+//! | [`mod@cfg`] | What may follow an instruction? |
 //! | [`loops`] | What does a person vouch for? |
 //! | [`entries`] | Which functions are asked about? |
 //! | [`path`] | How long is the longest path, all branches free? |
