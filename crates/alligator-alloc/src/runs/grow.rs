@@ -28,10 +28,13 @@ impl<S: Source> Runs<S> {
     #[cold]
     #[inline(never)]
     pub(super) fn grow(&mut self, granules: usize, reservation: bool) -> HeaderId {
+        let may_add = S::ON_DEMAND || reservation;
+        if !may_add && self.end != 0 {
+            return HeaderId::NONE;
+        }
         let end = self.meta.source.end();
         let mut start = end;
-        let is_first = self.end == 0;
-        if is_first {
+        if self.end == 0 {
             let spare = self.meta.source.spare();
             if spare.end == end {
                 start = round_up(spare.start, GRANULE_BYTES).min(end);
@@ -59,9 +62,9 @@ impl<S: Source> Runs<S> {
             joined += meta;
         }
         let missing = (granules + meta).saturating_sub(joined);
-        // The first growth adds a page at least: no operation that leaves the memory's size alone makes tables.
-        let pages = if S::ON_DEMAND || reservation {
-            pages_for(missing).max(usize::from(is_first))
+        // At least one: who comes here has not found a run that can be found in constant time.
+        let pages = if may_add {
+            pages_for(missing).max(1)
         } else {
             0
         };
