@@ -1,7 +1,7 @@
 //! Runs: neighbouring granules with one header, used or free; bins that find a free run; splitting and
 //! merging. All in constant time, without a loop.
 //!
-//! Free runs are kept in 64 bins by length, four to a doubling, and never lie side by side. A request looks
+//! Free runs are kept in 64 bins by length, two to a doubling, and never lie side by side. A request looks
 //! at the first run of its own bin, then takes the first run of the next bin that is not empty: every run
 //! there is long enough ("good fit"). A single granule comes from the first bin that is not empty. The free
 //! part of a run is split off at its upper end, so low addresses are used first and the last block in a row
@@ -40,8 +40,8 @@ struct Recent {
     count: usize,
 }
 
-/// The bin of a run of `granules`: exact below eight granules, four to a doubling above; runs of 112 MiB
-/// and more share the last.
+/// The bin of a run of `granules`: exact below four granules, two to a doubling above. A 32-bit memory needs
+/// 44 bins; on 64 bits, runs of 3 TiB and more share the last.
 #[inline(always)]
 fn bin_of(granules: usize) -> usize {
     let bin = unclamped_bin_of(granules);
