@@ -163,7 +163,7 @@ impl<S: Source> MetaPages<S> {
     /// Whether the header of the granule after the one at `last` exists, and so all below it.
     #[inline]
     pub(crate) fn covers(&self, last: usize) -> bool {
-        self.pages_until(last) < self.covered_pages
+        self.pages_until(last) + 1 < self.covered_pages
     }
 
     /// How many granules of headers `cover(_, from, last, _)` needs.
@@ -205,7 +205,7 @@ impl<S: Source> MetaPages<S> {
     #[inline(always)]
     fn covered_after(&self, last: usize) -> usize {
         let pages_min = if S::ON_DEMAND { FIRST_PAGES } else { 1 };
-        let pages = (self.pages_until(last) + 1).max(pages_min);
+        let pages = (self.pages_until(last) + 2).max(pages_min);
         pages.next_power_of_two() * PAGE_GRANULES
     }
 

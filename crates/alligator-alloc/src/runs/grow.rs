@@ -114,7 +114,7 @@ impl<S: Source> Runs<S> {
         let mut first = start;
         if !self.meta.covers(end - 1) {
             let granules = self.meta.granules_to_cover(start, end - 1);
-            let run = self.take_longest(granules);
+            let run = self.take(granules);
             if run.is_some() {
                 let place = self.meta.header(run).place.get();
                 self.meta.cover(place, start, end - 1, true);
