@@ -16,7 +16,7 @@ pub struct Arena {
 unsafe impl Send for Arena {}
 
 impl Arena {
-    /// An arena of `memory`. About 3 % of it, at least 4 KiB, holds the heap's headers. *Time:* constant.
+    /// An arena of `memory`. About 2 % of it, at least 2 KiB, holds the heap's headers. *Time:* constant.
     pub const fn new(memory: &'static mut [MaybeUninit<u8>]) -> Self {
         Self {
             bytes: memory.len(),
