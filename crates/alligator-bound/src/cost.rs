@@ -64,7 +64,7 @@ const BULK: [(&str, BulkUnit); 8] = [
 ];
 
 /// What a bulk operation counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BulkUnit {
     /// One byte of linear memory.
     Byte,

@@ -1,64 +1,59 @@
 //! Finds the functions to bound: by export, by symbol, or as told.
 //!
 //! Names only say where to look, never what a function costs. Where inlining has taken the entry
-//! points away, that is said, and what is left out of line is bounded instead.
+//! points away, that is said, and what is left out of line is bounded instead. What may have been
+//! missed is said as well: operations without an entry, and growth that no entry reaches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::Operator;
 
 use crate::loops::names;
 use crate::module::{InputError, Module};
 
-/// Entry points by their last path segment, in the order of the report.
-const KNOWN: [(&str, &[&str]); 4] = [
+/// Names of C, of guests, and of Alligator's C interface: whole names, by role, in report order.
+const PLAIN: [(&str, &[&str]); 4] = [
     (
         "alloc",
         &[
-            "__rust_alloc",
-            "__rdl_alloc",
-            "__rg_alloc",
             "malloc",
             "aligned_alloc",
             "memalign",
             "posix_memalign",
+            "valloc",
+            "pvalloc",
             "op_alloc",
+            "alligator_allocate",
         ],
     ),
     (
         "dealloc",
         &[
-            "__rust_dealloc",
-            "__rdl_dealloc",
-            "__rg_dealloc",
             "free",
+            "cfree",
+            "free_sized",
+            "free_aligned_sized",
             "op_dealloc",
+            "alligator_deallocate",
         ],
     ),
     (
         "realloc",
         &[
-            "__rust_realloc",
-            "__rdl_realloc",
-            "__rg_realloc",
             "realloc",
+            "reallocarray",
             "op_realloc",
+            "alligator_reallocate",
         ],
     ),
     (
         "alloc_zeroed",
-        &[
-            "__rust_alloc_zeroed",
-            "__rdl_alloc_zeroed",
-            "__rg_alloc_zeroed",
-            "calloc",
-            "op_alloc_zeroed",
-        ],
+        &["calloc", "op_alloc_zeroed", "alligator_allocate_zeroed"],
     ),
 ];
 
-/// Methods of Rust's `GlobalAlloc`, by role.
-const GLOBAL_ALLOC: [&str; 4] = ["alloc", "dealloc", "realloc", "alloc_zeroed"];
+/// What Rust's compilers put before the name of an operation; newer ones put a path before that.
+const RUST_PREFIXES: [&str; 3] = ["__rust_", "__rdl_", "__rg_"];
 
 /// Crates whose functions, found out of line, show that an allocator was inlined.
 const ALLOCATOR_CRATES: [&str; 7] = [
@@ -70,6 +65,9 @@ const ALLOCATOR_CRATES: [&str; 7] = [
     "lol_alloc",
     "wee_alloc",
 ];
+
+/// Functions named in one note, at most.
+const NAMED_MAX: usize = 5;
 
 /// How an entry was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +93,8 @@ pub struct Entry {
     pub function: u32,
     /// How it was found.
     pub found: Found,
+    /// Functions that call it and are no part of the allocator, when it was found out of line.
+    pub callers: Vec<u32>,
 }
 
 /// Entries and what must be said about them.
@@ -106,11 +106,16 @@ pub struct Entries {
     pub notes: Vec<String>,
 }
 
-/// Finds entries: those asked for, else those known by name.
+/// Finds entries: those asked for, else those known by name. `allocators` are crates whose functions
+/// are an allocator's, besides those known.
 ///
 /// # Errors
 /// When a name asked for does not exist, is imported, or no entry can be found.
-pub fn find(module: &Module<'_>, asked: &[String]) -> Result<Entries, InputError> {
+pub fn find(
+    module: &Module<'_>,
+    asked: &[String],
+    allocators: &[String],
+) -> Result<Entries, InputError> {
     if !asked.is_empty() {
         let entries = asked
             .iter()
@@ -121,14 +126,16 @@ pub fn find(module: &Module<'_>, asked: &[String]) -> Result<Entries, InputError
             notes: Vec::new(),
         });
     }
+    let calls = Calls::of(module);
     let mut found = Entries {
         entries: known(module),
         notes: Vec::new(),
     };
-    add_inlined(module, &mut found);
+    add_inlined(module, &calls, allocators, &mut found.entries);
     if found.entries.is_empty() {
-        return Err(InputError::plain(nothing_found(module)));
+        return Err(InputError::plain(nothing_found(module, &calls)));
     }
+    found.notes = missed(module, &calls, &found.entries);
     Ok(found)
 }
 
@@ -148,6 +155,7 @@ fn given(module: &Module<'_>, name: &str) -> Result<Entry, InputError> {
         role: role(name),
         function,
         found: Found::Given,
+        callers: Vec::new(),
     })
 }
 
@@ -167,14 +175,19 @@ fn by_symbol(module: &Module<'_>, name: &str) -> Result<u32, InputError> {
 
 /// What a function of this name does.
 fn role(name: &str) -> Option<&'static str> {
-    let segment = last_segment(name);
-    if let Some((role, _)) = KNOWN.iter().find(|(_, names)| names.contains(&segment)) {
+    if let Some((role, _)) = PLAIN.iter().find(|(_, names)| names.contains(&name)) {
         return Some(role);
     }
-    if name.contains("GlobalAlloc>::") {
-        return GLOBAL_ALLOC.into_iter().find(|method| *method == segment);
-    }
-    None
+    let segment = last_segment(name);
+    let of_rust = RUST_PREFIXES
+        .iter()
+        .find_map(|prefix| segment.strip_prefix(prefix));
+    let method = Some(segment).filter(|_| name.contains("GlobalAlloc>::"));
+    let operation = of_rust.or(method)?;
+    PLAIN
+        .iter()
+        .map(|(role, _)| *role)
+        .find(|role| *role == operation)
 }
 
 fn last_segment(name: &str) -> &str {
@@ -192,6 +205,7 @@ fn known(module: &Module<'_>) -> Vec<Entry> {
                 role: Some(role),
                 function,
                 found,
+                callers: Vec::new(),
             });
         }
     };
@@ -203,84 +217,189 @@ fn known(module: &Module<'_>) -> Vec<Entry> {
             add(module.display_name(*function), *function, Found::Symbol);
         }
     }
-    let order = |entry: &Entry| KNOWN.iter().position(|(role, _)| Some(*role) == entry.role);
+    let order = |entry: &Entry| PLAIN.iter().position(|(role, _)| Some(*role) == entry.role);
     entries.sort_by_key(|entry| (order(entry), entry.function));
     entries
 }
 
-fn is_allocator(name: &str) -> bool {
-    ALLOCATOR_CRATES.iter().any(|allocator| {
+fn is_allocator(name: &str, more: &[String]) -> bool {
+    let known = ALLOCATOR_CRATES.into_iter();
+    known.chain(more.iter().map(String::as_str)).any(|crate_name| {
         let name = name.trim_start_matches('<');
-        name.strip_prefix(allocator)
+        name.strip_prefix(crate_name)
             .is_some_and(|rest| rest.starts_with("::"))
     })
 }
 
-/// Adds out-of-line functions of an allocator that code outside it calls directly.
-fn add_inlined(module: &Module<'_>, found: &mut Entries) {
+/// Who calls whom by name, and who may be called otherwise.
+struct Calls {
+    callees: BTreeMap<u32, BTreeSet<u32>>,
+    /// Functions that may be called otherwise: exported, in a table, or referred to.
+    referred: BTreeSet<u32>,
+    /// Those, and functions that nobody calls.
+    roots: BTreeSet<u32>,
+    /// Functions that ask for memory, with the byte offset of the first `memory.grow`.
+    grow: BTreeMap<u32, u64>,
+}
+
+impl Calls {
+    fn of(module: &Module<'_>) -> Self {
+        let count = u32::try_from(module.functions.len()).unwrap_or(u32::MAX);
+        let mut calls = Self {
+            callees: BTreeMap::new(),
+            referred: module.exports.iter().map(|(_, function)| *function).collect(),
+            roots: BTreeSet::new(),
+            grow: BTreeMap::new(),
+        };
+        let in_tables = module.tables.iter().flat_map(|table| &table.functions);
+        calls.referred.extend(in_tables);
+        let mut called: BTreeSet<u32> = BTreeSet::new();
+        for function in 0..count {
+            calls.scan(module, function);
+            called.extend(calls.callees.get(&function).into_iter().flatten());
+        }
+        let uncalled = (0..count).filter(|function| !called.contains(function));
+        calls.roots = calls.referred.iter().copied().chain(uncalled).collect();
+        calls
+    }
+
+    fn scan(&mut self, module: &Module<'_>, function: u32) {
+        let Some(body) = &module.functions[function as usize].body else {
+            return;
+        };
+        let Ok(operators) = body.get_operators_reader() else {
+            return;
+        };
+        let mut callees = BTreeSet::new();
+        for (operator, offset) in operators.into_iter_with_offsets().map_while(Result::ok) {
+            match operator {
+                Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+                    callees.insert(function_index);
+                }
+                Operator::RefFunc { function_index } => {
+                    self.referred.insert(function_index);
+                }
+                Operator::MemoryGrow { .. } => {
+                    self.grow.entry(function).or_insert(offset);
+                }
+                _ => {}
+            }
+        }
+        self.callees.insert(function, callees);
+    }
+
+    /// Functions reached from some by calls, without going through others.
+    fn reached(&self, from: &BTreeSet<u32>, not_through: &BTreeSet<u32>) -> BTreeSet<u32> {
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<u32> = from.iter().copied().collect();
+        while let Some(function) = open.pop() {
+            if not_through.contains(&function) || !reached.insert(function) {
+                continue;
+            }
+            open.extend(self.callees.get(&function).into_iter().flatten());
+        }
+        reached
+    }
+}
+
+/// Adds functions of an allocator that the program calls directly: what is left of an operation
+/// whose first part was inlined.
+fn add_inlined(
+    module: &Module<'_>,
+    calls: &Calls,
+    allocators: &[String],
+    entries: &mut Vec<Entry>,
+) {
     let count = u32::try_from(module.functions.len()).unwrap_or(u32::MAX);
+    let entry: BTreeSet<u32> = entries.iter().map(|entry| entry.function).collect();
     let allocator: BTreeSet<u32> = (0..count)
-        .filter(|function| is_allocator(&module.display_name(*function)))
+        .filter(|function| is_allocator(&module.display_name(*function), allocators))
+        .chain(entry.iter().copied())
         .collect();
-    let entries: BTreeSet<u32> = found.entries.iter().map(|entry| entry.function).collect();
-    let mut callers: BTreeSet<(u32, u32)> = BTreeSet::new();
-    for caller in (0..count).filter(|f| !allocator.contains(f) && !entries.contains(f)) {
-        for callee in direct_callees(module, caller) {
-            if allocator.contains(&callee) && !entries.contains(&callee) {
-                callers.insert((callee, caller));
+    // What only the allocator calls, of `core` for instance, belongs to it.
+    let program = calls.reached(&calls.roots, &allocator);
+    let referred = calls.referred.intersection(&allocator);
+    let mut callers: BTreeMap<u32, Vec<u32>> = referred
+        .filter(|function| !entry.contains(function))
+        .map(|function| (*function, Vec::new()))
+        .collect();
+    for caller in program {
+        for callee in calls.callees.get(&caller).into_iter().flatten() {
+            if allocator.contains(callee) && !entry.contains(callee) {
+                callers.entry(*callee).or_default().push(caller);
             }
         }
     }
-    let out_of_line: BTreeSet<u32> = callers.iter().map(|(callee, _)| *callee).collect();
-    for callee in &out_of_line {
-        let name = module.display_name(*callee);
-        let into: Vec<u32> = callers
-            .iter()
-            .filter(|(c, _)| c == callee)
-            .map(|(_, f)| *f)
-            .collect();
-        found.notes.push(format!(
-            "inlined: {} function(s), {} first, call {name} directly; the inlined instructions \
-             before that call are not in its figure. To bound a whole operation, keep the entries \
-             out of line: export a `#[inline(never)]` wrapper around each (docs/bounds.md)",
-            into.len(),
-            module.display_name(into[0]),
-        ));
-        found.entries.push(Entry {
+    for (function, callers) in callers {
+        let name = module.display_name(function);
+        entries.push(Entry {
             role: role(&name),
             name,
-            function: *callee,
+            function,
             found: Found::OutOfLine,
+            callers,
         });
     }
 }
 
-fn direct_callees(module: &Module<'_>, function: u32) -> Vec<u32> {
-    let Some(body) = &module.functions[function as usize].body else {
-        return Vec::new();
-    };
-    let Ok(operators) = body.get_operators_reader() else {
-        return Vec::new();
-    };
-    operators
-        .into_iter()
-        .map_while(Result::ok)
-        .filter_map(|operator| match operator {
-            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-                Some(function_index)
-            }
-            _ => None,
-        })
-        .collect()
+/// What may have been missed, in words.
+fn missed(module: &Module<'_>, calls: &Calls, entries: &[Entry]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let roles = PLAIN.iter().map(|(role, _)| *role);
+    let absent: Vec<&str> = roles
+        .filter(|role| entries.iter().all(|entry| entry.role != Some(*role)))
+        .collect();
+    if !absent.is_empty() {
+        notes.push(format!(
+            "no function by the name of {}: not in the module, or inlined into its callers",
+            absent.join(", ")
+        ));
+    }
+    let functions = entries.iter().map(|entry| entry.function).collect();
+    let reached = calls.reached(&functions, &BTreeSet::new());
+    let growing: Vec<String> = calls
+        .grow
+        .iter()
+        .filter(|(function, _)| !reached.contains(function))
+        .map(|(function, offset)| format!("{} ({offset:#x})", module.display_name(*function)))
+        .collect();
+    if !growing.is_empty() {
+        notes.push(format!(
+            "memory.grow that no entry reaches, in {}: if an allocator is inlined there, it is in \
+             no figure",
+            some_of(&growing)
+        ));
+    }
+    notes
 }
 
-fn nothing_found(module: &Module<'_>) -> String {
+fn some_of(all: &[String]) -> String {
+    let shown = all[..all.len().min(NAMED_MAX)].join(", ");
+    match all.len().checked_sub(NAMED_MAX + 1) {
+        Some(more) => format!("{shown} and {} more", more + 1),
+        None => shown,
+    }
+}
+
+fn nothing_found(module: &Module<'_>, calls: &Calls) -> String {
     let hint = if module.has_name_section {
-        "the entries may be inlined everywhere: export wrappers around them"
+        "keep the entries out of line (docs/bounds.md)"
     } else {
-        "the module has no name section: build it with names, or export wrappers around the entries"
+        "the module has no names: build it with names, or export wrappers of the entries"
     };
-    format!("no allocator entry by export or symbol; name one with --entry, or: {hint}")
+    let growing: Vec<String> = calls
+        .grow
+        .iter()
+        .map(|(function, offset)| format!("{} ({offset:#x})", module.display_name(*function)))
+        .collect();
+    let growing = if growing.is_empty() {
+        "no function grows memory".to_owned()
+    } else {
+        format!("memory grows in {}", some_of(&growing))
+    };
+    format!(
+        "no allocator entry by export or symbol; name one with --entry, or: {hint}; {growing}"
+    )
 }
 
 #[cfg(test)]

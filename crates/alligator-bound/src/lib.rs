@@ -11,6 +11,7 @@
 //! | [`mod@cfg`] | What may follow an instruction? |
 //! | [`loops`] | What does a person vouch for? |
 //! | [`entries`] | Which functions are asked about? |
+//! | [`inlined`] | What surrounds a call of an out-of-line part? |
 //! | [`path`] | How long is the longest path, all branches free? |
 //! | [`refine`] | How long is the longest path that can be taken? |
 //! | [`witness`], [`report`] | How is that said? |
@@ -21,6 +22,7 @@
 pub mod cfg;
 pub mod cost;
 pub mod entries;
+pub mod inlined;
 pub mod loops;
 pub mod module;
 pub mod path;
@@ -39,6 +41,8 @@ use report::{EntryReport, Report, SCHEMA};
 pub struct Options {
     /// Entries by export, symbol or index; those known by name when empty.
     pub entries: Vec<String>,
+    /// Crates whose functions are an allocator's, besides those known.
+    pub allocators: Vec<String>,
     /// Cost table.
     pub costs: CostTable,
     /// What a person vouches for.
@@ -55,6 +59,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
+            allocators: Vec::new(),
             costs: CostTable::default(),
             bounds: Bounds::default(),
             refine: true,
@@ -71,21 +76,21 @@ impl Default for Options {
 /// without a cost. What has no bound is no error: the report says so.
 pub fn analyze(bytes: &[u8], options: &Options) -> Result<Report, InputError> {
     let module = Module::parse(bytes)?;
-    let found = entries::find(&module, &options.entries)?;
+    let found = entries::find(&module, &options.entries, &options.allocators)?;
     let functions: Vec<u32> = found.entries.iter().map(|entry| entry.function).collect();
     let analysis = Analysis::new(&module, &options.costs, &options.bounds, &functions)?;
     let (assumptions, unused) = report::assumptions(&analysis);
     let mut notes = found.notes;
     notes.extend(unused);
+    let entries = found.entries.iter().map(|entry| {
+        let around = inlined::around(&module, &options.costs, entry)?;
+        Ok(EntryReport::of(&analysis, entry, around, options))
+    });
     Ok(Report {
         schema: SCHEMA,
         costs: options.costs.name.clone(),
+        entries: entries.collect::<Result<_, InputError>>()?,
         assumptions,
         notes,
-        entries: found
-            .entries
-            .iter()
-            .map(|entry| EntryReport::of(&analysis, entry, options))
-            .collect(),
     })
 }

@@ -108,11 +108,14 @@ pub struct Memory {
     pub shared: bool,
     /// Whether its pages have another size than 64 KiB.
     pub odd_pages: bool,
+    /// Whether it is imported, and so perhaps the same as another one that is.
+    pub imported: bool,
 }
 
 impl Memory {
-    fn of(memory: &MemoryType) -> Self {
+    fn of(memory: &MemoryType, imported: bool) -> Self {
         Self {
+            imported,
             is_64: memory.memory64,
             shared: memory.shared,
             odd_pages: memory.page_size_log2.is_some(),
@@ -134,6 +137,8 @@ pub struct Global {
     pub mutable: bool,
     /// Value when immutable and given by a constant.
     pub constant: Option<i64>,
+    /// Whether it is imported, and so perhaps the same as another one that is.
+    pub imported: bool,
 }
 
 /// An indexed, validated module.
@@ -229,7 +234,7 @@ impl<'a> Module<'a> {
             }
             Payload::MemorySection(reader) => {
                 for memory in reader {
-                    self.memories.push(Memory::of(&memory?));
+                    self.memories.push(Memory::of(&memory?, false));
                 }
             }
             Payload::TagSection(reader) => {
@@ -245,6 +250,7 @@ impl<'a> Module<'a> {
                         value_type: global.ty.content_type,
                         mutable: global.ty.mutable,
                         constant: constant.filter(|_| !global.ty.mutable),
+                        imported: false,
                     });
                 }
             }
@@ -282,11 +288,12 @@ impl<'a> Module<'a> {
                 open: true,
                 ..Table::default()
             }),
-            TypeRef::Memory(memory) => self.memories.push(Memory::of(&memory)),
+            TypeRef::Memory(memory) => self.memories.push(Memory::of(&memory, true)),
             TypeRef::Global(global) => self.globals.push(Global {
                 value_type: global.content_type,
                 mutable: global.mutable,
                 constant: None,
+                imported: true,
             }),
             TypeRef::Tag(tag) => self.tags.push(tag.func_type_idx),
         }
@@ -422,9 +429,29 @@ impl<'a> Module<'a> {
         }
     }
 
-    /// Whether two function types are the same signature, as `call_indirect` compares them.
-    pub fn same_signature(&self, one: u32, other: u32) -> bool {
-        one == other || self.signature(one) == self.signature(other)
+    /// Whether `call_indirect` of a type may find a function of another to fit.
+    ///
+    /// Types that name other types, or that may have subtypes, are compared by their arity alone:
+    /// that holds for all that fit, and for some that do not.
+    pub fn may_fit(&self, wanted: u32, found: u32) -> bool {
+        let (Some(one), Some(other)) = (self.signature(wanted), self.signature(found)) else {
+            return wanted == found;
+        };
+        let arity = |signature: &FuncType| (signature.params().len(), signature.results().len());
+        if wanted == found || one == other {
+            return true;
+        }
+        let is_plain = |index: u32, signature: &FuncType| {
+            let closed = self.types[index as usize].is_final
+                && self.types[index as usize].supertype_idxs.is_empty();
+            let types = signature.params().iter().chain(signature.results());
+            closed
+                && types
+                    .into_iter()
+                    .all(|one| !matches!(one, ValType::Ref(reference) if reference.is_concrete_type_ref()))
+        };
+        let plain = is_plain(wanted, one) && is_plain(found, other);
+        !plain && arity(one) == arity(other)
     }
 
     /// Operands taken and results given by an operator that is not a control instruction.

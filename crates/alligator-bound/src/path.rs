@@ -115,6 +115,8 @@ pub struct Outcome {
     pub traps: Longest,
     /// Leaving by an exception.
     pub throws: Longest,
+    /// Stopping after any instruction, as if it trapped.
+    pub stops: Longest,
 }
 
 impl Outcome {
@@ -123,7 +125,18 @@ impl Outcome {
         returns: Longest::NONE,
         traps: Longest::NONE,
         throws: Longest::NONE,
+        stops: Longest::NONE,
     };
+
+    /// All ways of ending alike.
+    const fn every(longest: Longest) -> Self {
+        Self {
+            returns: longest,
+            traps: longest,
+            throws: longest,
+            stops: longest,
+        }
+    }
 
     /// Paths of either.
     #[must_use]
@@ -132,6 +145,7 @@ impl Outcome {
             returns: self.returns.or(other.returns),
             traps: self.traps.or(other.traps),
             throws: self.throws.or(other.throws),
+            stops: self.stops.or(other.stops),
         }
     }
 
@@ -142,10 +156,11 @@ impl Outcome {
             returns: first.then(self.returns),
             traps: first.then(self.traps),
             throws: first.then(self.throws),
+            stops: first.then(self.stops),
         }
     }
 
-    /// All paths, however they end.
+    /// All paths that end by returning, by an exception or at `unreachable`.
     pub fn longest(self) -> Longest {
         self.returns.or(self.traps).or(self.throws)
     }
@@ -240,8 +255,8 @@ pub struct BulkSite {
     pub operator: &'static str,
     /// Cost per unit.
     pub cost_per_unit: u64,
-    /// `true` when the unit is a byte, `false` for table elements and pages.
-    pub bytes: bool,
+    /// What is counted.
+    pub unit: BulkUnit,
     at: u32,
 }
 
@@ -436,7 +451,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
                 offset,
                 operator: operator_name(operator),
                 cost_per_unit,
-                bytes: unit == BulkUnit::Byte,
+                unit,
                 at: index,
             });
         }
@@ -496,7 +511,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
         }
         let of_type = |function: &u32| {
             let found = self.module.functions[*function as usize].type_index;
-            self.module.same_signature(found, type_index)
+            self.module.may_fit(type_index, found)
         };
         Callees::Known(table.functions.iter().copied().filter(of_type).collect())
     }
@@ -577,11 +592,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
             steady: Some(UNBOUNDED),
             growing: grows.then_some(UNBOUNDED),
         };
-        let outcome = Outcome {
-            returns: endless,
-            traps: endless,
-            throws: endless,
-        };
+        let outcome = Outcome::every(endless);
         for function in component {
             self.outcomes.insert(*function, outcome);
             self.bulk_counts.insert(*function, outcome);
@@ -647,15 +658,12 @@ impl<'m, 'a> Analysis<'m, 'a> {
                     steady: Some(UNBOUNDED),
                     growing: Some(UNBOUNDED),
                 };
-                Outcome {
-                    returns: endless,
-                    traps: endless,
-                    throws: endless,
-                }
+                Outcome::every(endless)
             }
             // A table without a function of the type: the call always traps.
             Callees::Known(functions) if functions.is_empty() => Outcome {
                 traps: Longest::ZERO,
+                stops: Longest::ZERO,
                 ..Outcome::NONE
             },
             Callees::Known(functions) => functions
@@ -672,11 +680,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
                 .import(from, name)
                 .map_or(0, |import| import.cost);
             let cost = Longest::steady(if measure == Measure::Cost { known } else { 0 });
-            return Outcome {
-                returns: cost,
-                traps: cost,
-                throws: cost,
-            };
+            return Outcome::every(cost);
         }
         match measure {
             Measure::Cost => self.outcome(callee),
@@ -765,6 +769,7 @@ impl Solver<'_, '_, '_> {
             _ => weight,
         };
         let mut node = Node::default();
+        node.exit.stops = Longest::ZERO;
         match self.plan.cfg.flows[at] {
             Flow::Return => node.exit.returns = Longest::ZERO,
             Flow::Trap => node.exit.traps = Longest::ZERO,
@@ -780,15 +785,18 @@ impl Solver<'_, '_, '_> {
 
     fn follow_call(&self, at: usize, called: Outcome) -> Node {
         let mut node = Node::default();
+        node.exit.stops = Longest::ZERO;
         if self.plan.cfg.flows[at] == Flow::Return {
             // A tail call: its frame replaces this one, handlers included.
             node.exit = called;
+            node.exit.stops = called.stops.or(Longest::ZERO);
             return node;
         }
         for target in self.plan.cfg.successors(at) {
             self.arrive(target, called.returns, &mut node);
         }
         node.exit.traps = node.exit.traps.or(called.traps);
+        node.exit.stops = node.exit.stops.or(called.stops);
         if called.throws != Longest::NONE {
             self.land(at, called.throws, &mut node);
         }
@@ -836,10 +844,11 @@ impl Solver<'_, '_, '_> {
             Some(turns) => turn.repeated(turns - 1),
             None => turn.endless(),
         };
-        let never_leaves = node.exit == Outcome::NONE && node.again.is_empty();
+        let never_leaves = node.exit.longest() == Longest::NONE && node.again.is_empty();
         let mut node = node.after(before);
         if turns.is_none() || never_leaves {
             node.exit.traps = node.exit.traps.or(before);
+            node.exit.stops = node.exit.stops.or(before);
         }
         if turns.is_none() && cfg.is_reachable(cfg.loops[number as usize].head as usize) {
             let head = cfg.loops[number as usize].head;

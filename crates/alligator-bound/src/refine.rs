@@ -4,6 +4,9 @@
 //! longest path from there on. Paths whose branches contradict each other are dropped. The first
 //! path to end has a cost that no open path can exceed, so it bounds all. If the search is stopped
 //! early, the limit of the best open path is reported instead, which is a bound as well.
+//!
+//! A search ends for any input: it follows so many branches, does so much work and keeps so much
+//! in memory at most. All three are counted, not timed, so that a report is the same everywhere.
 
 mod facts;
 mod liveness;
@@ -14,19 +17,26 @@ mod range;
 mod term;
 
 use core::cmp::Ordering;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
 
+use facts::Facts;
 use machine::{Advance, Machine, State};
 pub use machine::{Event, Growth, Step};
 
 use crate::path::Analysis;
 
 /// Branches followed before a search stops, unless told otherwise.
-pub const STEPS_DEFAULT: u64 = 200_000;
+pub const STEPS_DEFAULT: u64 = 50_000;
 
-/// Open paths kept at most.
-const OPEN_MAX: usize = 400_000;
+/// Work that goes with each branch that may be followed, in about one word looked at.
+const EFFORT_PER_STEP: u64 = 2_000;
+
+/// Memory kept at most, in words of 4 to 8 bytes.
+const WORDS_MAX: usize = 1 << 25;
+
+/// Sets of facts compared at one place. More only make the search longer.
+const FACTS_COMPARED_MAX: usize = 64;
 
 /// What a search found.
 #[derive(Debug, Clone)]
@@ -39,6 +49,15 @@ pub struct Refined {
     pub steps: u64,
     /// The longest path, or the longest open one, last step first.
     pub trail: Option<Rc<Step>>,
+}
+
+/// What became of a search.
+#[derive(Debug, Clone)]
+pub struct Searched {
+    /// The longest path; `None` when there is none.
+    pub longest: Option<Refined>,
+    /// No path that was found to contradict itself had cost more when it was.
+    pub refuted: u64,
 }
 
 struct Open {
@@ -74,13 +93,13 @@ impl PartialEq for Open {
 
 impl Eq for Open {}
 
-/// Searches the longest path of a function that can be taken; `None` when there is none.
+/// Searches the longest path of a function that can be taken.
 pub fn longest_path(
     analysis: &Analysis<'_, '_>,
     function: u32,
     growth: Growth,
     steps_max: u64,
-) -> Option<Refined> {
+) -> Searched {
     search(analysis, function, growth, true, steps_max)
 }
 
@@ -91,7 +110,7 @@ pub fn plain_path(
     growth: Growth,
     steps_max: u64,
 ) -> Option<Refined> {
-    search(analysis, function, growth, false, steps_max)
+    search(analysis, function, growth, false, steps_max).longest
 }
 
 fn search(
@@ -100,22 +119,31 @@ fn search(
     growth: Growth,
     refutes: bool,
     steps_max: u64,
-) -> Option<Refined> {
+) -> Searched {
+    let effort_max = steps_max.saturating_mul(EFFORT_PER_STEP);
     let mut search = Search {
-        machine: Machine::new(analysis, growth, refutes),
+        machine: Machine::new(analysis, growth, refutes, effort_max),
         open: BinaryHeap::new(),
-        seen: HashSet::new(),
+        seen: HashMap::new(),
+        words: 0,
         order: 0,
     };
     let start = search.machine.start(function);
     search.add(start);
-    search.run(steps_max)
+    let longest = search.run(steps_max);
+    Searched {
+        longest,
+        refuted: search.machine.refuted,
+    }
 }
 
 struct Search<'s, 'm, 'a> {
     machine: Machine<'s, 'm, 'a>,
     open: BinaryHeap<Open>,
-    seen: HashSet<Box<[u32]>>,
+    /// States met, by all but their facts.
+    seen: HashMap<Box<[u32]>, Vec<Facts>>,
+    /// What `open` and `seen` take.
+    words: usize,
     order: u64,
 }
 
@@ -129,6 +157,7 @@ impl Search<'_, '_, '_> {
             self.machine.limit(&state)
         };
         if let Some(limit) = limit {
+            self.words += state.words();
             self.open.push(Open {
                 limit,
                 order: self.order,
@@ -138,11 +167,25 @@ impl Search<'_, '_, '_> {
         }
     }
 
+    /// Whether a state met before, at no lower cost, has all continuations of this one.
+    fn is_covered(&mut self, state: &mut State) -> bool {
+        let key = self.machine.condense(state);
+        let words = key.len() + 12 * state.facts().count();
+        let met = self.seen.entry(key).or_default();
+        let compared = met.iter().rev().take(FACTS_COMPARED_MAX);
+        if compared.into_iter().any(|weaker| state.facts().imply(weaker)) {
+            return true;
+        }
+        met.push(state.facts().clone());
+        self.words += words;
+        false
+    }
+
     fn run(&mut self, steps_max: u64) -> Option<Refined> {
         let mut steps = 0;
         while let Some(best) = self.open.pop() {
-            let stopped = steps >= steps_max || self.open.len() >= OPEN_MAX;
-            if best.done || stopped {
+            let spent = self.machine.is_spent() || self.words >= WORDS_MAX;
+            if best.done || steps >= steps_max || spent {
                 return Some(Refined {
                     bound: best.limit,
                     complete: best.done,
@@ -151,8 +194,8 @@ impl Search<'_, '_, '_> {
                 });
             }
             let mut state = best.state;
-            // A state met before was met at no lower cost: its continuations are covered.
-            if !self.seen.insert(self.machine.condense(&mut state)) {
+            self.words = self.words.saturating_sub(state.words());
+            if self.is_covered(&mut state) {
                 continue;
             }
             steps += 1;

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
+use crate::cost::BulkUnit;
 use crate::entries::{Entry, Found};
+use crate::inlined::Inlined;
 use crate::loops::names;
 use crate::path::{Analysis, BulkSite, Finding, FindingKind, Longest, UNBOUNDED};
 use crate::refine::{self, Growth, Refined};
@@ -56,7 +58,7 @@ pub struct Bulk {
     pub operator: String,
     /// Cost of each unit.
     pub cost_per_unit: u64,
-    /// `byte`, or `element` (of a table).
+    /// `byte`, `element` (of a table) or `page`.
     pub unit: &'static str,
 }
 
@@ -97,10 +99,14 @@ pub struct EntryReport {
     pub found: &'static str,
     /// What is proved.
     pub verdict: Verdict,
+    /// What surrounds its calls, when it is an out-of-line part of an inlined operation.
+    pub inlined: Option<Inlined>,
     /// Longest path without growth; `None` when every path grows.
     pub without_growth: Option<Figure>,
     /// Longest path with growth, the host's time apart; `None` when no path grows.
     pub with_growth: Option<Figure>,
+    /// Most that a call costs which a trap other than `unreachable` ends; `None`: unbounded.
+    pub trap_bound: Option<u64>,
     /// Bulk operations of unknown length that may run.
     pub bulk: Vec<Bulk>,
     /// Loops, recursion, indirect calls, imports, waits.
@@ -154,15 +160,41 @@ impl Report {
 }
 
 impl EntryReport {
-    pub(crate) fn of(analysis: &Analysis<'_, '_>, entry: &Entry, options: &Options) -> Self {
+    pub(crate) fn of(
+        analysis: &Analysis<'_, '_>,
+        entry: &Entry,
+        inlined: Option<Inlined>,
+        options: &Options,
+    ) -> Self {
         let reached = analysis.reachable_from(entry.function);
         let catches = reached.iter().any(|f| analysis.plans[f].cfg.has_handlers());
         let refines = options.refine && !catches;
-        let figure = |growth| figure(analysis, entry.function, growth, refines, options);
-        let without_growth = figure(Growth::Without);
-        let with_growth = figure(Growth::With);
+        let figures = Figures {
+            analysis,
+            function: entry.function,
+            refines,
+            options,
+        };
+        let (without_growth, steady_refuted) = figures.figure(Growth::Without);
+        let (with_growth, growing_refuted) = figures.figure(Growth::With);
+        let turns = reached.iter().any(|f| !analysis.plans[f].turns.is_empty());
+        let refined = (refines && !turns).then(|| {
+            let bounds = [&without_growth, &with_growth].into_iter().flatten();
+            let longest = bounds.map(|figure| figure.bound.unwrap_or(UNBOUNDED));
+            longest
+                .max()
+                .unwrap_or(0)
+                .max(steady_refuted)
+                .max(growing_refuted)
+        });
+        let stops = analysis.outcome(entry.function).stops.any();
+        let trap_bound = refined
+            .unwrap_or(UNBOUNDED)
+            .min(stops.unwrap_or(UNBOUNDED));
+        // An entry whose every path grows is judged by those that do.
         let bounded = without_growth
             .as_ref()
+            .or(with_growth.as_ref())
             .is_none_or(|figure| figure.bound.is_some());
         let findings = reached.iter().flat_map(|f| &analysis.plans[f].findings);
         let obstacles: Vec<Obstacle> = findings
@@ -188,8 +220,10 @@ impl EntryReport {
                 Found::OutOfLine => "out_of_line",
             },
             verdict,
+            inlined,
             without_growth,
             with_growth,
+            trap_bound: finite(trap_bound),
             bulk: sites.map(|site| bulk(analysis, site)).collect(),
             obstacles,
         }
@@ -207,41 +241,53 @@ fn finite(cost: u64) -> Option<u64> {
     (cost != UNBOUNDED).then_some(cost)
 }
 
-fn figure(
-    analysis: &Analysis<'_, '_>,
+/// What the figures of one entry are computed from.
+struct Figures<'s, 'm, 'a> {
+    analysis: &'s Analysis<'m, 'a>,
     function: u32,
-    growth: Growth,
     refines: bool,
-    options: &Options,
-) -> Option<Figure> {
-    let plain = of_growth(analysis.outcome(function).longest(), growth)?;
-    let bulk = of_growth(analysis.bulk_count(function).longest(), growth);
-    let found: Option<Refined> = if refines {
-        // No path left means that none of this kind can be taken.
-        Some(refine::longest_path(
-            analysis,
-            function,
-            growth,
-            options.steps_max,
-        )?)
-    } else if options.witness {
-        refine::plain_path(analysis, function, growth, PLAIN_STEPS_MAX)
-    } else {
-        None
-    };
-    let bound = found
-        .as_ref()
-        .filter(|_| refines)
-        .map_or(plain, |found| found.bound.min(plain));
-    let witness = found.as_ref().filter(|_| options.witness);
-    Some(Figure {
-        bound: finite(bound),
-        plain: finite(plain),
-        exact: refines && found.as_ref().is_some_and(|found| found.complete),
-        steps: found.as_ref().map_or(0, |found| found.steps),
-        bulk_operations: bulk.map_or(Some(0), finite),
-        witness: witness.map_or_else(Vec::new, |found| witness::steps(analysis, found)),
-    })
+    options: &'s Options,
+}
+
+impl Figures<'_, '_, '_> {
+    /// The longest path of a kind, if there is one, and the cost of the costliest path refuted.
+    fn figure(&self, growth: Growth) -> (Option<Figure>, u64) {
+        let outcome = self.analysis.outcome(self.function).longest();
+        let Some(plain) = of_growth(outcome, growth) else {
+            return (None, 0);
+        };
+        let (analysis, function) = (self.analysis, self.function);
+        if self.refines {
+            let searched =
+                refine::longest_path(analysis, function, growth, self.options.steps_max);
+            // No path left means that none of this kind can be taken.
+            let found = searched.longest.as_ref();
+            let figure = found.map(|found| self.of_path(plain, growth, Some(found)));
+            return (figure, searched.refuted);
+        }
+        let found = self.options.witness.then(|| {
+            refine::plain_path(analysis, function, growth, PLAIN_STEPS_MAX)
+        });
+        let figure = self.of_path(plain, growth, found.flatten().as_ref());
+        (Some(figure), 0)
+    }
+
+    fn of_path(&self, plain: u64, growth: Growth, found: Option<&Refined>) -> Figure {
+        let bulk = of_growth(self.analysis.bulk_count(self.function).longest(), growth);
+        let bound = found
+            .filter(|_| self.refines)
+            .map_or(plain, |found| found.bound.min(plain));
+        let witness = found.filter(|_| self.options.witness);
+        Figure {
+            bound: finite(bound),
+            plain: finite(plain),
+            exact: self.refines && found.is_some_and(|found| found.complete),
+            steps: found.map_or(0, |found| found.steps),
+            bulk_operations: bulk.map_or(Some(0), finite),
+            witness: witness
+                .map_or_else(Vec::new, |found| witness::steps(self.analysis, found)),
+        }
+    }
 }
 
 fn obstacle(analysis: &Analysis<'_, '_>, finding: &Finding, bounded: bool) -> Obstacle {
@@ -266,7 +312,11 @@ fn bulk(analysis: &Analysis<'_, '_>, site: &BulkSite) -> Bulk {
         offset: site.offset,
         operator: site.operator.to_owned(),
         cost_per_unit: site.cost_per_unit,
-        unit: if site.bytes { "byte" } else { "element" },
+        unit: match site.unit {
+            BulkUnit::Byte => "byte",
+            BulkUnit::Element => "element",
+            BulkUnit::Page => "page",
+        },
     }
 }
 

@@ -22,6 +22,10 @@ pub(crate) struct Arguments {
     /// Function to bound, by export, symbol or index. By default, every allocator entry found.
     #[arg(long = "entry", value_name = "NAME")]
     entries: Vec<String>,
+    /// Crate whose functions are an allocator's: its out-of-line parts are found where the rest was
+    /// inlined. Those of well-known allocators are known.
+    #[arg(long = "allocator", value_name = "CRATE")]
+    allocators: Vec<String>,
     /// Exit with 1 if a bound without growth is above this.
     #[arg(long, value_name = "COST")]
     max: Option<u64>,
@@ -85,6 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
     let bytes = read(&arguments.module)?;
     let mut options = arguments.files.options()?;
     options.entries.clone_from(&arguments.entries);
+    options.allocators.clone_from(&arguments.allocators);
     options.refine = !arguments.no_refine;
     options.steps_max = arguments.steps;
     options.witness = arguments.witness;
@@ -127,6 +132,7 @@ fn describe(report: &Report) -> String {
             assumption.what, assumption.because
         );
     }
+    describe_inlined(&mut text, report);
     for note in &report.notes {
         let _ = writeln!(text, "\nnote: {note}");
     }
@@ -134,6 +140,42 @@ fn describe(report: &Report) -> String {
         describe_entry(&mut text, entry);
     }
     text
+}
+
+/// What is to be added to the figures of out-of-line parts.
+fn describe_inlined(text: &mut String, report: &Report) {
+    let parts = report.entries.iter();
+    let mut parts = parts
+        .filter_map(|entry| Some((entry, entry.inlined.as_ref()?)))
+        .peekable();
+    if parts.peek().is_none() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\ninlined: operations begin in their callers, and only their rest is bounded above. On the longest\n\
+         way to the call and from it on, without a loop or another call, the caller and the\n\
+         operation together execute at most (docs/bounds.md; entries can be kept out of line):"
+    );
+    for (entry, inlined) in parts {
+        let main = entry.without_growth.as_ref().and_then(|figure| figure.bound);
+        let sum = inlined
+            .before
+            .zip(inlined.after)
+            .zip(main)
+            .map(|((before, after), bound)| before.saturating_add(bound).saturating_add(after));
+        let _ = writeln!(
+            text,
+            "  {}: {} before (the call at {:#x} in {}), {} after; with its bound {}; {} callers",
+            entry.name,
+            number(inlined.before),
+            inlined.offset,
+            inlined.function,
+            number(inlined.after),
+            number(sum),
+            inlined.callers,
+        );
+    }
 }
 
 fn table(report: &Report) -> Table {

@@ -23,19 +23,39 @@ pub(super) struct Contradiction;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Facts {
     ranges: BTreeMap<TermId, Range>,
+    /// Fingerprint of all unknowns that facts are about, or of more.
+    about: u64,
     /// Unknowns that facts not yet settled are about.
     unsettled: BTreeSet<TermId>,
 }
 
 impl Facts {
-    /// All facts.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (TermId, Range)> + '_ {
-        self.ranges.iter().map(|(id, range)| (*id, *range))
+    /// Number of facts.
+    pub(super) fn count(&self) -> usize {
+        self.ranges.len()
     }
 
     /// Forgets facts about terms that are not wanted.
-    pub(super) fn retain(&mut self, mut wanted: impl FnMut(TermId) -> bool) {
+    pub(super) fn retain(&mut self, terms: &Terms, mut wanted: impl FnMut(TermId) -> bool) {
         self.ranges.retain(|id, _| wanted(*id));
+        let fingerprints = self.ranges.keys().map(|id| terms.fingerprint(*id));
+        self.about = fingerprints.fold(0, |all, one| all | one);
+    }
+
+    /// Whether everything that other facts say is said here, too.
+    pub(super) fn imply(&self, weaker: &Self) -> bool {
+        let mut mine = self.ranges.iter();
+        weaker.ranges.iter().all(|(id, range)| {
+            mine.by_ref()
+                .find(|(found, _)| *found >= id)
+                .is_some_and(|(found, known)| found == id && known.is_within(*range))
+        })
+    }
+
+    fn note(&mut self, terms: &Terms, id: TermId, range: Range) {
+        self.ranges.insert(id, range);
+        self.about |= terms.fingerprint(id);
+        self.unsettled.extend(terms.atoms(id));
     }
 
     /// The value that a fact about this very term leaves, if only one.
@@ -50,14 +70,15 @@ impl Facts {
 
     fn look(&self, terms: &Terms, id: TermId, depth: u32) -> Result<Range, Contradiction> {
         let mut range = terms.range(id);
+        // No fact is about anything that the term is made of.
+        if self.about & terms.fingerprint(id) == 0 {
+            return Ok(range);
+        }
+        terms.spend(1);
         if let Some(fact) = self.ranges.get(&id) {
             range = range.meet(*fact).ok_or(Contradiction)?;
         }
-        if depth == 0
-            || self.ranges.is_empty()
-            || range.value().is_some()
-            || terms.atoms(id).is_empty()
-        {
+        if depth == 0 || range.value().is_some() || terms.is_spent() {
             return Ok(range);
         }
         let computed = match terms.term(id) {
@@ -120,6 +141,10 @@ impl Facts {
             if unsettled.is_empty() {
                 break;
             }
+            if terms.is_spent() {
+                break;
+            }
+            terms.spend(self.ranges.len() as u64);
             let shares = |id: &TermId| terms.atoms(*id).iter().any(|atom| unsettled.contains(atom));
             let ids: Vec<TermId> = self.ranges.keys().copied().filter(shares).collect();
             for id in ids {
@@ -163,8 +188,7 @@ impl Facts {
         if self.ranges.get(&id) == Some(&new) || new == terms.range(id) {
             return Ok(());
         }
-        self.ranges.insert(id, new);
-        self.unsettled.extend(terms.atoms(id));
+        self.note(terms, id, new);
         self.carry(terms, id, new, depth)
     }
 
@@ -176,7 +200,7 @@ impl Facts {
         new: Range,
         depth: u32,
     ) -> Result<(), Contradiction> {
-        let Some(depth) = depth.checked_sub(1) else {
+        let Some(depth) = depth.checked_sub(1).filter(|_| !terms.is_spent()) else {
             return Ok(());
         };
         match terms.term(id) {
@@ -303,8 +327,7 @@ impl Facts {
                 Some(true) => return Err(Contradiction),
                 Some(false) => {}
                 None => {
-                    self.ranges.insert(id, Range::one(0));
-                    self.unsettled.extend(terms.atoms(id));
+                    self.note(terms, id, Range::one(0));
                 }
             }
         }

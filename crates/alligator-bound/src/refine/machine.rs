@@ -138,6 +138,25 @@ pub(super) struct State {
     pub trail: Option<Rc<Step>>,
 }
 
+impl State {
+    /// About how many words of memory it takes.
+    pub(super) fn words(&self) -> usize {
+        let frame = &self.frame;
+        64 + self.callers.len()
+            + frame.locals.len()
+            + frame.stack.len()
+            + 4 * frame.blocks.len()
+            + 8 * (self.globals.len() + self.pages.len())
+            + 8 * self.cells.cells.len()
+            + 12 * self.facts.count()
+    }
+
+    /// What its branches say.
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}
+
 /// What becomes of a state at its next branch.
 #[derive(Debug)]
 pub(super) enum Advance {
@@ -154,6 +173,8 @@ pub(super) struct Machine<'s, 'm, 'a> {
     growth: Growth,
     /// Whether paths whose branches contradict each other are dropped.
     refutes: bool,
+    /// Cost of the costliest path at the point where it was found to contradict itself.
+    pub refuted: u64,
     terms: Terms,
     contexts: HashMap<(u32, u32, usize), u32>,
     liveness: HashMap<u32, Liveness>,
@@ -171,13 +192,19 @@ enum Next {
 type Stepped = Result<Next, Contradiction>;
 
 impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
-    /// A machine for one search.
-    pub(super) fn new(analysis: &'s Analysis<'m, 'a>, growth: Growth, refutes: bool) -> Self {
+    /// A machine for one search, which may do so much work.
+    pub(super) fn new(
+        analysis: &'s Analysis<'m, 'a>,
+        growth: Growth,
+        refutes: bool,
+        effort_max: u64,
+    ) -> Self {
         Self {
             analysis,
             growth,
             refutes,
-            terms: Terms::default(),
+            refuted: 0,
+            terms: Terms::new(effort_max),
             contexts: HashMap::new(),
             liveness: HashMap::new(),
         }
@@ -269,14 +296,27 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         Some(state.cost.saturating_add(rest?))
     }
 
+    /// Whether the limit of work is reached.
+    pub(super) fn is_spent(&self) -> bool {
+        self.terms.is_spent()
+    }
+
     /// Runs a state up to its next branch, or for so many instructions that others may go first.
     pub(super) fn advance(&mut self, mut state: State) -> Advance {
         for _ in 0..STRETCH_MAX {
+            self.terms.spend(1);
             match self.step(&mut state) {
                 Ok(Next::Go) => {}
-                Ok(Next::Split(states)) => return Advance::Fork(states),
+                Ok(Next::Split(states)) => {
+                    self.terms
+                        .spend(states.iter().map(|state| state.words() as u64).sum());
+                    return Advance::Fork(states);
+                }
                 Ok(Next::End) => return Advance::Done(Box::new(state)),
-                Err(Contradiction) => return Advance::Fork(Vec::new()),
+                Err(Contradiction) => {
+                    self.refuted = self.refuted.max(state.cost);
+                    return Advance::Fork(Vec::new());
+                }
             }
         }
         Advance::Fork(vec![state])
@@ -402,6 +442,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             Operator::GlobalGet { global_index } => self.global_get(state, at, *global_index),
             Operator::GlobalSet { global_index } => {
                 let value = Self::pop(state);
+                self.forget_aliases_of_global(state, *global_index);
                 state.globals.insert(*global_index, value);
             }
             Operator::Select | Operator::TypedSelect { .. } => self.select(state)?,
@@ -447,6 +488,16 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         };
         state.globals.insert(index, value);
         state.frame.stack.push(value);
+    }
+
+    /// Two imported globals may be one.
+    fn forget_aliases_of_global(&self, state: &mut State, index: u32) {
+        let globals = &self.analysis.module.globals;
+        if globals[index as usize].imported {
+            state
+                .globals
+                .retain(|other, _| !globals[*other as usize].imported);
+        }
     }
 
     fn select(&mut self, state: &mut State) -> Result<(), Contradiction> {
@@ -497,6 +548,13 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         let after = self.terms.binary(Binary::Add, before, delta);
         let after = self.terms.select(granted, after, before);
         let result = self.terms.select(granted, before, refused);
+        // Two imported memories may be one.
+        let memories = &self.analysis.module.memories;
+        if kind.imported {
+            state
+                .pages
+                .retain(|other, _| !memories[*other as usize].imported);
+        }
         state.pages.insert(memory, after);
         state.frame.stack.push(result);
     }
@@ -533,7 +591,13 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             state.frame.stack.push(value);
             return;
         }
-        let place = Place::of(&self.terms, &state.facts, access, address);
+        let place = Place::of(
+            &self.terms,
+            &state.facts,
+            access,
+            memory.imported,
+            address,
+        );
         let cell_bits = if access.bytes == 8 { 64 } else { 32 };
         let known = state.cells.content(&place).filter(|_| !memory.shared);
         let content = known.unwrap_or_else(|| {
@@ -568,7 +632,13 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         };
         let value = self.pop_integer(state, bits);
         let address = self.pop_integer(state, memory.address_bits());
-        let place = Place::of(&self.terms, &state.facts, access, address);
+        let place = Place::of(
+            &self.terms,
+            &state.facts,
+            access,
+            memory.imported,
+            address,
+        );
         let mut content = value;
         if bits == 64 && access.bytes < 8 {
             content = self.terms.unary(Unary::Wrap, content);
@@ -783,11 +853,15 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
     }
 
     fn may_assume(&mut self, state: &mut State, condition: TermId, truth: bool) -> bool {
-        !self.refutes
+        let assumed = !self.refutes
             || state
                 .facts
                 .assume(&mut self.terms, condition, truth)
-                .is_ok()
+                .is_ok();
+        if !assumed {
+            self.refuted = self.refuted.max(state.cost);
+        }
+        assumed
     }
 
     fn branch(&mut self, state: &mut State, operator: &Operator<'_>, target: Target) -> Next {
@@ -868,6 +942,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
                 continue;
             };
             if self.refutes && range.meet(known).is_none() {
+                self.refuted = self.refuted.max(state.cost);
                 continue;
             }
             let at = state.frame.at;
@@ -888,6 +963,8 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
                     .is_ok();
             if narrowed {
                 alternatives.push((taken, Some(targets[first])));
+            } else {
+                self.refuted = self.refuted.max(state.cost);
             }
         }
         Ok(Next::Split(self.split(alternatives)))
@@ -1018,8 +1095,8 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
 
     // States that stand for the same future.
 
-    /// Forgets what no later instruction can depend on, and writes the rest as a key: two states
-    /// with equal keys have the same continuations.
+    /// Forgets what no later instruction can depend on, and writes the rest, facts apart, as a key:
+    /// of two states with equal keys, the one with weaker facts has all continuations of the other.
     pub(super) fn condense(&mut self, state: &mut State) -> Box<[u32]> {
         self.drop_dead_locals(state);
         let mut wanted = self.wanted(state);
@@ -1047,8 +1124,12 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         let mut keep = kept.into_iter();
         cells.cells.retain(|_| keep.next().unwrap_or(true));
         state.cells = cells;
-        state.facts.retain(|id| all_atoms_in(terms, id, &wanted));
-        key_of(state)
+        state
+            .facts
+            .retain(terms, |id| all_atoms_in(terms, id, &wanted));
+        let key = key_of(state);
+        terms.spend((key.len() + wanted.len() + state.facts.count()) as u64);
+        key
     }
 
     fn drop_dead_locals(&mut self, state: &mut State) {
@@ -1127,12 +1208,6 @@ fn key_of(state: &State) -> Box<[u32]> {
             cell.content,
         ]);
         halves(&mut key, cell.place.offset);
-    }
-    for (id, range) in state.facts.iter() {
-        key.push(id);
-        for value in [range.lo, range.hi, range.zeros, range.ones] {
-            halves(&mut key, value);
-        }
     }
     key.into_boxed_slice()
 }

@@ -16,6 +16,8 @@ const CELLS_MAX: usize = 48;
 pub(super) struct Place {
     /// Memory index.
     pub memory: u32,
+    /// Whether the memory is imported: two imported memories may be one.
+    pub imported: bool,
     /// Variable part of the address.
     pub base: Option<TermId>,
     /// Constant part.
@@ -42,13 +44,20 @@ pub(super) struct Cells {
 
 impl Place {
     /// Where an access at an address goes.
-    pub(super) fn of(terms: &Terms, facts: &Facts, access: &Access, address: TermId) -> Self {
+    pub(super) fn of(
+        terms: &Terms,
+        facts: &Facts,
+        access: &Access,
+        imported: bool,
+        address: TermId,
+    ) -> Self {
         let (base, constant) = match facts.range(terms, address).ok().and_then(Range::value) {
             Some(value) => (None, value),
             None => terms.split(address),
         };
         Self {
             memory: access.memory,
+            imported,
             base,
             offset: constant.wrapping_add(access.offset) & mask(terms.bits(address)),
             bytes: access.bytes,
@@ -70,7 +79,7 @@ impl Place {
     /// Whether two places can share no byte.
     fn is_apart(&self, other: &Self, terms: &Terms, facts: &Facts, bits: u32) -> bool {
         if self.memory != other.memory {
-            return true;
+            return !(self.imported && other.imported);
         }
         if self.base == other.base {
             return apart_modulo(

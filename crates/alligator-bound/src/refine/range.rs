@@ -98,6 +98,14 @@ impl Range {
         self.lo <= value && value <= self.hi && value & self.zeros == 0 && !value & self.ones == 0
     }
 
+    /// Whether what is known of this set implies what is known of another.
+    pub(super) fn is_within(self, other: Self) -> bool {
+        self.lo >= other.lo
+            && self.hi <= other.hi
+            && other.zeros & !self.zeros == 0
+            && other.ones & !self.ones == 0
+    }
+
     /// Values in both; `None` when there are none.
     pub(super) fn meet(self, other: Self) -> Option<Self> {
         Self {

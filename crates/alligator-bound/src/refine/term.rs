@@ -3,6 +3,7 @@
 //! Terms are path-independent: what a number means never changes. Only identities that hold for
 //! all values are used to simplify.
 
+use core::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
@@ -93,16 +94,47 @@ pub(super) enum Term {
     Select(TermId, TermId, TermId),
 }
 
-/// All terms made so far.
+/// Unknowns that one term is made of, at most. One of more counts as an unknown of its own, so that
+/// work stays near linear: facts about its parts then say nothing of it.
+const ATOMS_MAX: usize = 64;
+
+/// All terms made so far, and the work that goes into them.
 #[derive(Debug, Default)]
 pub(super) struct Terms {
     made: Vec<(Term, u32)>,
     ranges: Vec<Range>,
     atoms: Vec<Rc<[TermId]>>,
+    fingerprints: Vec<u64>,
     numbers: HashMap<(Term, u32), TermId>,
+    effort: Cell<u64>,
+    effort_max: u64,
 }
 
 impl Terms {
+    /// No terms, and a limit of work.
+    pub(super) fn new(effort_max: u64) -> Self {
+        Self {
+            effort_max,
+            ..Self::default()
+        }
+    }
+
+    /// Counts work: about one range or one word looked at per unit.
+    pub(super) fn spend(&self, units: u64) {
+        self.effort.set(self.effort.get().saturating_add(units));
+    }
+
+    /// Whether the work has reached its limit. What is asked of facts then is answered at once, and
+    /// less sharply.
+    pub(super) fn is_spent(&self) -> bool {
+        self.effort.get() >= self.effort_max
+    }
+
+    /// A bit for each unknown that a term is made of, several to one bit.
+    pub(super) fn fingerprint(&self, id: TermId) -> u64 {
+        self.fingerprints[id as usize]
+    }
+
     /// How a term is made.
     pub(super) fn term(&self, id: TermId) -> Term {
         self.made[id as usize].0
@@ -144,6 +176,10 @@ impl Terms {
         self.made.push((term, bits));
         self.ranges.push(range);
         let atoms = self.atoms_of(id);
+        self.spend(1 + atoms.len() as u64);
+        let bits_of_atoms = atoms.iter().map(|atom| 1 << (atom % 64));
+        self.fingerprints
+            .push(bits_of_atoms.fold(0, |all: u64, one: u64| all | one));
         self.atoms.push(atoms);
         self.numbers.insert((term, bits), id);
         id
@@ -159,7 +195,11 @@ impl Terms {
                 let all = parts
                     .iter()
                     .flat_map(|part| self.atoms[*part as usize].iter().copied());
-                all.collect::<BTreeSet<TermId>>().into_iter().collect()
+                let all: BTreeSet<TermId> = all.collect();
+                if all.len() > ATOMS_MAX {
+                    return Rc::new([id]);
+                }
+                all.into_iter().collect()
             }
         }
     }
