@@ -224,11 +224,13 @@ fn known(module: &Module<'_>) -> Vec<Entry> {
 
 fn is_allocator(name: &str, more: &[String]) -> bool {
     let known = ALLOCATOR_CRATES.into_iter();
-    known.chain(more.iter().map(String::as_str)).any(|crate_name| {
-        let name = name.trim_start_matches('<');
-        name.strip_prefix(crate_name)
-            .is_some_and(|rest| rest.starts_with("::"))
-    })
+    known
+        .chain(more.iter().map(String::as_str))
+        .any(|crate_name| {
+            let name = name.trim_start_matches('<');
+            name.strip_prefix(crate_name)
+                .is_some_and(|rest| rest.starts_with("::"))
+        })
 }
 
 /// Who calls whom by name, and who may be called otherwise.
@@ -247,7 +249,11 @@ impl Calls {
         let count = u32::try_from(module.functions.len()).unwrap_or(u32::MAX);
         let mut calls = Self {
             callees: BTreeMap::new(),
-            referred: module.exports.iter().map(|(_, function)| *function).collect(),
+            referred: module
+                .exports
+                .iter()
+                .map(|(_, function)| *function)
+                .collect(),
             roots: BTreeSet::new(),
             grow: BTreeMap::new(),
         };
@@ -397,9 +403,7 @@ fn nothing_found(module: &Module<'_>, calls: &Calls) -> String {
     } else {
         format!("memory grows in {}", some_of(&growing))
     };
-    format!(
-        "no allocator entry by export or symbol; name one with --entry, or: {hint}; {growing}"
-    )
+    format!("no allocator entry by export or symbol; name one with --entry, or: {hint}; {growing}")
 }
 
 #[cfg(test)]

@@ -59,7 +59,10 @@ pub fn around(
                 before,
                 after,
             });
-            if found.before.is_some_and(|most| before.is_none_or(|before| before > most)) {
+            if found
+                .before
+                .is_some_and(|most| before.is_none_or(|before| before > most))
+            {
                 found.function = module.display_name(*caller);
                 found.offset = code.offsets[at];
                 found.before = before;

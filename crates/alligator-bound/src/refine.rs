@@ -173,7 +173,10 @@ impl Search<'_, '_, '_> {
         let words = key.len() + 12 * state.facts().count();
         let met = self.seen.entry(key).or_default();
         let compared = met.iter().rev().take(FACTS_COMPARED_MAX);
-        if compared.into_iter().any(|weaker| state.facts().imply(weaker)) {
+        if compared
+            .into_iter()
+            .any(|weaker| state.facts().imply(weaker))
+        {
             return true;
         }
         met.push(state.facts().clone());

@@ -188,9 +188,7 @@ impl EntryReport {
                 .max(growing_refuted)
         });
         let stops = analysis.outcome(entry.function).stops.any();
-        let trap_bound = refined
-            .unwrap_or(UNBOUNDED)
-            .min(stops.unwrap_or(UNBOUNDED));
+        let trap_bound = refined.unwrap_or(UNBOUNDED).min(stops.unwrap_or(UNBOUNDED));
         // An entry whose every path grows is judged by those that do.
         let bounded = without_growth
             .as_ref()
@@ -258,16 +256,16 @@ impl Figures<'_, '_, '_> {
         };
         let (analysis, function) = (self.analysis, self.function);
         if self.refines {
-            let searched =
-                refine::longest_path(analysis, function, growth, self.options.steps_max);
+            let searched = refine::longest_path(analysis, function, growth, self.options.steps_max);
             // No path left means that none of this kind can be taken.
             let found = searched.longest.as_ref();
             let figure = found.map(|found| self.of_path(plain, growth, Some(found)));
             return (figure, searched.refuted);
         }
-        let found = self.options.witness.then(|| {
-            refine::plain_path(analysis, function, growth, PLAIN_STEPS_MAX)
-        });
+        let found = self
+            .options
+            .witness
+            .then(|| refine::plain_path(analysis, function, growth, PLAIN_STEPS_MAX));
         let figure = self.of_path(plain, growth, found.flatten().as_ref());
         (Some(figure), 0)
     }
@@ -284,8 +282,7 @@ impl Figures<'_, '_, '_> {
             exact: self.refines && found.is_some_and(|found| found.complete),
             steps: found.map_or(0, |found| found.steps),
             bulk_operations: bulk.map_or(Some(0), finite),
-            witness: witness
-                .map_or_else(Vec::new, |found| witness::steps(self.analysis, found)),
+            witness: witness.map_or_else(Vec::new, |found| witness::steps(self.analysis, found)),
         }
     }
 }

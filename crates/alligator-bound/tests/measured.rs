@@ -1,20 +1,22 @@
 //! What is measured never exceeds what is proved.
 //!
-//! Random structured modules run under wasmtime with fuel. The default seeds are fixed and quick;
-//! `ALLIGATOR_MODULES=100000 cargo test --release -p alligator-bound --test measured` is the long
-//! run, `ALLIGATOR_SEED` moves its start.
+//! Random structured modules run under wasmtime with fuel. The default seeds are fixed and quick; for
+//! a long run, `ALLIGATOR_MODULES`, `ALLIGATOR_SEED` and `ALLIGATOR_CALLS` set the number of modules,
+//! the first seed, and the calls of each function: `ALLIGATOR_MODULES=5000 ALLIGATOR_CALLS=500 cargo
+//! test --profile tools -p alligator-bound --test measured -- --nocapture`.
 
 mod common;
 
 use alligator_bound::loops::LoopBound;
 use alligator_bound::report::{EntryReport, Figure};
 use alligator_bound::{Options, analyze};
-use common::{Random, Running, TURNS, counting_engine, random_module};
+use alligator_meter::{End, Measured, Meter, Units};
+use common::{Random, TURNS, random_module};
 use wasmtime::Val;
 
 /// Modules tried by default.
 const MODULES: u64 = 150;
-/// Calls of each exported function.
+/// Calls of each exported function by default.
 const CALLS: u64 = 60;
 /// Branches a search follows: small, so that stopped searches are tested as well.
 const STEPS: u64 = 2_000;
@@ -62,51 +64,62 @@ fn argument(random: &mut Random) -> Val {
     Val::I32(value.cast_signed())
 }
 
-fn limit(entry: &EntryReport, measured: &common::Measured) -> u64 {
-    let bound = |figure: &Option<Figure>| figure.as_ref().and_then(|f| f.bound).unwrap_or(0);
-    let plain = |figure: &Option<Figure>| figure.as_ref().and_then(|f| f.plain).unwrap_or(0);
-    match (measured.ended, measured.grew) {
-        (false, _) => plain(&entry.without_growth).max(plain(&entry.with_growth)),
-        (true, true) => bound(&entry.with_growth),
-        (true, false) => bound(&entry.without_growth),
+/// What is proved of a call that did this; 0 if no such call should be possible.
+fn limit(entry: &EntryReport, measured: &Measured) -> u64 {
+    let bound = |figure: &Option<Figure>| figure.as_ref().map_or(0, bound_of);
+    match (&measured.end, measured.grew) {
+        (End::Trapped(_), _) => entry.trap_bound.unwrap_or(u64::MAX),
+        (_, true) => bound(&entry.with_growth),
+        (_, false) => bound(&entry.without_growth),
     }
+}
+
+fn bound_of(figure: &Figure) -> u64 {
+    figure.bound.unwrap_or(u64::MAX)
 }
 
 #[test]
 fn no_execution_exceeds_its_bound() {
-    let engine = counting_engine(true);
+    let meter = Meter::new(Units::Charged).expect("an engine");
     let first = setting("ALLIGATOR_SEED", 1);
-    let (mut tightest, mut plain, mut reached) = (0, 0, 0);
+    let (mut functions, mut attained) = (0_u64, 0_u64);
+    let (mut calls, mut tightest, mut plain, mut reached) = (0_u64, 0, 0, 0);
     for seed in first..first + setting("ALLIGATOR_MODULES", MODULES) {
         let mut random = Random::new(seed);
         let bytes = random_module(&mut random);
         let options = with_loop_bounds(&bytes, options(true));
         let report = analyze(&bytes, &options).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
-        let mut running = Running::new(&engine, &bytes);
+        let mut running = meter.start(&bytes).expect("starts");
         for entry in &report.entries {
             let mut most = 0;
-            for _ in 0..CALLS {
+            for _ in 0..setting("ALLIGATOR_CALLS", CALLS) {
                 let arguments = [(); 4].map(|()| argument(&mut random));
-                let measured = running.call(&entry.name, &arguments);
+                let measured = running.call(&entry.name, &arguments).expect("called");
+                calls += 1;
                 let limit = limit(entry, &measured);
                 assert!(
                     measured.fuel <= limit,
                     "seed {seed}: {}{arguments:?} cost {measured:?}, proved {limit}",
                     entry.name
                 );
-                if measured.ended && !measured.grew {
+                if !matches!(measured.end, End::Trapped(_)) && !measured.grew {
                     most = most.max(measured.fuel);
                 }
             }
             if let Some(figure) = &entry.without_growth {
+                functions += 1;
+                attained += u64::from(figure.bound == Some(most));
                 tightest += figure.bound.unwrap_or(0);
                 plain += figure.plain.unwrap_or(0);
                 reached += most;
             }
         }
     }
-    println!("sums over all functions: reached {reached}, refined {tightest}, plain {plain}");
-    assert!(reached <= tightest && tightest < plain);
+    println!("{functions} functions, the bound of {attained} attained");
+    println!(
+        "{calls} calls; sums over all functions: reached {reached}, refined {tightest}, plain {plain}"
+    );
+    assert!(reached <= tightest && tightest < plain && attained > functions / 4);
 }
 
 #[test]

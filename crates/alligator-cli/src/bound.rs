@@ -158,7 +158,10 @@ fn describe_inlined(text: &mut String, report: &Report) {
          operation together execute at most (docs/bounds.md; entries can be kept out of line):"
     );
     for (entry, inlined) in parts {
-        let main = entry.without_growth.as_ref().and_then(|figure| figure.bound);
+        let main = entry
+            .without_growth
+            .as_ref()
+            .and_then(|figure| figure.bound);
         let sum = inlined
             .before
             .zip(inlined.after)

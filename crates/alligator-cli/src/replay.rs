@@ -7,16 +7,11 @@ use std::path::PathBuf;
 
 use alligator_bound::analyze;
 use alligator_bound::report::Report;
+use alligator_meter::{End, Measured, Meter, Running, Units};
 use comfy_table::{CellAlignment, Table, presets};
-use wasmtime::{
-    Config, Engine, Func, Instance, Linker, Module, OperatorCost, ResourceLimiter, Store, Val,
-    ValType, VariableOperatorCost,
-};
+use wasmtime::{Val, ValType};
 
 use crate::bound::{Files, located, read};
-
-/// Fuel given to each call.
-const FUEL: u64 = u64::MAX / 2;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -43,107 +38,36 @@ enum Argument {
     Result(usize),
 }
 
-/// What one call did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Measured {
-    result: Option<i64>,
-    fuel: u64,
-    grew: bool,
-    trap: Option<String>,
-}
-
-/// Notes whether memory was asked to grow.
-#[derive(Debug, Default)]
-struct Growth {
-    asked: bool,
-}
-
-impl ResourceLimiter for Growth {
-    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        self.asked = true;
-        Ok(true)
-    }
-
-    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
-        self.asked = true;
-        Ok(())
-    }
-
-    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(true)
-    }
-}
-
-struct Runner {
-    store: Store<Growth>,
-    instance: Instance,
+/// A module that runs, and what its calls gave.
+struct Session {
+    running: Running,
     results: Vec<i64>,
 }
 
-impl Runner {
-    fn new(bytes: &[u8], units: bool) -> Result<Self, String> {
-        let mut config = Config::new();
-        config.consume_fuel(true);
-        if !units {
-            let mut cost = OperatorCost::new();
-            cost.variable = free_units();
-            config.operator_cost(cost);
-        }
-        let one_line = |error: wasmtime::Error| first_line(&error);
-        let engine = Engine::new(&config).map_err(one_line)?;
-        let module = Module::new(&engine, bytes).map_err(one_line)?;
-        let mut store = Store::new(&engine, Growth::default());
-        store.limiter(|growth| growth);
-        store.set_fuel(FUEL).map_err(one_line)?;
-        let mut linker = Linker::new(&engine);
-        linker
-            .define_unknown_imports_as_traps(&module)
-            .map_err(one_line)?;
-        let instance = linker.instantiate(&mut store, &module).map_err(one_line)?;
+impl Session {
+    fn new(bytes: &[u8], units: Units) -> Result<Self, String> {
         Ok(Self {
-            store,
-            instance,
+            running: Meter::new(units)?.start(bytes)?,
             results: Vec::new(),
         })
     }
 
     fn call(&mut self, call: &Call) -> Result<Measured, String> {
-        let function = self
-            .instance
-            .get_func(&mut self.store, &call.name)
+        let types = self
+            .running
+            .parameters(&call.name)
             .ok_or_else(|| format!("no function is exported as {:?}", call.name))?;
-        let arguments = self.arguments(&function, call)?;
-        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
-        self.store.data_mut().asked = false;
-        self.store
-            .set_fuel(FUEL)
-            .map_err(|error| first_line(&error))?;
-        let outcome = function.call(&mut self.store, &arguments, &mut results);
-        let left = self.store.get_fuel().map_err(|error| first_line(&error))?;
-        let result = results.first().and_then(|value| match value {
-            Val::I32(value) => Some(i64::from(value.cast_unsigned())),
-            Val::I64(value) => Some(*value),
-            _ => None,
-        });
-        self.results.push(result.unwrap_or_default());
-        Ok(Measured {
-            result,
-            fuel: FUEL - left,
-            grew: self.store.data().asked,
-            trap: outcome.err().map(|error| first_line(&error)),
-        })
-    }
-
-    fn arguments(&self, function: &Func, call: &Call) -> Result<Vec<Val>, String> {
-        let types: Vec<ValType> = function.ty(&self.store).params().collect();
         if types.len() != call.arguments.len() {
             return Err(format!("{} takes {} arguments", call.name, types.len()));
         }
-        types
+        let arguments: Vec<Val> = types
             .iter()
             .zip(&call.arguments)
             .map(|(value_type, argument)| self.argument(value_type, *argument))
-            .collect()
+            .collect::<Result<_, _>>()?;
+        let measured = self.running.call(&call.name, &arguments)?;
+        self.results.push(result(&measured).unwrap_or_default());
+        Ok(measured)
     }
 
     fn argument(&self, value_type: &ValType, argument: Argument) -> Result<Val, String> {
@@ -166,21 +90,13 @@ impl Runner {
     }
 }
 
-fn free_units() -> VariableOperatorCost {
-    let mut free = VariableOperatorCost::new();
-    free.memory_copy_per_byte = 0;
-    free.memory_fill_per_byte = 0;
-    free.memory_init_per_byte = 0;
-    free.table_copy_per_element = 0;
-    free.table_fill_per_element = 0;
-    free.table_init_per_element = 0;
-    free.table_grow_per_element = 0;
-    free
-}
-
-fn first_line(error: &wasmtime::Error) -> String {
-    let text = format!("{:#}", error.root_cause());
-    text.lines().next().unwrap_or_default().to_owned()
+/// The first result, as an integer.
+fn result(measured: &Measured) -> Option<i64> {
+    match measured.results.first()? {
+        Val::I32(value) => Some(i64::from(value.cast_unsigned())),
+        Val::I64(value) => Some(*value),
+        _ => None,
+    }
 }
 
 fn parse_call(text: &str) -> Result<Call, String> {
@@ -228,8 +144,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
     }
     let report = analyze(&bytes, &options).map_err(|error| located(&arguments.module, &error))?;
     let fault = |reason: String| located(&arguments.module, &reason);
-    let mut whole = Runner::new(&bytes, true).map_err(fault)?;
-    let mut fixed = Runner::new(&bytes, false).map_err(fault)?;
+    let mut whole = Session::new(&bytes, Units::Charged).map_err(fault)?;
+    let mut fixed = Session::new(&bytes, Units::Free).map_err(fault)?;
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header(["call", "result", "measured", "+ bytes", "proved", "holds"]);
@@ -261,25 +177,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
 /// The bound that applies to what a call did: to its growth, and to whether it came to an end.
 fn proved(report: &Report, name: &str, measured: &Measured) -> Option<u64> {
     let entry = report.entries.iter().find(|entry| entry.name == name)?;
-    let figures = [entry.without_growth.as_ref(), entry.with_growth.as_ref()];
-    if measured.trap.is_some() {
-        // A trap may come anywhere: only the plain figures hold.
-        let plain = figures.into_iter().flatten().map(|figure| figure.plain);
-        return plain.reduce(|one, other| Some(one?.max(other?))).flatten();
-    }
-    let [without, with] = figures;
-    if measured.grew {
-        with?.bound
-    } else {
-        without?.bound
+    match (&measured.end, measured.grew) {
+        (End::Trapped(_), _) => entry.trap_bound,
+        // Without such a path, any cost is above what is proved.
+        (_, true) => entry.with_growth.as_ref().map_or(Some(0), |f| f.bound),
+        (_, false) => entry.without_growth.as_ref().map_or(Some(0), |f| f.bound),
     }
 }
 
 fn describe_result(measured: &Measured) -> String {
-    let outcome = match (&measured.trap, measured.result) {
-        (Some(trap), _) => format!("trap: {trap}"),
-        (None, Some(result)) => result.to_string(),
-        (None, None) => "-".to_owned(),
+    let outcome = match (&measured.end, result(measured)) {
+        (End::Trapped(trap), _) => format!("trap: {trap}"),
+        (End::Unreachable, _) => "trap: unreachable".to_owned(),
+        (End::Returned, Some(result)) => result.to_string(),
+        (End::Returned, None) => "-".to_owned(),
     };
     if measured.grew {
         format!("{outcome}, grew")

@@ -591,13 +591,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             state.frame.stack.push(value);
             return;
         }
-        let place = Place::of(
-            &self.terms,
-            &state.facts,
-            access,
-            memory.imported,
-            address,
-        );
+        let place = Place::of(&self.terms, &state.facts, access, memory.imported, address);
         let cell_bits = if access.bytes == 8 { 64 } else { 32 };
         let known = state.cells.content(&place).filter(|_| !memory.shared);
         let content = known.unwrap_or_else(|| {
@@ -632,13 +626,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         };
         let value = self.pop_integer(state, bits);
         let address = self.pop_integer(state, memory.address_bits());
-        let place = Place::of(
-            &self.terms,
-            &state.facts,
-            access,
-            memory.imported,
-            address,
-        );
+        let place = Place::of(&self.terms, &state.facts, access, memory.imported, address);
         let mut content = value;
         if bits == 64 && access.bytes < 8 {
             content = self.terms.unary(Unary::Wrap, content);

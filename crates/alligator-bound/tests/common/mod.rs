@@ -1,13 +1,15 @@
-//! Random structured modules, and an engine that counts what they cost.
+//! Random structured modules.
+//!
+//! Few distinct values are compared and few addresses used, so that branches depend on each other,
+//! and each module is made to tempt the prover: writes through other addresses, memories and globals
+//! that are one, values that pass through calls, tables and loops.
 #![allow(dead_code, reason = "each test uses a part")]
 
 use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, ExportKind, ExportSection, Function, FunctionSection,
-    GlobalSection, GlobalType, InstructionSink, MemArg, MemArgTarget, MemorySection, MemoryType,
-    Module, TypeSection, ValType,
-};
-use wasmtime::{
-    Config, Engine, Instance, OperatorCost, ResourceLimiter, Store, Val, VariableOperatorCost,
+    BlockType, CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind,
+    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
+    InstructionSink, MemArg, MemArgTarget, MemorySection, MemoryType, Module, RefType,
+    TableSection, TableType, TypeSection, ValType,
 };
 
 /// Xorshift: the same numbers from the same seed, everywhere.
@@ -54,12 +56,32 @@ pub(crate) const TURNS: u64 = 4;
 const GLOBALS: u32 = 2;
 /// Addresses are cut to this many bits, so that accesses meet and rarely trap.
 const ADDRESS_MASK: i32 = 0x3c;
+/// Functions in the table.
+const IN_TABLE: u32 = 2;
 /// Instructions on a side that is to stand out.
 const COSTLY: u32 = 90;
 
-/// A module of structured functions `f0`..; the last calls the others, and every loop counts. Few distinct
-/// values are compared and few addresses used, so that branches depend on each other.
+/// What sets one module apart from another.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    /// Two memories instead of one.
+    two_memories: bool,
+    /// Memories have addresses of 64 bits.
+    is_64: bool,
+    /// Loops that count. Their bounds are loose, and hide what else is wrong.
+    loops: bool,
+    /// Memories and globals are imported, and are then one and the same.
+    imported: bool,
+}
+
+/// A module of structured functions `f0`..; the last calls the others, and every loop counts.
 pub(crate) fn random_module(random: &mut Random) -> Vec<u8> {
+    let shape = Shape {
+        two_memories: random.one_in(3),
+        is_64: random.one_in(6),
+        loops: random.one_in(5),
+        imported: random.one_in(4),
+    };
     let mut types = TypeSection::new();
     types
         .ty()
@@ -80,6 +102,7 @@ pub(crate) fn random_module(random: &mut Random) -> Vec<u8> {
         let mut function = Function::new(locals);
         let mut writer = Writer {
             random,
+            shape,
             callees: index,
             depth: 0,
             loops: 0,
@@ -92,36 +115,70 @@ pub(crate) fn random_module(random: &mut Random) -> Vec<u8> {
         body.end();
         code.function(&function);
     }
-    let mut memories = MemorySection::new();
-    memories.memory(MemoryType {
+    let memory = MemoryType {
         minimum: 1,
         maximum: Some(3),
-        memory64: false,
+        memory64: shape.is_64,
         shared: false,
         page_size_log2: None,
-    });
-    let mut globals = GlobalSection::new();
-    for _ in 0..GLOBALS {
-        let kind = GlobalType {
-            val_type: ValType::I32,
-            mutable: true,
-            shared: false,
-        };
-        globals.global(kind, &ConstExpr::i32_const(0));
+    };
+    let global = GlobalType {
+        val_type: ValType::I32,
+        mutable: true,
+        shared: false,
+    };
+    let (mut imports, mut memories, mut globals) = (
+        ImportSection::new(),
+        MemorySection::new(),
+        GlobalSection::new(),
+    );
+    for number in 0..1 + u32::from(shape.two_memories) {
+        if shape.imported {
+            imports.import("host", &format!("m{number}"), EntityType::Memory(memory));
+        } else {
+            memories.memory(memory);
+        }
     }
+    for number in 0..GLOBALS {
+        if shape.imported {
+            imports.import("host", &format!("g{number}"), EntityType::Global(global));
+        } else {
+            globals.global(global, &ConstExpr::i32_const(0));
+        }
+    }
+    // One table that nobody writes: the first functions, each of which calls only those before it.
+    let mut tables = TableSection::new();
+    tables.table(TableType {
+        element_type: RefType::FUNCREF,
+        table64: false,
+        minimum: u64::from(IN_TABLE),
+        maximum: None,
+        shared: false,
+    });
+    let mut elements = ElementSection::new();
+    let in_table: Vec<u32> = (0..IN_TABLE).collect();
+    elements.active(
+        None,
+        &ConstExpr::i32_const(0),
+        Elements::Functions(in_table.into()),
+    );
     let mut module = Module::new();
     module
         .section(&types)
+        .section(&imports)
         .section(&functions)
+        .section(&tables)
         .section(&memories)
         .section(&globals)
         .section(&exports)
+        .section(&elements)
         .section(&code);
     module.finish()
 }
 
 struct Writer<'r> {
     random: &'r mut Random,
+    shape: Shape,
     callees: u32,
     depth: u32,
     loops: u32,
@@ -142,7 +199,7 @@ impl Writer<'_> {
     }
 
     fn statement(&mut self, body: &mut InstructionSink<'_>) {
-        match self.random.below(22) {
+        match self.random.below(25) {
             0..=4 => {
                 self.word(body, 2);
                 body.local_set(self.word_local());
@@ -164,7 +221,7 @@ impl Writer<'_> {
             }
             9..=12 => self.branch(body, true),
             13..=14 => self.branch(body, false),
-            15 if self.loops < COUNTERS => self.counted_loop(body),
+            15 if self.shape.loops && self.loops < COUNTERS => self.counted_loop(body),
             15..=16 => self.block(body),
             17 => self.table(body),
             18 if self.callees > 0 => self.call(body),
@@ -173,17 +230,37 @@ impl Writer<'_> {
                 let depth = u32::try_from(self.random.below(u64::from(self.depth))).expect("small");
                 body.br_if(depth);
             }
-            20 if self.random.one_in(3) => {
-                let length = 1 + self.random.below(9);
-                self.address(body);
-                body.i32_const(7);
-                body.i32_const(i32::try_from(length).expect("small"));
-                body.memory_fill(0);
-            }
+            20 if self.random.one_in(3) => self.fill(body),
             21 if self.grows && self.random.one_in(4) => {
-                body.i32_const(1).memory_grow(0);
+                let memory = self.memory();
+                self.pages(body, 1);
+                body.memory_grow(memory);
+                self.narrow(body);
                 body.local_set(self.word_local());
             }
+            22 if self.callees > IN_TABLE => {
+                for _ in 0..PARAMS {
+                    self.word(body, 1);
+                }
+                // Sometimes out of the table: a trap.
+                self.word(body, 0);
+                body.i32_const(if self.random.one_in(9) { 3 } else { 1 })
+                    .i32_and();
+                body.call_indirect(0, 0);
+                body.local_set(self.word_local());
+            }
+            23 if self.callees > 0 && self.depth > 0 && self.random.one_in(3) => {
+                // In the place of the rest of this function.
+                self.condition(body);
+                body.if_(BlockType::Empty);
+                for _ in 0..PARAMS {
+                    self.word(body, 1);
+                }
+                let callee = self.random.below(u64::from(self.callees));
+                body.return_call(u32::try_from(callee).expect("small"));
+                body.end();
+            }
+            24 if self.random.one_in(2) => self.vector(body),
             _ => {
                 self.condition(body);
                 body.if_(BlockType::Empty);
@@ -223,19 +300,24 @@ impl Writer<'_> {
     /// has changed, so that a prover that overlooks the second write is caught.
     fn overwrite(&mut self, body: &mut InstructionSink<'_>) {
         let (one, other) = (self.word_local(), self.word_local());
+        let is_64 = self.shape.is_64;
         let place = |body: &mut InstructionSink<'_>, local| {
             body.local_get(local).i32_const(ADDRESS_MASK).i32_and();
+            if is_64 {
+                body.i64_extend_i32_u();
+            }
         };
-        let memarg = MemArg {
-            offset: 0,
-            align: 0,
-            target: MemArgTarget::Memory(0),
-            ordering: None,
-        };
+        let (mut memarg, mut through) = (self.memarg(), self.memarg());
+        (memarg.offset, through.offset) = (0, 0);
         place(body, one);
         body.i32_const(5).i32_store(memarg);
         place(body, other);
-        body.i32_const(6).i32_store8(memarg);
+        if self.random.one_in(2) {
+            body.i32_const(6).i32_store8(through);
+        } else {
+            // The address again, as a value that differs from 5 in its lowest byte.
+            body.i32_const(6).i32x4_splat().v128_store(through);
+        }
         place(body, one);
         body.i32_load(memarg).i32_const(5).i32_ne();
         body.if_(BlockType::Empty);
@@ -305,13 +387,60 @@ impl Writer<'_> {
         if !self.random.one_in(12) {
             body.i32_const(ADDRESS_MASK).i32_and();
         }
+        if self.shape.is_64 {
+            body.i64_extend_i32_u();
+        }
+    }
+
+    fn memory(&mut self) -> u32 {
+        u32::from(self.shape.two_memories && self.random.one_in(2))
+    }
+
+    /// A number of pages or bytes, as wide as addresses.
+    fn pages(&self, body: &mut InstructionSink<'_>, count: i32) {
+        if self.shape.is_64 {
+            body.i64_const(count.into());
+        } else {
+            body.i32_const(count);
+        }
+    }
+
+    /// A number of pages as a word.
+    fn narrow(&self, body: &mut InstructionSink<'_>) {
+        if self.shape.is_64 {
+            body.i32_wrap_i64();
+        }
+    }
+
+    fn fill(&mut self, body: &mut InstructionSink<'_>) {
+        let length = i32::try_from(1 + self.random.below(9)).expect("small");
+        let memory = self.memory();
+        self.address(body);
+        body.i32_const(7);
+        self.pages(body, length);
+        body.memory_fill(memory);
+    }
+
+    /// Values that are not followed, and what comes back from them.
+    fn vector(&mut self, body: &mut InstructionSink<'_>) {
+        self.word(body, 1);
+        body.i32x4_splat();
+        self.word(body, 0);
+        body.i32x4_splat();
+        match self.random.below(3) {
+            0 => body.i32x4_add(),
+            1 => body.v128_xor(),
+            _ => body.i32x4_eq(),
+        };
+        body.i32x4_extract_lane(0);
+        body.local_set(self.word_local());
     }
 
     fn memarg(&mut self) -> MemArg {
         MemArg {
             offset: 4 * self.random.below(3),
             align: 0,
-            target: MemArgTarget::Memory(0),
+            target: MemArgTarget::Memory(self.memory()),
             ordering: None,
         }
     }
@@ -426,7 +555,9 @@ impl Writer<'_> {
                 body.select();
             }
             5 if self.random.one_in(4) => {
-                body.memory_size(0);
+                let memory = self.memory();
+                body.memory_size(memory);
+                self.narrow(body);
             }
             6..=8 => {
                 self.word(body, depth - 1);
@@ -492,94 +623,6 @@ impl Writer<'_> {
                     _ => body.i64_mul(),
                 };
             }
-        }
-    }
-}
-
-/// Notes whether memory was asked to grow.
-#[derive(Debug, Default)]
-pub(crate) struct Growth {
-    asked: bool,
-}
-
-impl ResourceLimiter for Growth {
-    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        self.asked = true;
-        Ok(true)
-    }
-
-    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
-        self.asked = true;
-        Ok(())
-    }
-
-    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(true)
-    }
-}
-
-/// What a call did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Measured {
-    pub(crate) fuel: u64,
-    pub(crate) grew: bool,
-    /// `unreachable` counts as an end, any other trap does not.
-    pub(crate) ended: bool,
-}
-
-/// An engine that counts fuel, without what units of bulk operations of unknown length cost.
-pub(crate) fn counting_engine(units: bool) -> Engine {
-    let mut config = Config::new();
-    config.consume_fuel(true);
-    config.cranelift_opt_level(wasmtime::OptLevel::None);
-    if !units {
-        let mut cost = OperatorCost::new();
-        cost.variable = VariableOperatorCost::new();
-        cost.variable.memory_copy_per_byte = 0;
-        cost.variable.memory_fill_per_byte = 0;
-        cost.variable.memory_init_per_byte = 0;
-        config.operator_cost(cost);
-    }
-    Engine::new(&config).expect("a configuration that exists")
-}
-
-/// A module running under fuel.
-pub(crate) struct Running {
-    store: Store<Growth>,
-    instance: Instance,
-}
-
-impl Running {
-    pub(crate) fn new(engine: &Engine, bytes: &[u8]) -> Self {
-        let module = wasmtime::Module::new(engine, bytes).expect("a valid module");
-        let mut store = Store::new(engine, Growth::default());
-        store.limiter(|growth| growth);
-        store.set_fuel(u64::MAX / 2).expect("fuel is on");
-        let instance = Instance::new(&mut store, &module, &[]).expect("no imports");
-        Self { store, instance }
-    }
-
-    pub(crate) fn call(&mut self, name: &str, arguments: &[Val]) -> Measured {
-        const FUEL: u64 = 1 << 40;
-        let function = self
-            .instance
-            .get_func(&mut self.store, name)
-            .expect("exported");
-        let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
-        self.store.set_fuel(FUEL).expect("fuel is on");
-        self.store.data_mut().asked = false;
-        let outcome = function.call(&mut self.store, arguments, &mut results);
-        let ended = match outcome {
-            Ok(()) => true,
-            Err(error) => {
-                error.downcast_ref::<wasmtime::Trap>()
-                    == Some(&wasmtime::Trap::UnreachableCodeReached)
-            }
-        };
-        Measured {
-            fuel: FUEL - self.store.get_fuel().expect("fuel is on"),
-            grew: self.store.data().asked,
-            ended,
         }
     }
 }
