@@ -194,7 +194,11 @@ fn settle(name: &str, text: &str, check: bool) -> Result<()> {
 }
 
 fn search_all(name: &str, module: &[u8], report: &Report, seconds: u64) -> Result<()> {
-    for entry in &report.entries {
+    let mut entries: Vec<&EntryReport> = report.entries.iter().collect();
+    // A resize is made of the others: it comes last.
+    entries.sort_by_key(|entry| entry.name == "op_realloc");
+    let mut material = Vec::new();
+    for entry in entries {
         let Some(bound) = entry
             .without_growth
             .as_ref()
@@ -205,7 +209,7 @@ fn search_all(name: &str, module: &[u8], report: &Report, seconds: u64) -> Resul
         let Some(target) = search::Target::of_export(&entry.name) else {
             continue;
         };
-        let found = search::climb(module, target, seconds)?;
+        let found = search::climb(module, target, seconds, &mut material)?;
         if found.fuel > bound {
             bail!(
                 "{name}: {} reached {} of a bound of {bound}",

@@ -1,7 +1,9 @@
 //! Hill climbing over programs of heap operations, towards the costliest single operation.
 //!
 //! A program is a list of phases, each of which allocates, resizes or frees several blocks. A
-//! change is kept if the costliest operation of the wanted kind, growth apart, costs no less.
+//! change is kept if the costliest operation of the wanted kind, growth apart, costs no less. The
+//! best programs found for one operation are material for the others: a resize that moves is an
+//! allocation and a free.
 
 use core::time::Duration;
 use std::time::Instant;
@@ -17,6 +19,8 @@ const PHASES_MAX: usize = 40;
 const BLOCKS_MAX: u64 = 70;
 /// Programs without progress before the search starts anew.
 const PATIENCE: u32 = 1_500;
+/// Best programs kept as material.
+const MATERIAL_MAX: usize = 24;
 
 /// The operation whose cost is driven up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,7 @@ pub(super) enum Target {
     Alloc,
     Dealloc,
     Realloc,
+    AllocZeroed,
 }
 
 impl Target {
@@ -32,6 +37,7 @@ impl Target {
             "op_alloc" => Some(Self::Alloc),
             "op_dealloc" => Some(Self::Dealloc),
             "op_realloc" => Some(Self::Realloc),
+            "op_alloc_zeroed" => Some(Self::AllocZeroed),
             _ => None,
         }
     }
@@ -48,8 +54,13 @@ pub(super) struct Found {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// So many blocks of a size and alignment.
-    Alloc { count: u64, size: u32, align: u32 },
+    /// So many blocks of a size and alignment, zeroed or not.
+    Alloc {
+        count: u64,
+        size: u32,
+        align: u32,
+        zeroed: bool,
+    },
     /// Every `stride`-th live block, from `first` on, at most `count`.
     Free { first: u64, stride: u64, count: u64 },
     /// Every `stride`-th live block, from `first` on, at most `count`, to a size.
@@ -72,6 +83,7 @@ struct Heap {
     store: Store<()>,
     memory: Memory,
     alloc: TypedFunc<(u32, u32), u32>,
+    alloc_zeroed: TypedFunc<(u32, u32), u32>,
     dealloc: TypedFunc<(u32, u32, u32), ()>,
     realloc: TypedFunc<(u32, u32, u32, u32), u32>,
     blocks: Vec<Block>,
@@ -88,6 +100,7 @@ impl Heap {
             .ok_or_else(|| anyhow::anyhow!("the guest exports no memory"))?;
         Ok(Self {
             alloc: instance.get_typed_func(&mut store, "op_alloc")?,
+            alloc_zeroed: instance.get_typed_func(&mut store, "op_alloc_zeroed")?,
             dealloc: instance.get_typed_func(&mut store, "op_dealloc")?,
             realloc: instance.get_typed_func(&mut store, "op_realloc")?,
             memory,
@@ -116,10 +129,20 @@ impl Heap {
 
     fn run(&mut self, phase: Phase) -> Result<()> {
         match phase {
-            Phase::Alloc { count, size, align } => {
+            Phase::Alloc {
+                count,
+                size,
+                align,
+                zeroed,
+            } => {
+                let (kind, function) = if zeroed {
+                    (Target::AllocZeroed, self.alloc_zeroed.clone())
+                } else {
+                    (Target::Alloc, self.alloc.clone())
+                };
                 for _ in 0..count {
-                    let address = self.counted(Target::Alloc, |heap| {
-                        Ok(heap.alloc.call(&mut heap.store, (size, align))?)
+                    let address = self.counted(kind, |heap| {
+                        Ok(function.call(&mut heap.store, (size, align))?)
                     })?;
                     if address != 0 {
                         self.blocks.push(Block {
@@ -217,7 +240,7 @@ impl Random {
         }
     }
 
-    fn phase(&mut self) -> Phase {
+    fn phase(&mut self, target: Target) -> Phase {
         let count = match self.below(3) {
             0 => 1,
             1 => 1 + self.below(8),
@@ -229,6 +252,7 @@ impl Random {
                 count,
                 size: self.size(),
                 align: self.align(),
+                zeroed: target == Target::AllocZeroed && self.below(2) == 0,
             },
             3..=4 => Phase::Free {
                 first,
@@ -244,48 +268,88 @@ impl Random {
         }
     }
 
-    /// A program changed in one to three places.
-    fn changed(&mut self, program: &[Phase]) -> Vec<Phase> {
+    /// A program changed in one to three places, or with a part of another one put in.
+    fn changed(&mut self, program: &[Phase], target: Target, material: &[Program]) -> Vec<Phase> {
         let mut program = program.to_vec();
+        if self.below(8) == 0
+            && let Some(other) = self.one_of(material)
+        {
+            self.graft(&mut program, &other.phases, target);
+        }
         for _ in 0..=self.below(3) {
             let place = usize::try_from(self.below(program.len() as u64 + 1)).unwrap_or(0);
-            match self.below(4) {
+            match self.below(5) {
                 0 if place < program.len() => {
                     program.remove(place);
                 }
-                1 if place < program.len() => program[place] = self.phase(),
-                2 if place < program.len() => program[place] = self.tuned(program[place]),
-                _ if program.len() < PHASES_MAX => program.insert(place, self.phase()),
+                1 if place < program.len() => program[place] = self.phase(target),
+                2..=3 if place < program.len() => program[place] = self.tuned(program[place]),
+                _ if program.len() < PHASES_MAX => program.insert(place, self.phase(target)),
                 _ => {}
             }
         }
         program
     }
 
+    fn one_of<'p>(&mut self, material: &'p [Program]) -> Option<&'p Program> {
+        material.get(usize::try_from(self.below(material.len() as u64)).ok()?)
+    }
+
+    /// Puts a stretch of another program in; its allocations become such as are counted.
+    fn graft(&mut self, program: &mut Vec<Phase>, other: &[Phase], target: Target) {
+        let some = |random: &mut Self, most: usize| {
+            usize::try_from(random.below(most as u64 + 1)).unwrap_or(0)
+        };
+        let first = some(self, other.len());
+        let count = some(self, other.len() - first);
+        let place = some(self, program.len());
+        let stretch = other[first..first + count].iter().map(|phase| match *phase {
+            Phase::Alloc {
+                count, size, align, ..
+            } => Phase::Alloc {
+                count,
+                size,
+                align,
+                zeroed: target == Target::AllocZeroed,
+            },
+            other => other,
+        });
+        program.splice(place..place, stretch);
+        program.truncate(PHASES_MAX);
+    }
+
+    fn near(&mut self, size: u32) -> u32 {
+        let by = u32::try_from(1 << self.below(12)).unwrap_or(1);
+        if self.below(2) == 0 {
+            size.saturating_add(by)
+        } else {
+            size.saturating_sub(by).max(1)
+        }
+    }
+
     /// A phase with a size or a number a little different.
     fn tuned(&mut self, phase: Phase) -> Phase {
-        let mut near = |size: u32| {
-            let by = u32::try_from(1 << self.below(8)).unwrap_or(1);
-            if self.below(2) == 0 {
-                size.saturating_add(by)
-            } else {
-                size.saturating_sub(by).max(1)
-            }
-        };
+        let number = self.below(3);
         match phase {
-            Phase::Alloc { count, size, align } => Phase::Alloc {
+            Phase::Alloc {
                 count,
-                size: near(size),
+                size,
                 align,
+                zeroed,
+            } => Phase::Alloc {
+                count: if number == 0 { count + 1 } else { count },
+                size: if number == 0 { size } else { self.near(size) },
+                align,
+                zeroed: zeroed ^ (number == 1),
             },
             Phase::Free {
                 first,
                 stride,
                 count,
             } => Phase::Free {
-                first: first + 1,
-                stride,
-                count,
+                first: first + u64::from(number == 0),
+                stride: stride + u64::from(number == 1),
+                count: count + u64::from(number == 2),
             },
             Phase::Resize {
                 first,
@@ -293,17 +357,29 @@ impl Random {
                 count,
                 size,
             } => Phase::Resize {
-                first,
+                first: first + u64::from(number == 0),
                 stride,
                 count,
-                size: near(size),
+                size: if number == 0 { size } else { self.near(size) },
             },
         }
     }
 }
 
-/// Climbs for so many seconds.
-pub(super) fn climb(bytes: &[u8], target: Target, seconds: u64) -> Result<Found> {
+/// A program, and what its costliest operation of some kind costs.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    fuel: u64,
+    phases: Vec<Phase>,
+}
+
+/// Climbs for so many seconds. The best programs join the material.
+pub(super) fn climb(
+    bytes: &[u8],
+    target: Target,
+    seconds: u64,
+    material: &mut Vec<Program>,
+) -> Result<Found> {
     let engine = counting_engine()?;
     let module = Module::new(&engine, bytes)?;
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
@@ -312,20 +388,40 @@ pub(super) fn climb(bytes: &[u8], target: Target, seconds: u64) -> Result<Found>
         fuel: 0,
         programs: 0,
     };
-    let (mut program, mut height, mut stuck) = (Vec::new(), 0, 0);
+    let mut best: Vec<Program> = Vec::new();
+    let nothing = Program {
+        fuel: 0,
+        phases: Vec::new(),
+    };
+    let (mut program, mut stuck) = (nothing.clone(), 0);
     while Instant::now() < end {
         if stuck > PATIENCE {
-            (program, height, stuck) = (Vec::new(), 0, 0);
+            best.push(core::mem::replace(&mut program, nothing.clone()));
+            best.sort_by_key(|program| core::cmp::Reverse(program.fuel));
+            best.truncate(MATERIAL_MAX / 4);
+            // Every other time from a program that is good for something.
+            if let (0, Some(other)) = (random.below(2), random.one_of(material)) {
+                program.phases.clone_from(&other.phases);
+            }
+            stuck = 0;
         }
-        let changed = random.changed(&program);
+        let near = if random.below(4) == 0 { &best } else { &*material };
+        let changed = random.changed(&program.phases, target, near);
         let fuel = costliest(&engine, &module, target, &changed)?;
         found.programs += 1;
         found.fuel = found.fuel.max(fuel);
-        stuck = if fuel > height { 0 } else { stuck + 1 };
-        if fuel >= height {
-            (program, height) = (changed, fuel);
+        stuck = if fuel > program.fuel { 0 } else { stuck + 1 };
+        if fuel >= program.fuel {
+            program = Program {
+                fuel,
+                phases: changed,
+            };
         }
     }
+    best.push(program);
+    material.extend(best);
+    let surplus = material.len().saturating_sub(MATERIAL_MAX);
+    material.drain(..surplus);
     Ok(found)
 }
 
