@@ -12,8 +12,8 @@ use alligator_bound::witness::WitnessStep;
 use alligator_bound::{Options, analyze};
 use comfy_table::{CellAlignment, Table, presets};
 
-/// Obstacles of one entry printed before the rest are only counted.
-const OBSTACLES_SHOWN: usize = 12;
+/// Places listed before the rest are only counted.
+const PLACES_SHOWN: usize = 16;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -125,6 +125,7 @@ fn describe(report: &Report) -> String {
         text,
         "the host's time not counted. \"<=\": the search was stopped, the bound holds but is loose."
     );
+    describe_traps(&mut text, report);
     for assumption in &report.assumptions {
         let _ = writeln!(
             text,
@@ -136,10 +137,31 @@ fn describe(report: &Report) -> String {
     for note in &report.notes {
         let _ = writeln!(text, "\nnote: {note}");
     }
+    describe_obstacles(&mut text, report);
+    describe_bulk(&mut text, report);
     for entry in &report.entries {
-        describe_entry(&mut text, entry);
+        describe_entry(&mut text, report, entry);
     }
     text
+}
+
+/// What calls cost at most that trap, where that is more than a call that ends well may cost.
+fn describe_traps(text: &mut String, report: &Report) {
+    for entry in &report.entries {
+        let figures = [&entry.without_growth, &entry.with_growth];
+        let bounds = figures.into_iter().flatten().map(|figure| figure.bound);
+        let most = bounds.reduce(|one, other| Some(one?.max(other?))).flatten();
+        if let Some((most, trap)) = most.zip(entry.trap_bound)
+            && trap > most
+        {
+            let _ = writeln!(
+                text,
+                "\n{}: a call that ends by a trap inside, an access out of bounds for instance, costs \
+                 at most {trap}.",
+                label(report, entry)
+            );
+        }
+    }
 }
 
 /// What is to be added to the figures of out-of-line parts.
@@ -170,7 +192,7 @@ fn describe_inlined(text: &mut String, report: &Report) {
         let _ = writeln!(
             text,
             "  {}: {} before (the call at {:#x} in {}), {} after; with its bound {}; {} callers",
-            entry.name,
+            label(report, entry),
             number(inlined.before),
             inlined.offset,
             inlined.function,
@@ -195,7 +217,7 @@ fn table(report: &Report) -> Table {
     for entry in &report.entries {
         let main = entry.without_growth.as_ref();
         table.add_row([
-            entry.name.clone(),
+            label(report, entry),
             main.map_or_else(|| "always grows".to_owned(), bound),
             main.map_or_else(|| "-".to_owned(), |figure| number(figure.plain)),
             main.map_or_else(|| "-".to_owned(), |figure| bytes(entry, figure)),
@@ -240,36 +262,76 @@ fn bytes(entry: &EntryReport, figure: &Figure) -> String {
     }
 }
 
-fn describe_entry(text: &mut String, entry: &EntryReport) {
-    if !entry.obstacles.is_empty() || !entry.bulk.is_empty() {
-        let _ = writeln!(text, "\n{}", entry.name);
+/// What stands in the way of bounds, each place once, with the entries that reach it.
+fn describe_obstacles(text: &mut String, report: &Report) {
+    let mut places: Vec<(String, Vec<String>)> = Vec::new();
+    for entry in &report.entries {
+        for obstacle in &entry.obstacles {
+            let only = if obstacle.matters_without_growth {
+                ""
+            } else {
+                " (on no path without growth)"
+            };
+            let place = format!(
+                "  {:#x} in {}: {}{only}",
+                obstacle.offset, obstacle.function, obstacle.reason
+            );
+            add_place(&mut places, place, &label(report, entry));
+        }
     }
-    for obstacle in entry.obstacles.iter().take(OBSTACLES_SHOWN) {
-        let only = if obstacle.matters_without_growth {
-            ""
-        } else {
-            " (on no path without growth)"
-        };
-        let _ = writeln!(
-            text,
-            "  {} at {:#x} in {}: {}{only}",
-            obstacle.kind, obstacle.offset, obstacle.function, obstacle.reason
-        );
+    describe_places(text, "in the way:", &places);
+}
+
+/// Operations whose units come on top, each place once.
+fn describe_bulk(text: &mut String, report: &Report) {
+    let mut places: Vec<(String, Vec<String>)> = Vec::new();
+    for entry in &report.entries {
+        for bulk in &entry.bulk {
+            let place = format!(
+                "  {:#x} in {}: {}, {} more per {}",
+                bulk.offset,
+                bulk.function,
+                bulk.operator.replacen('_', ".", 1),
+                bulk.cost_per_unit,
+                bulk.unit
+            );
+            add_place(&mut places, place, &label(report, entry));
+        }
     }
-    if let Some(more) = entry.obstacles.len().checked_sub(OBSTACLES_SHOWN + 1) {
+    describe_places(text, "bytes and elements on top:", &places);
+}
+
+fn add_place(places: &mut Vec<(String, Vec<String>)>, place: String, entry: &str) {
+    match places.iter_mut().find(|(other, _)| *other == place) {
+        Some((_, entries)) => entries.push(entry.to_owned()),
+        None => places.push((place, vec![entry.to_owned()])),
+    }
+}
+
+fn describe_places(text: &mut String, title: &str, places: &[(String, Vec<String>)]) {
+    if places.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{title}");
+    for (place, entries) in places.iter().take(PLACES_SHOWN) {
+        let _ = writeln!(text, "{place} ({})", entries.join(", "));
+    }
+    if let Some(more) = places.len().checked_sub(PLACES_SHOWN + 1) {
         let _ = writeln!(text, "  and {} more (--json has all)", more + 1);
     }
-    for bulk in &entry.bulk {
-        let _ = writeln!(
-            text,
-            "  {} at {:#x} in {}: {} more per {}",
-            bulk.operator.replacen('_', ".", 1),
-            bulk.offset,
-            bulk.function,
-            bulk.cost_per_unit,
-            bulk.unit
-        );
+}
+
+/// An entry's name, with its index if another has the same name.
+fn label(report: &Report, entry: &EntryReport) -> String {
+    let others = report.entries.iter();
+    if others.filter(|other| other.name == entry.name).count() > 1 {
+        format!("{} [{}]", entry.name, entry.function)
+    } else {
+        entry.name.clone()
     }
+}
+
+fn describe_entry(text: &mut String, report: &Report, entry: &EntryReport) {
     let figures = [
         ("without growth", &entry.without_growth),
         ("with growth", &entry.with_growth),
@@ -278,7 +340,7 @@ fn describe_entry(text: &mut String, entry: &EntryReport) {
         if let Some(figure) = figure
             && !figure.witness.is_empty()
         {
-            let _ = writeln!(text, "\nlongest path of {} {kind}", entry.name);
+            let _ = writeln!(text, "\nlongest path of {} {kind}", label(report, entry));
             describe_witness(text, &figure.witness);
         }
     }

@@ -303,17 +303,19 @@ impl Random {
         let first = some(self, other.len());
         let count = some(self, other.len() - first);
         let place = some(self, program.len());
-        let stretch = other[first..first + count].iter().map(|phase| match *phase {
-            Phase::Alloc {
-                count, size, align, ..
-            } => Phase::Alloc {
-                count,
-                size,
-                align,
-                zeroed: target == Target::AllocZeroed,
-            },
-            other => other,
-        });
+        let stretch = other[first..first + count]
+            .iter()
+            .map(|phase| match *phase {
+                Phase::Alloc {
+                    count, size, align, ..
+                } => Phase::Alloc {
+                    count,
+                    size,
+                    align,
+                    zeroed: target == Target::AllocZeroed,
+                },
+                other => other,
+            });
         program.splice(place..place, stretch);
         program.truncate(PHASES_MAX);
     }
@@ -405,7 +407,11 @@ pub(super) fn climb(
             }
             stuck = 0;
         }
-        let near = if random.below(4) == 0 { &best } else { &*material };
+        let near = if random.below(4) == 0 {
+            &best
+        } else {
+            &*material
+        };
         let changed = random.changed(&program.phases, target, near);
         let fuel = costliest(&engine, &module, target, &changed)?;
         found.programs += 1;

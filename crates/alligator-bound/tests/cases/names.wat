@@ -1,4 +1,5 @@
-;; Entries by symbol, mangled as compilers do; a slow path of an inlined allocator.
+;; Entries by symbol, mangled as compilers do (the mangling of version 0, of 2018, and none); a slow
+;; path of an inlined allocator.
 (module
   (func $_RNvCs1234_7___rustc12___rust_alloc (param i32 i32) (result i32) (local.get 0))
   (func $_RNvCs1234_7___rustc14___rust_dealloc (param i32 i32 i32))

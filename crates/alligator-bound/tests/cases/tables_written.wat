@@ -1,0 +1,15 @@
+;; A table that code writes may hold anything; its bulk operations count elements.
+(module
+  (type $f (func))
+  (table $t 4 funcref)
+  (elem $e func $a $a)
+  (func $a)
+  (func (export "op_alloc") (param i32 i32) (result i32)
+    (table.init $t $e (i32.const 0) (i32.const 0) (local.get 1))
+    (call_indirect $t (type $f) (local.get 0))
+    (local.get 0))
+  (func (export "op_dealloc") (param i32 i32 i32)
+    (table.fill $t (i32.const 0) (ref.null func) (local.get 0))
+    (table.copy $t $t (i32.const 0) (i32.const 1) (i32.const 2))
+    (drop (table.grow $t (ref.null func) (local.get 1)))
+    (elem.drop $e)))

@@ -1,0 +1,16 @@
+;; Addresses of 64 bits, followed like others; two memories of the module's own are two.
+(module
+  (memory $a i64 1)
+  (memory $b i64 1)
+  (func (export "op_alloc") (param $p i32) (param $v i32) (result i32)
+    (i64.store $a offset=8 (i64.extend_i32_u (local.get $p)) (i64.const 0))
+    (i64.store $b offset=8 (i64.extend_i32_u (local.get $p)) (i64.const 1))
+    (i64.store $a offset=16 (i64.extend_i32_u (local.get $p)) (i64.const 1))
+    (if (i64.eqz (i64.load $a offset=8 (i64.extend_i32_u (local.get $p))))
+      (then (return (i32.const 0))))
+    (i32.mul (i32.mul (local.get $v) (local.get $v)) (i32.mul (local.get $v) (local.get $v))))
+  (func (export "op_realloc") (param $p i32) (param i32 i32 i32) (result i32)
+    (memory.copy $a $b (i64.const 0) (i64.const 64) (i64.extend_i32_u (local.get 3)))
+    (memory.fill $a (i64.const 0) (i32.const 0) (i64.const 24))
+    (drop (memory.grow $b (i64.const 1)))
+    (local.get $p)))
