@@ -8,11 +8,11 @@ mod search;
 use core::fmt::Write as _;
 use std::path::PathBuf;
 
-use alligator_bound::report::{EntryReport, Figure, Report};
+use alligator_bound::report::{EntryReport, Figure, Report, Verdict};
 use alligator_bound::{Options as BoundOptions, analyze};
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::guest;
+use crate::guest::{self, Guest};
 use crate::measure::allocator::{Allocator, Exports, known};
 
 /// Operations bounded, by export of `guests/allocators`, in the order of the reports.
@@ -45,6 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     guest::ensure_target(guest::TARGET)?;
     let allocators = known();
     let (mut ours, mut peers) = (ours_header(), peers_header());
+    let mut places = String::new();
     for allocator in &allocators {
         if OURS.contains(&allocator.name.as_str()) {
             let (module, report) = prove(allocator)?;
@@ -55,8 +56,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         } else if !allocator.name.starts_with("alligator") {
             let (_, report) = prove(allocator)?;
             add_peer(&mut peers, &allocator.name, &report)?;
+            add_places(&mut places, &allocator.name, &report)?;
         }
     }
+    peers.push_str("\n## Every place\n\nLoops, recursion and calls without a bound that an operation may reach, with growth or without.\n");
+    peers.push_str(&places);
+    add_programs(&mut ours)?;
+    let compiler = compiler()?;
+    let _ = writeln!(peers, "\nBuilt by {compiler}.");
+    let _ = writeln!(ours, "# Built by {compiler}.");
     settle("bounds.txt", &ours, options.check)?;
     settle("docs/verdicts.md", &peers, options.check)?;
     print!("{ours}");
@@ -75,19 +83,88 @@ fn prove(allocator: &Allocator) -> Result<(Vec<u8>, Report)> {
     Ok((module, report))
 }
 
+/// Bounds what is found by name in a program that was built as programs are, and in the same program
+/// with its operations kept out of line.
+fn add_programs(text: &mut String) -> Result<()> {
+    let (_, inlined) = prove_program("inlined", &[])?;
+    let parts = inlined.entries.iter();
+    if parts.clone().any(|entry| entry.inlined.is_none()) {
+        bail!("guests/inlined: an entry was not inlined; the comparison says nothing");
+    }
+    let _ = writeln!(
+        text,
+        "# guests/inlined, the parts that inlining left, with the longest way to them and from them on:\n\
+         {:<54} {:>7} {:>7} {:>7}",
+        "# part", "bound", "before", "after"
+    );
+    for entry in parts {
+        let around = entry.inlined.as_ref();
+        let _ = writeln!(
+            text,
+            "{:<54} {:>7} {:>7} {:>7}",
+            entry.name,
+            bound(entry.without_growth.as_ref()),
+            number(around.and_then(|inlined| inlined.before)),
+            number(around.and_then(|inlined| inlined.after)),
+        );
+    }
+    let (_, whole) = prove_program("out-of-line", &["out-of-line"])?;
+    let roles: Vec<Option<&str>> = whole.entries.iter().map(|entry| entry.role).collect();
+    if roles != OPERATIONS.map(|(_, role)| Some(role)) || whole.verdict() != Verdict::Bounded {
+        bail!("guests/inlined: kept out of line, the operations are not found whole: {roles:?}");
+    }
+    let _ = writeln!(
+        text,
+        "# guests/inlined with its operations kept out of line, for all layouts of that program:"
+    );
+    add_ours(text, "out-of-line", &whole);
+    Ok(())
+}
+
+fn prove_program(output: &str, features: &[&str]) -> Result<(Vec<u8>, Report)> {
+    let path = guest::build(&Guest {
+        crate_dir: &guest::root().join("guests").join("inlined"),
+        library: "inlined",
+        features,
+        output,
+        opt_level: None,
+    })?;
+    let module = std::fs::read(&path)?;
+    let report = analyze(&module, &BoundOptions::default())
+        .map_err(|error| anyhow!("{}: {error}", path.display()))?;
+    Ok((module, report))
+}
+
+/// The compiler that guests are built with: another one gives other figures.
+fn compiler() -> Result<String> {
+    let output = std::process::Command::new("rustc")
+        .arg("--version")
+        .current_dir(guest::root())
+        .output()
+        .context("rustc does not start")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let words: Vec<&str> = text.split_whitespace().take(2).collect();
+    Ok(words.join(" "))
+}
+
 fn operation(entry: &EntryReport) -> &str {
-    OPERATIONS
-        .iter()
-        .find(|(export, _)| *export == entry.name)
-        .map_or(entry.name.as_str(), |(_, operation)| operation)
+    let named = OPERATIONS.iter().find(|(export, _)| *export == entry.name);
+    let known = named.map(|(_, operation)| *operation).or(entry.role);
+    known.unwrap_or(&entry.name)
 }
 
 fn bound(figure: Option<&Figure>) -> String {
     match figure.map(|figure| figure.bound) {
         None => "-".to_owned(),
         Some(None) => "unbounded".to_owned(),
+        // The search was stopped: the bound holds, but a longer one would be tighter.
+        Some(Some(bound)) if figure.is_some_and(|figure| !figure.exact) => format!("<={bound}"),
         Some(Some(bound)) => bound.to_string(),
     }
+}
+
+fn number(cost: Option<u64>) -> String {
+    cost.map_or_else(|| "unbounded".to_owned(), |cost| cost.to_string())
 }
 
 fn ours_header() -> String {
@@ -126,7 +203,7 @@ fn peers_header() -> String {
      Written by `cargo xtask bounds` from guests built in `guests/allocators` (optimisation level \
      3, one exported function per operation). *bound* is the longest path without growth, in \
      Wasm instructions; *why not* names the first obstacle on such a path: the loop or call, its \
-     function and its byte offset in the module.\n\n\
+     function and its byte offset in the module; all are listed below.\n\n\
      | allocator | operation | bound | with growth | why not |\n| --- | --- | --: | --: | --- |\n"
         .to_owned()
 }
@@ -161,6 +238,28 @@ fn add_peer(text: &mut String, name: &str, report: &Report) -> Result<()> {
     Ok(())
 }
 
+/// Lists all that stands in the way of a peer's bounds, each place once.
+fn add_places(text: &mut String, name: &str, report: &Report) -> Result<()> {
+    let mut places: Vec<(u64, String)> = Vec::new();
+    for obstacle in report.entries.iter().flat_map(|entry| &entry.obstacles) {
+        let line = format!(
+            "- {:#x} in `{}`: {}",
+            obstacle.offset, obstacle.function, obstacle.reason
+        );
+        places.push((obstacle.offset, line));
+    }
+    places.sort();
+    places.dedup();
+    let _ = writeln!(text, "\n### {name} {}\n", version(name)?);
+    if places.is_empty() {
+        text.push_str("None.\n");
+    }
+    for (_, line) in places {
+        let _ = writeln!(text, "{line}");
+    }
+    Ok(())
+}
+
 /// The version of a peer that the guest pins.
 fn version(name: &str) -> Result<String> {
     let manifest = guest::root()
@@ -189,6 +288,13 @@ fn settle(name: &str, text: &str, check: bool) -> Result<()> {
         if before != after {
             eprintln!("- {before}\n+ {after}");
         }
+    }
+    let by = |text: &str| {
+        let line = text.lines().find(|line| line.contains("Built by"));
+        line.map(|line| line.trim_start_matches("# ").to_owned())
+    };
+    if by(&committed) != by(text) {
+        eprintln!("Another compiler gives other code: the figures recorded are not comparable.");
     }
     bail!("{name} is not what the modules give now; `cargo xtask bounds` rewrites it");
 }

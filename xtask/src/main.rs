@@ -4,6 +4,7 @@
 mod bounds;
 mod demo;
 mod engine;
+mod fuzz;
 mod guest;
 mod measure;
 mod test;
@@ -23,6 +24,8 @@ enum Command {
     Bounds(bounds::Options),
     /// Runs a real program on std's allocator and on Alligator, and reports what the heap cost.
     Demo(demo::Options),
+    /// Fuzzes the prover, guided by coverage (needs a nightly toolchain and cargo-fuzz).
+    Fuzz(fuzz::Options),
     /// Measures the allocator and its peers: instructions, memory, code size, time.
     Measure(measure::Options),
     /// Checks and tests everything, step by step.
@@ -35,6 +38,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Bounds(options) => bounds::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Measure(options) => measure::run(&options),
         Command::Test(options) => test::run(&options),
         Command::WasiRun(options) => test::wasi::run(&options),

@@ -66,6 +66,9 @@ const ALLOCATOR_CRATES: [&str; 7] = [
     "wee_alloc",
 ];
 
+/// Functions that are bounded without being asked for, at most.
+const ENTRIES_MAX: usize = 128;
+
 /// Functions named in one note, at most.
 const NAMED_MAX: usize = 5;
 
@@ -136,6 +139,13 @@ pub fn find(
         return Err(InputError::plain(nothing_found(module, &calls)));
     }
     found.notes = missed(module, &calls, &found.entries);
+    if let Some(more) = found.entries.len().checked_sub(ENTRIES_MAX + 1) {
+        found.entries.truncate(ENTRIES_MAX);
+        found.notes.push(format!(
+            "{} more functions have the name of an entry: ask for them with --entry",
+            more + 1
+        ));
+    }
     Ok(found)
 }
 
@@ -196,10 +206,11 @@ fn last_segment(name: &str) -> &str {
 
 fn known(module: &Module<'_>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
+    let mut met: BTreeSet<u32> = BTreeSet::new();
     let mut add = |name: String, function: u32, found| {
         let defined = module.functions[function as usize].body.is_some();
-        let new = !entries.iter().any(|entry| entry.function == function);
-        if let Some(role) = role(&name).filter(|_| defined && new) {
+        if let Some(role) = role(&name).filter(|_| defined && !met.contains(&function)) {
+            met.insert(function);
             entries.push(Entry {
                 name,
                 role: Some(role),

@@ -5,6 +5,8 @@
 //! has no loop and calls nothing but its out-of-line parts. So the longest such way to the call, and
 //! the longest from it on, limit what was inlined before and after it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 use wasmparser::Operator;
 
@@ -29,54 +31,69 @@ pub struct Inlined {
     pub after: Option<u64>,
 }
 
-/// What surrounds the calls of an out-of-line part; `None` for other entries.
+/// What surrounds the calls of each out-of-line part; `None` for other entries.
 ///
 /// # Errors
 /// When a caller exceeds a limit of the analysis.
 pub fn around(
     module: &Module<'_>,
     costs: &CostTable,
-    entry: &Entry,
-) -> Result<Option<Inlined>, InputError> {
-    let mut longest: Option<Inlined> = None;
-    for caller in &entry.callers {
-        let Some(code) = module.code(*caller)? else {
+    entries: &[Entry],
+) -> Result<Vec<Option<Inlined>>, InputError> {
+    let mut found: Vec<Option<Inlined>> = vec![None; entries.len()];
+    let parts: BTreeMap<u32, usize> = entries
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| !entry.callers.is_empty())
+        .map(|(place, entry)| (entry.function, place))
+        .collect();
+    let callers: BTreeSet<u32> = entries
+        .iter()
+        .flat_map(|entry| entry.callers.iter().copied())
+        .collect();
+    for caller in callers {
+        let Some(code) = module.code(caller)? else {
             continue;
         };
         let cfg = Cfg::build(&code)?;
         let ways = Ways::of(&code, &cfg, costs);
-        for at in (0..code.operators.len()).filter(|at| calls(&code.operators[*at], entry.function))
-        {
-            let before = ways.before[at].and_then(|cost| cost.checked_add(ways.weights[at]?));
-            let after = match code.operators[at] {
-                Operator::ReturnCall { .. } => Some(0),
-                _ => ways.after[at + 1],
-            };
-            let found = longest.get_or_insert_with(|| Inlined {
-                callers: entry.callers.len(),
-                function: module.display_name(*caller),
-                offset: code.offsets[at],
-                before,
-                after,
-            });
-            if found
-                .before
-                .is_some_and(|most| before.is_none_or(|before| before > most))
-            {
-                found.function = module.display_name(*caller);
-                found.offset = code.offsets[at];
-                found.before = before;
+        for at in 0..code.operators.len() {
+            let callee = called(&code.operators[at]);
+            if let Some(place) = callee.and_then(|callee| parts.get(&callee)) {
+                let way = ways.around(module, caller, &code, at, entries[*place].callers.len());
+                found[*place] = Some(match found[*place].take() {
+                    Some(other) => other.or(way),
+                    None => way,
+                });
             }
-            found.after = found.after.zip(after).map(|(one, other)| one.max(other));
         }
     }
-    Ok(longest)
+    Ok(found)
 }
 
-fn calls(operator: &Operator<'_>, function: u32) -> bool {
-    matches!(operator,
-        Operator::Call { function_index } | Operator::ReturnCall { function_index }
-            if *function_index == function)
+impl Inlined {
+    /// The longer ways of both.
+    fn or(mut self, other: Self) -> Self {
+        let longer = match (self.before, other.before) {
+            (Some(before), Some(than)) => than > before,
+            (before, _) => before.is_some(),
+        };
+        let after = self.after.zip(other.after);
+        if longer {
+            self = other;
+        }
+        self.after = after.map(|(one, other)| one.max(other));
+        self
+    }
+}
+
+fn called(operator: &Operator<'_>) -> Option<u32> {
+    match operator {
+        Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+            Some(*function_index)
+        }
+        _ => None,
+    }
 }
 
 fn calls_any(operator: &Operator<'_>) -> bool {
@@ -101,6 +118,28 @@ struct Ways {
 }
 
 impl Ways {
+    /// The ways to a call and from it on.
+    fn around(
+        &self,
+        module: &Module<'_>,
+        caller: u32,
+        code: &Code<'_>,
+        at: usize,
+        callers: usize,
+    ) -> Inlined {
+        let to_call = self.before[at].zip(self.weights[at]);
+        Inlined {
+            callers,
+            function: module.display_name(caller),
+            offset: code.offsets[at],
+            before: to_call.and_then(|(before, call)| before.checked_add(call)),
+            after: match code.operators[at] {
+                Operator::ReturnCall { .. } => Some(0),
+                _ => self.after[at + 1],
+            },
+        }
+    }
+
     fn of(code: &Code<'_>, cfg: &Cfg, costs: &CostTable) -> Self {
         let count = code.operators.len();
         let longer = |one: Option<u64>, other: Option<u64>| Some(one?.max(other?));
@@ -132,7 +171,7 @@ impl Ways {
             if cfg.is_reachable(at) && !calls_any(&code.operators[at]) {
                 let rest = ahead(at)
                     .into_iter()
-                    .fold(Some(0), |longest, to| longer(longest, after[to]));
+                    .try_fold(0, |longest: u64, to| Some(longest.max(after[to]?)));
                 after[at] = sum(weights[at], rest);
             }
         }

@@ -34,7 +34,7 @@ use cost::CostTable;
 use loops::Bounds;
 use module::{InputError, Module};
 use path::Analysis;
-use report::{EntryReport, Report, SCHEMA};
+use report::{Budget, EntryReport, Report, SCHEMA};
 
 /// What to analyse, and how.
 #[derive(Debug, Clone)]
@@ -49,7 +49,8 @@ pub struct Options {
     pub bounds: Bounds,
     /// Whether paths that contradict themselves are dropped.
     pub refine: bool,
-    /// Branches that one search follows at most. A search that stops gives a looser bound.
+    /// Branches that one search follows at most, and all together 32 times as many. A search that
+    /// stops gives a looser bound.
     pub steps_max: u64,
     /// Whether the longest paths are reported step by step.
     pub witness: bool,
@@ -82,14 +83,15 @@ pub fn analyze(bytes: &[u8], options: &Options) -> Result<Report, InputError> {
     let (assumptions, unused) = report::assumptions(&analysis);
     let mut notes = found.notes;
     notes.extend(unused);
-    let entries = found.entries.iter().map(|entry| {
-        let around = inlined::around(&module, &options.costs, entry)?;
-        Ok(EntryReport::of(&analysis, entry, around, options))
-    });
+    let around = inlined::around(&module, &options.costs, &found.entries)?;
+    let budget = Budget::new(options.steps_max);
+    let entries = found.entries.iter().zip(around);
     Ok(Report {
         schema: SCHEMA,
         costs: options.costs.name.clone(),
-        entries: entries.collect::<Result<_, InputError>>()?,
+        entries: entries
+            .map(|(entry, around)| EntryReport::of(&analysis, entry, around, options, &budget))
+            .collect(),
         assumptions,
         notes,
     })

@@ -29,7 +29,7 @@ impl InputError {
     pub fn at(offset: u64, reason: impl Into<String>) -> Self {
         Self {
             offset: Some(offset),
-            reason: reason.into(),
+            reason: printable(&reason.into()),
         }
     }
 
@@ -37,7 +37,7 @@ impl InputError {
     pub fn plain(reason: impl Into<String>) -> Self {
         Self {
             offset: None,
-            reason: reason.into(),
+            reason: printable(&reason.into()),
         }
     }
 }
@@ -101,6 +101,10 @@ pub struct Table {
 
 /// A linear memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent properties of a memory's type"
+)]
 pub struct Memory {
     /// Whether addresses have 64 bits.
     pub is_64: bool,
@@ -479,10 +483,23 @@ impl<'a> Module<'a> {
             .get(index as usize)
             .and_then(|f| f.name.as_deref())
         {
-            Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+            Some(name) => printable(&format!("{:#}", rustc_demangle::demangle(name))),
             None => format!("func[{index}]"),
         }
     }
+}
+
+/// Text on one line: names in a module may hold anything.
+fn printable(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 /// The integer an initialiser leaves, when it is a single constant.

@@ -3,6 +3,7 @@
 //! One scan per function from its end; functions in an order in which callees come first. What
 //! the scan leaves at each instruction is also the admissible estimate that refinement searches by.
 
+use core::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::Operator;
@@ -14,6 +15,15 @@ use crate::module::{Code, InputError, Module};
 
 /// The cost of a path that has no bound.
 pub const UNBOUNDED: u64 = u64::MAX;
+
+/// Instructions of all functions that entries reach, at most.
+pub const OPERATORS_MAX: usize = 16_000_000;
+
+/// Ways from the instructions of one function to the loops around them, at most.
+const WAYS_MAX: usize = 8_000_000;
+
+/// Possible callees of all indirect calls, at most. Beyond, a call may reach any function.
+const INDIRECT_MAX: usize = 20_000_000;
 
 /// Deepest nesting of loops that turn.
 pub const LOOP_DEPTH_MAX: usize = 200;
@@ -302,6 +312,7 @@ pub struct Analysis<'m, 'a> {
     pub plans: BTreeMap<u32, Plan<'a>>,
     outcomes: BTreeMap<u32, Outcome>,
     bulk_counts: BTreeMap<u32, Outcome>,
+    indirect: Cell<usize>,
 }
 
 /// What an instruction is weighed by.
@@ -331,6 +342,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
             plans: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             bulk_counts: BTreeMap::new(),
+            indirect: Cell::new(0),
         };
         analysis.load(entries)?;
         for component in analysis.components() {
@@ -382,6 +394,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
 
     fn load(&mut self, entries: &[u32]) -> Result<(), InputError> {
         let mut open: Vec<u32> = entries.to_vec();
+        let mut operators = 0;
         while let Some(function) = open.pop() {
             if self.plans.contains_key(&function) {
                 continue;
@@ -389,6 +402,12 @@ impl<'m, 'a> Analysis<'m, 'a> {
             let Some(code) = self.module.code(function)? else {
                 continue;
             };
+            operators += code.operators.len();
+            if operators > OPERATORS_MAX {
+                return Err(InputError::plain(format!(
+                    "the entries reach more than {OPERATORS_MAX} instructions"
+                )));
+            }
             let plan = self.plan(function, code)?;
             for callees in plan.callees.values() {
                 if let Callees::Known(callees) = callees {
@@ -506,9 +525,11 @@ impl<'m, 'a> Analysis<'m, 'a> {
     /// Functions of a signature in a table that nobody can write after instantiation.
     fn table_callees(&self, type_index: u32, table_index: u32) -> Callees {
         let table = &self.module.tables[table_index as usize];
-        if table.open || table.foreign_elements {
+        let looked_at = self.indirect.get().saturating_add(table.functions.len());
+        if table.open || table.foreign_elements || looked_at > INDIRECT_MAX {
             return Callees::Unknown;
         }
+        self.indirect.set(looked_at);
         let of_type = |function: &u32| {
             let found = self.module.functions[*function as usize].type_index;
             self.module.may_fit(type_index, found)
@@ -737,13 +758,16 @@ struct Solver<'s, 'm, 'a> {
 
 impl Solver<'_, '_, '_> {
     fn solve(mut self) -> Result<Solved, InputError> {
+        let mut ways = 0;
         for at in (0..self.plan.code.operators.len()).rev() {
             let mut node = self.follow(at);
+            let refused = |reason| Err(InputError::at(self.plan.code.offsets[at], reason));
             if node.again.len() > LOOP_DEPTH_MAX {
-                return Err(InputError::at(
-                    self.plan.code.offsets[at],
-                    format!("loops nest deeper than {LOOP_DEPTH_MAX}"),
-                ));
+                return refused(format!("loops nest deeper than {LOOP_DEPTH_MAX}"));
+            }
+            ways += node.again.len();
+            if ways > WAYS_MAX {
+                return refused("too many ways to the loops around".to_owned());
             }
             if let Some(number) = self.plan.cfg.loop_at_body(at)
                 && let Some(turn) = node.take_again(number)
@@ -751,6 +775,9 @@ impl Solver<'_, '_, '_> {
                 node = self.fold_loop(number, turn, node);
             }
             self.nodes[at] = node;
+        }
+        for node in &mut self.nodes {
+            node.again = Vec::new();
         }
         Ok((self.nodes, self.turns, self.loops_without_bound))
     }

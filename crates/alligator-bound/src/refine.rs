@@ -58,6 +58,8 @@ pub struct Searched {
     pub longest: Option<Refined>,
     /// No path that was found to contradict itself had cost more when it was.
     pub refuted: u64,
+    /// What the search took, in branches that it could have followed instead.
+    pub spent: u64,
 }
 
 struct Open {
@@ -134,6 +136,7 @@ fn search(
     Searched {
         longest,
         refuted: search.machine.refuted,
+        spent: search.machine.effort().div_ceil(EFFORT_PER_STEP),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The result of an analysis, as data. Its JSON form is documented in `docs/bounds.md`.
 
+use core::cell::Cell;
+
 use serde::Serialize;
 
 use crate::cost::BulkUnit;
@@ -14,8 +16,38 @@ use crate::{Options, module::Module};
 /// Name and version of the JSON form.
 pub const SCHEMA: &str = "alligator-bound/1";
 
+/// Full searches that go into one report, at most.
+const SEARCHES_MAX: u64 = 32;
+
+/// Obstacles, and bulk operations, that one entry lists at most.
+const LISTED_MAX: usize = 1_000;
+
 /// Steps within which the plain longest path is always found: it is followed without search.
 const PLAIN_STEPS_MAX: u64 = 1_000_000;
+
+/// Branches that the searches of one report may still follow.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    left: Cell<u64>,
+    each: u64,
+}
+
+impl Budget {
+    pub(crate) fn new(steps_max: u64) -> Self {
+        Self {
+            left: Cell::new(steps_max.saturating_mul(SEARCHES_MAX)),
+            each: steps_max,
+        }
+    }
+
+    fn next(&self) -> u64 {
+        self.each.min(self.left.get())
+    }
+
+    fn spend(&self, steps: u64) {
+        self.left.set(self.left.get().saturating_sub(steps));
+    }
+}
 
 /// What is proved of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -111,6 +143,8 @@ pub struct EntryReport {
     pub bulk: Vec<Bulk>,
     /// Loops, recursion, indirect calls, imports, waits.
     pub obstacles: Vec<Obstacle>,
+    /// How many more of both there are.
+    pub not_listed: usize,
 }
 
 /// Everything about one module.
@@ -165,6 +199,7 @@ impl EntryReport {
         entry: &Entry,
         inlined: Option<Inlined>,
         options: &Options,
+        budget: &Budget,
     ) -> Self {
         let reached = analysis.reachable_from(entry.function);
         let catches = reached.iter().any(|f| analysis.plans[f].cfg.has_handlers());
@@ -174,11 +209,12 @@ impl EntryReport {
             function: entry.function,
             refines,
             options,
+            budget,
         };
         let (without_growth, steady_refuted) = figures.figure(Growth::Without);
         let (with_growth, growing_refuted) = figures.figure(Growth::With);
         let turns = reached.iter().any(|f| !analysis.plans[f].turns.is_empty());
-        let refined = (refines && !turns).then(|| {
+        let searched = (refines && !turns).then(|| {
             let bounds = [&without_growth, &with_growth].into_iter().flatten();
             let longest = bounds.map(|figure| figure.bound.unwrap_or(UNBOUNDED));
             longest
@@ -188,25 +224,27 @@ impl EntryReport {
                 .max(growing_refuted)
         });
         let stops = analysis.outcome(entry.function).stops.any();
-        let trap_bound = refined.unwrap_or(UNBOUNDED).min(stops.unwrap_or(UNBOUNDED));
+        let trap_bound = searched
+            .unwrap_or(UNBOUNDED)
+            .min(stops.unwrap_or(UNBOUNDED));
         // An entry whose every path grows is judged by those that do.
         let bounded = without_growth
             .as_ref()
             .or(with_growth.as_ref())
             .is_none_or(|figure| figure.bound.is_some());
         let findings = reached.iter().flat_map(|f| &analysis.plans[f].findings);
-        let obstacles: Vec<Obstacle> = findings
-            .map(|finding| obstacle(analysis, finding, bounded))
-            .collect();
-        let conditional = obstacles
-            .iter()
-            .any(|obstacle| obstacle.matters_without_growth);
+        let sites = reached.iter().flat_map(|f| &analysis.plans[f].bulk);
+        let more = |count: usize| count.saturating_sub(LISTED_MAX);
+        let not_listed = more(findings.clone().count()) + more(sites.clone().count());
+        let conditional = findings.clone().any(|found| matters(found, bounded));
+        let obstacles = findings
+            .take(LISTED_MAX)
+            .map(|finding| obstacle(analysis, finding, bounded));
         let verdict = match (bounded, conditional) {
             (false, _) => Verdict::Unbounded,
             (true, true) => Verdict::Conditional,
             (true, false) => Verdict::Bounded,
         };
-        let sites = reached.iter().flat_map(|f| &analysis.plans[f].bulk);
         Self {
             name: entry.name.clone(),
             role: entry.role,
@@ -222,8 +260,12 @@ impl EntryReport {
             without_growth,
             with_growth,
             trap_bound: finite(trap_bound),
-            bulk: sites.map(|site| bulk(analysis, site)).collect(),
-            obstacles,
+            bulk: sites
+                .take(LISTED_MAX)
+                .map(|site| bulk(analysis, site))
+                .collect(),
+            obstacles: obstacles.collect(),
+            not_listed,
         }
     }
 }
@@ -245,6 +287,7 @@ struct Figures<'s, 'm, 'a> {
     function: u32,
     refines: bool,
     options: &'s Options,
+    budget: &'s Budget,
 }
 
 impl Figures<'_, '_, '_> {
@@ -256,7 +299,9 @@ impl Figures<'_, '_, '_> {
         };
         let (analysis, function) = (self.analysis, self.function);
         if self.refines {
-            let searched = refine::longest_path(analysis, function, growth, self.options.steps_max);
+            let steps = self.budget.next();
+            let searched = refine::longest_path(analysis, function, growth, steps);
+            self.budget.spend(searched.spent);
             // No path left means that none of this kind can be taken.
             let found = searched.longest.as_ref();
             let figure = found.map(|found| self.of_path(plain, growth, Some(found)));
@@ -299,8 +344,13 @@ fn obstacle(analysis: &Analysis<'_, '_>, finding: &Finding, bounded: bool) -> Ob
         function: analysis.module.display_name(finding.function),
         offset: finding.offset,
         reason: finding.reason.clone(),
-        matters_without_growth: finding.kind.is_condition() || !bounded,
+        matters_without_growth: matters(finding, bounded),
     }
+}
+
+/// Whether a finding makes the main figure unbounded or conditional.
+fn matters(finding: &Finding, bounded: bool) -> bool {
+    finding.kind.is_condition() || !bounded
 }
 
 fn bulk(analysis: &Analysis<'_, '_>, site: &BulkSite) -> Bulk {

@@ -1,35 +1,25 @@
 //! Bytes that are no module, or an odd one: a refusal or a report, never a panic or a hang.
 
+#[path = "common/anything.rs"]
+mod anything;
 mod common;
 
 use core::fmt::Write as _;
+use std::time::Instant;
 
 use alligator_bound::cfg::BLOCK_DEPTH_MAX;
 use alligator_bound::cost::CostTable;
 use alligator_bound::loops::Bounds;
+use alligator_bound::refine::STEPS_DEFAULT;
 use alligator_bound::{Options, analyze};
+use anything::{analyze_anything, read_any_text};
 use common::{Random, random_module};
 
 /// Mutations tried per module.
-const MUTATIONS: u64 = 40;
+const MUTATIONS: u64 = 12;
 
-/// The body that a fuzzer would call, too.
-fn analyze_anything(bytes: &[u8]) -> bool {
-    let options = Options {
-        entries: vec!["f3".to_owned()],
-        steps_max: 50,
-        witness: true,
-        ..Options::default()
-    };
-    match analyze(bytes, &options) {
-        Ok(report) => !report.to_json().is_empty(),
-        Err(error) => {
-            let line = error.to_string();
-            assert!(!line.is_empty() && !line.contains('\n'), "{line:?}");
-            false
-        }
-    }
-}
+/// Seconds in which the most hostile module is dealt with, without optimisation.
+const SECONDS_MAX: u64 = 60;
 
 #[test]
 fn mutated_modules_are_refused_or_analysed() {
@@ -55,6 +45,138 @@ fn mutated_modules_are_refused_or_analysed() {
         }
     }
     assert!(analysed > 0 && refused > 0);
+}
+
+#[test]
+fn mutated_cases_of_every_proposal_are_refused_or_analysed() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let mut random = Random::new(11);
+    let mut analysed = 0;
+    for case in std::fs::read_dir(directory).expect("the corpus is there") {
+        let case = case.expect("readable").path();
+        if case.extension().is_none_or(|extension| extension != "wat") {
+            continue;
+        }
+        let bytes = wat::parse_file(&case).expect("well formed");
+        for _ in 0..MUTATIONS {
+            let mut bytes = bytes.clone();
+            let place = usize::try_from(random.below(bytes.len() as u64)).expect("small");
+            bytes[place] = random.next().to_le_bytes()[0];
+            analysed += u64::from(analyze_anything(&bytes));
+        }
+    }
+    assert!(analysed > 0);
+}
+
+#[test]
+fn mutated_text_files_are_refused_or_read() {
+    let text = "name = \"x\"\nbase = \"none\"\nsource = \"s\"\n[[row]]\noperators = [\"i32.add\"]\n\
+                cost = 1\nper_unit = 2\nsource = \"s\"\n[[loop]]\nfunction = \"f\"\noffset = 1\n\
+                turns = 2\nbecause = \"b\"\n";
+    let mut random = Random::new(1);
+    for _ in 0..2_000 {
+        let mut bytes = text.as_bytes().to_vec();
+        for _ in 0..=random.below(4) {
+            let place = usize::try_from(random.below(bytes.len() as u64)).expect("small");
+            bytes[place] = b" \n\"[]=#9-e'x"[usize::try_from(random.below(12)).expect("small")];
+        }
+        read_any_text(&String::from_utf8_lossy(&bytes));
+    }
+}
+
+/// A module whose only function has a body of these instructions, analysed in time.
+fn hostile(name: &str, locals: &str, body: &str) {
+    let start = Instant::now();
+    let wat = format!("(module (memory 1) (func (export \"f\") (param i32 i32) {locals} {body}))");
+    let bytes = wat::parse_str(wat).expect("well formed");
+    let options = Options {
+        entries: vec!["f".to_owned()],
+        // Time is in proportion: a tenth of the default.
+        steps_max: STEPS_DEFAULT / 10,
+        witness: true,
+        ..Options::default()
+    };
+    let report = analyze(&bytes, &options);
+    if let Ok(report) = &report {
+        assert!(report.entries[0].without_growth.is_some(), "{name}");
+    }
+    let seconds = start.elapsed().as_secs();
+    println!("{name}: {seconds} s");
+    assert!(seconds < SECONDS_MAX, "{name}: {seconds} s");
+}
+
+#[test]
+#[expect(clippy::format_collect, reason = "text is small, and this reads best")]
+fn hostile_functions_take_bounded_time() {
+    let branch = |bit: usize| {
+        format!(
+            "local.get 0 i32.const {} i32.and if local.get 1 i32.const {bit} i32.add local.set 1 end ",
+            1_u32 << (bit % 32)
+        )
+    };
+    let branches: String = (0..3_000).map(branch).collect();
+    hostile("many branches", "", &branches);
+    // A state takes as much memory as its locals.
+    let many_locals = format!("(local {})", "i32 ".repeat(40_000));
+    let touch: String = (0..500)
+        .map(|index| format!("local.get {index} local.set {} ", index + 2))
+        .collect();
+    hostile("many locals", &many_locals, &format!("{touch}{branches}"));
+    // A term of many unknowns, on which every branch depends.
+    let loads: String = (0..4_000)
+        .map(|index| {
+            format!("local.get 1 i32.load offset={} local.get 0 i32.xor local.tee 0 i32.const {index} i32.lt_u if nop end ", index * 4)
+        })
+        .collect();
+    hostile("a term of many unknowns", "", &loads);
+    // Facts about one another.
+    let facts: String = (0..2_000)
+        .map(|index| {
+            format!("local.get 0 i32.const {index} i32.add local.get 1 i32.const {index} i32.mul i32.lt_u if nop end ")
+        })
+        .collect();
+    hostile("facts about one another", "", &facts);
+    let (open, close) = ("loop ".repeat(180), "end ".repeat(180));
+    let again: String = (0..180)
+        .map(|depth| format!("local.get 0 br_if {depth} "))
+        .collect();
+    hostile(
+        "loops in loops",
+        "",
+        &format!("{open}{}{close}", again.repeat(20)),
+    );
+    let (open, close) = ("block ".repeat(2_000), "end ".repeat(2_000));
+    let table: String = (0..2_000).map(|depth| format!("{depth} ")).collect();
+    let body = format!(
+        "{open}{}{close}",
+        format!("local.get 0 br_table {table} ").repeat(30)
+    );
+    hostile("tables of branches", "", &body);
+}
+
+#[test]
+fn thousands_of_functions_take_bounded_time() {
+    let start = Instant::now();
+    let mut wat = String::from("(module (memory 1) ");
+    for index in 0..3_000 {
+        // Each is an entry by its name, and reaches all before it.
+        let callee = match index {
+            0 => String::new(),
+            _ => format!(
+                "(call $_ZN3f{:04}12__rust_alloc17h0123456789abcdefE)",
+                index - 1
+            ),
+        };
+        let _ = write!(
+            wat,
+            "(func $_ZN3f{index:04}12__rust_alloc17h0123456789abcdefE {callee} (loop $l (br_if $l (i32.load (i32.const 0)))))"
+        );
+    }
+    wat.push(')');
+    let bytes = wat::parse_str(wat).expect("well formed");
+    let _ = analyze(&bytes, &Options::default());
+    let seconds = start.elapsed().as_secs();
+    assert!(seconds < SECONDS_MAX, "{seconds} s");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `alligator bound`: proves and prints.
 
 use core::fmt::Write as _;
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,9 @@ use comfy_table::{CellAlignment, Table, presets};
 
 /// Places listed before the rest are only counted.
 const PLACES_SHOWN: usize = 16;
+
+/// Entries named at one place.
+const ENTRIES_SHOWN: usize = 4;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -264,7 +268,7 @@ fn bytes(entry: &EntryReport, figure: &Figure) -> String {
 
 /// What stands in the way of bounds, each place once, with the entries that reach it.
 fn describe_obstacles(text: &mut String, report: &Report) {
-    let mut places: Vec<(String, Vec<String>)> = Vec::new();
+    let mut places = Places::default();
     for entry in &report.entries {
         for obstacle in &entry.obstacles {
             let only = if obstacle.matters_without_growth {
@@ -276,15 +280,15 @@ fn describe_obstacles(text: &mut String, report: &Report) {
                 "  {:#x} in {}: {}{only}",
                 obstacle.offset, obstacle.function, obstacle.reason
             );
-            add_place(&mut places, place, &label(report, entry));
+            places.add(place, &label(report, entry));
         }
     }
-    describe_places(text, "in the way:", &places);
+    places.describe(text, "in the way:");
 }
 
 /// Operations whose units come on top, each place once.
 fn describe_bulk(text: &mut String, report: &Report) {
-    let mut places: Vec<(String, Vec<String>)> = Vec::new();
+    let mut places = Places::default();
     for entry in &report.entries {
         for bulk in &entry.bulk {
             let place = format!(
@@ -295,29 +299,46 @@ fn describe_bulk(text: &mut String, report: &Report) {
                 bulk.cost_per_unit,
                 bulk.unit
             );
-            add_place(&mut places, place, &label(report, entry));
+            places.add(place, &label(report, entry));
         }
     }
-    describe_places(text, "bytes and elements on top:", &places);
+    places.describe(text, "bytes and elements on top:");
 }
 
-fn add_place(places: &mut Vec<(String, Vec<String>)>, place: String, entry: &str) {
-    match places.iter_mut().find(|(other, _)| *other == place) {
-        Some((_, entries)) => entries.push(entry.to_owned()),
-        None => places.push((place, vec![entry.to_owned()])),
-    }
+/// Places in the order in which they are met, each with the entries that reach it.
+#[derive(Default)]
+struct Places {
+    lines: Vec<(String, Vec<String>)>,
+    numbers: HashMap<String, usize>,
 }
 
-fn describe_places(text: &mut String, title: &str, places: &[(String, Vec<String>)]) {
-    if places.is_empty() {
-        return;
+impl Places {
+    fn add(&mut self, place: String, entry: &str) {
+        if let Some(number) = self.numbers.get(&place) {
+            self.lines[*number].1.push(entry.to_owned());
+        } else {
+            self.numbers.insert(place.clone(), self.lines.len());
+            self.lines.push((place, vec![entry.to_owned()]));
+        }
     }
-    let _ = writeln!(text, "\n{title}");
-    for (place, entries) in places.iter().take(PLACES_SHOWN) {
-        let _ = writeln!(text, "{place} ({})", entries.join(", "));
-    }
-    if let Some(more) = places.len().checked_sub(PLACES_SHOWN + 1) {
-        let _ = writeln!(text, "  and {} more (--json has all)", more + 1);
+
+    fn describe(&self, text: &mut String, title: &str) {
+        if self.lines.is_empty() {
+            return;
+        }
+        let _ = writeln!(text, "\n{title}");
+        for (place, entries) in self.lines.iter().take(PLACES_SHOWN) {
+            let shown = entries[..entries.len().min(ENTRIES_SHOWN)].join(", ");
+            let more = if entries.len() > ENTRIES_SHOWN {
+                ", .."
+            } else {
+                ""
+            };
+            let _ = writeln!(text, "{place} ({shown}{more})");
+        }
+        if let Some(more) = self.lines.len().checked_sub(PLACES_SHOWN + 1) {
+            let _ = writeln!(text, "  and {} more (--json has all)", more + 1);
+        }
     }
 }
 

@@ -108,3 +108,47 @@ fn json_and_witness_name_the_same_bound() {
         "{text}"
     );
 }
+
+/// An operation whose beginning is inlined, by an allocator of an unknown crate.
+const INLINED: &str = r#"(module
+    (memory 1)
+    (func $_ZN4mine4slow17h0123456789abcdefE (param i32) (result i32)
+        (i32.load (local.get 0)))
+    (func (export "main") (param i32) (result i32)
+        (i32.add (call $_ZN4mine4slow17h0123456789abcdefE (i32.mul (local.get 0) (i32.const 8))) (i32.const 1))))"#;
+
+#[test]
+fn what_inlining_left_is_found_by_the_name_of_the_crate() {
+    let module = file(
+        "inlined.wasm",
+        &wat::parse_str(INLINED).expect("well formed"),
+    );
+    let (status, _, stderr) = alligator("bound", &module, &[]);
+    assert_eq!(status, Some(3));
+    assert!(
+        stderr.contains("out of line") && stderr.contains("no function grows"),
+        "{stderr}"
+    );
+    let (status, stdout, _) = alligator("bound", &module, &["--allocator", "mine"]);
+    assert_eq!(status, Some(0), "{stdout}");
+    // Two operands, the product and the call; then a constant, the sum and nothing for the end.
+    assert!(
+        stdout.contains("mine::slow: 4 before") && stdout.contains("2 after; with its bound 9"),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains("no function by the name of alloc, dealloc"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn a_trap_is_held_to_a_bound_of_its_own() {
+    let module = module("trap.wasm");
+    let (status, stdout, stderr) = alligator("replay", &module, &["op_realloc(0,1,8,-1)"]);
+    assert_eq!(status, Some(0), "{stdout}{stderr}");
+    assert!(
+        stdout.contains("trap:") && stdout.contains("yes"),
+        "{stdout}"
+    );
+}

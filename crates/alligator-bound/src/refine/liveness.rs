@@ -7,6 +7,9 @@ use crate::path::Plan;
 /// Largest table built, in 64-bit words; a function above it keeps all its locals.
 const WORDS_MAX: usize = 1 << 22;
 
+/// Scans after which a function keeps all its locals. Each level of nested loops needs one.
+const SCANS_MAX: usize = 16;
+
 /// Live locals of one function.
 #[derive(Debug)]
 pub(super) struct Liveness {
@@ -29,8 +32,13 @@ impl Liveness {
             words,
             live: vec![0; (count + 1) * words],
         };
-        // Grows until nothing changes: once without loops, else at most once more per local.
-        while liveness.scan(plan) {}
+        // Grows until nothing changes.
+        for _ in 0..SCANS_MAX {
+            if !liveness.scan(plan) {
+                return liveness;
+            }
+        }
+        liveness.words = 0;
         liveness
     }
 

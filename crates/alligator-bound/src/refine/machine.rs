@@ -296,6 +296,11 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         Some(state.cost.saturating_add(rest?))
     }
 
+    /// Work done.
+    pub(super) fn effort(&self) -> u64 {
+        self.terms.effort()
+    }
+
     /// Whether the limit of work is reached.
     pub(super) fn is_spent(&self) -> bool {
         self.terms.is_spent()
@@ -725,6 +730,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         block: BlockType,
     ) {
         let end = plan.cfg.loops[number as usize].end as usize;
+        self.terms.spend((end - at) as u64);
         let assigned: BTreeSet<u32> = plan.code.operators[at..end]
             .iter()
             .filter_map(|operator| match operator {

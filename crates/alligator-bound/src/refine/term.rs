@@ -124,6 +124,11 @@ impl Terms {
         self.effort.set(self.effort.get().saturating_add(units));
     }
 
+    /// Work counted.
+    pub(super) fn effort(&self) -> u64 {
+        self.effort.get()
+    }
+
     /// Whether the work has reached its limit. What is asked of facts then is answered at once, and
     /// less sharply.
     pub(super) fn is_spent(&self) -> bool {

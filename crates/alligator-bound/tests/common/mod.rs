@@ -63,6 +63,7 @@ const COSTLY: u32 = 90;
 
 /// What sets one module apart from another.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent choices")]
 struct Shape {
     /// Two memories instead of one.
     two_memories: bool,
@@ -132,7 +133,7 @@ pub(crate) fn random_module(random: &mut Random) -> Vec<u8> {
         MemorySection::new(),
         GlobalSection::new(),
     );
-    for number in 0..1 + u32::from(shape.two_memories) {
+    for number in 0..=u32::from(shape.two_memories) {
         if shape.imported {
             imports.import("host", &format!("m{number}"), EntityType::Memory(memory));
         } else {
