@@ -58,7 +58,7 @@ impl<S: Source> Heap<S> {
 
     /// The address of a block for `layout`, whose size is not zero, or zero.
     #[inline(always)]
-    fn allocate_address(&mut self, layout: Layout) -> usize {
+    pub(crate) fn allocate_address(&mut self, layout: Layout) -> usize {
         if is_plain_slot(layout) {
             self.allocate_slot(Class::of(layout.size()))
         } else {
@@ -116,7 +116,7 @@ impl<S: Source> Heap<S> {
     }
 
     #[inline(always)]
-    fn deallocate_slot(&mut self, slot: NonZeroUsize, class: Class) {
+    pub(crate) fn deallocate_slot(&mut self, slot: NonZeroUsize, class: Class) {
         if !self.state(class).push(slot) {
             self.give_slot_back(slot.get(), class);
         }

@@ -15,7 +15,7 @@
 mod check;
 mod grow;
 
-use crate::meta_page::{FREE, HeaderId, MetaPages};
+use crate::meta_page::{ALIGNED, FREE, HeaderId, MetaPages};
 use crate::metrics::Recorder;
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, SMALL, bytes_of, round_up};
@@ -184,7 +184,11 @@ impl<S: Source> Runs<S> {
         } else {
             self.keep(run, needed);
         }
-        self.meta.header(self.meta.id_at(address)).next.set(run);
+        let header = self.meta.header(self.meta.id_at(address));
+        header.next.set(run);
+        if address != place {
+            header.place.set(address | ALIGNED);
+        }
         address
     }
 
