@@ -4,7 +4,7 @@
 
 mod guests;
 mod package;
-mod steps;
+pub(crate) mod steps;
 pub(crate) mod wasi;
 
 use anyhow::Result;
