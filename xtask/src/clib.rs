@@ -1,6 +1,7 @@
 //! `cargo xtask clib`: the C library, as C developers get it, and what must hold for it.
 
 mod archive;
+mod compare;
 mod conformance;
 mod library;
 mod package;
@@ -21,6 +22,9 @@ pub(crate) struct Options {
     /// With --test, only the steps whose names contain this
     #[arg(long, value_name = "TEXT", requires = "test")]
     only: Option<String>,
+    /// Compare C programs on the C library's malloc and on ours, and write docs/c-programs.md
+    #[arg(long)]
+    compare: bool,
 }
 
 /// Runs the command.
@@ -30,6 +34,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("{}", package.tarball.display());
     for (target, reason) in &package.left_out {
         println!("left out: {target}: {reason}");
+    }
+    if options.compare {
+        compare::run(&package)?;
     }
     if options.test {
         let mut steps = Steps::new(options.only.clone());
@@ -55,6 +62,9 @@ fn test(steps: &mut Steps, package: &Package) {
     if compilers[0].1.is_ok() {
         steps.run("C library: without a C library", || {
             conformance::without_c_library(package)
+        });
+        steps.run("C library: Lua writes the same on both heaps", || {
+            compare::same_output(package)
         });
     }
 }
