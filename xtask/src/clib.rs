@@ -1,9 +1,11 @@
 //! `cargo xtask clib`: the C library, as C developers get it, and what must hold for it.
 
 mod archive;
+mod bounds;
 mod compare;
 mod conformance;
 mod library;
+mod linking;
 mod package;
 mod tools;
 
@@ -25,6 +27,9 @@ pub(crate) struct Options {
     /// Compare C programs on the C library's malloc and on ours, and write docs/c-programs.md
     #[arg(long)]
     compare: bool,
+    /// Prove the bounds of the C functions, and write crates/alligator-c/bounds.txt
+    #[arg(long)]
+    bounds: bool,
 }
 
 /// Runs the command.
@@ -34,6 +39,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("{}", package.tarball.display());
     for (target, reason) in &package.left_out {
         println!("left out: {target}: {reason}");
+    }
+    if options.bounds {
+        bounds::run(&package, false)?;
     }
     if options.compare {
         compare::run(&package)?;
@@ -46,25 +54,64 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// All that must hold for the C library.
-fn test(steps: &mut Steps, package: &Package) {
-    let compilers = [("clang", Compiler::clang()), ("zig cc", Compiler::zig())];
-    for (name, compiler) in &compilers {
-        let step = format!("C library: conformance, {name}");
-        match compiler {
-            Ok(compiler) => steps.run(&step, || conformance::on_wasi(package, compiler, name)),
-            Err(reason) => steps.skip(&step, &format!("{reason:#}")),
-        }
-    }
+/// All that must hold for the C library. What needs a C compiler that is not there is left out.
+pub(crate) fn test(steps: &mut Steps, package: &Package) {
+    steps.run("C library: bounds are as recorded", || {
+        bounds::run(package, true)
+    });
     steps.run("C library: conformance, this machine", || {
         conformance::on_host(package)
     });
-    if compilers[0].1.is_ok() {
-        steps.run("C library: without a C library", || {
-            conformance::without_c_library(package)
-        });
-        steps.run("C library: Lua writes the same on both heaps", || {
-            compare::same_output(package)
-        });
+    match Compiler::clang() {
+        Ok(compiler) => test_with_clang(steps, package, &compiler),
+        Err(reason) => steps.skip("C library: all that needs clang", &format!("{reason:#}")),
     }
+    match Compiler::zig() {
+        Ok(compiler) => test_with_zig(steps, package, &compiler),
+        Err(reason) => steps.skip("C library: all that needs zig", &format!("{reason:#}")),
+    }
+}
+
+fn test_with_clang(steps: &mut Steps, package: &Package, compiler: &Compiler) {
+    steps.run("C library: conformance, clang", || {
+        conformance::on_wasi(package, compiler, "clang")
+    });
+    steps.run("C library: without a C library", || {
+        conformance::without_c_library(package)
+    });
+    steps.run("C library: order on the command line", || {
+        linking::order(package, compiler)
+    });
+    steps.run("C library: with a part in Rust", || {
+        linking::with_rust(package, compiler)
+    });
+    steps.run("C library: Makefile, clang", || {
+        linking::makefile(package, compiler)
+    });
+    let tools: [(&str, &dyn Fn() -> Result<()>); 2] = [
+        ("cmake", &|| linking::cmake(package)),
+        ("pkg-config", &|| linking::pkg_config(package, compiler)),
+    ];
+    for (tool, action) in tools {
+        let name = format!("C library: {tool}");
+        match linking::has(tool) {
+            Ok(()) => steps.run(&name, action),
+            Err(reason) => steps.skip(&name, &reason.to_string()),
+        }
+    }
+    steps.run("C library: Lua writes the same on both heaps", || {
+        compare::same_output(package)
+    });
+}
+
+fn test_with_zig(steps: &mut Steps, package: &Package, compiler: &Compiler) {
+    steps.run("C library: conformance, zig cc", || {
+        conformance::on_wasi(package, compiler, "zig")
+    });
+    steps.run("C library: C++, zig c++", || {
+        linking::cpp(package, compiler)
+    });
+    steps.run("C library: Makefile, zig cc", || {
+        linking::makefile(package, compiler)
+    });
 }

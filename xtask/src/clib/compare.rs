@@ -79,10 +79,23 @@ const PROGRAMS: [Program; 3] = [
     Program {
         name: "quickjs",
         script: Some("quickjs.js"),
-        package: "rquickjs-sys",
-        dir: "quickjs",
-        files: &["dtoa.c", "libregexp.c", "libunicode.c", "quickjs.c"],
-        flags: &["-D_GNU_SOURCE"],
+        package: "libquickjs-sys",
+        dir: "embed/quickjs",
+        files: &[
+            "cutils.c",
+            "libbf.c",
+            "libregexp.c",
+            "libunicode.c",
+            "quickjs.c",
+        ],
+        // Without atomics, and with one way of rounding.
+        flags: &[
+            "-DCONFIG_VERSION=\"2021-03-27\"",
+            "-DEMSCRIPTEN",
+            "-DFE_DOWNWARD=0",
+            "-DFE_UPWARD=0",
+            "-D_GNU_SOURCE",
+        ],
     },
 ];
 
