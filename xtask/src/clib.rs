@@ -54,8 +54,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Builds the library, and tests it.
+pub(crate) fn test_from_nothing(steps: &mut Steps) {
+    let mut built = None;
+    steps.run("C library: build", || {
+        built = Some(package::build()?);
+        Ok(())
+    });
+    if let Some(package) = built {
+        test(steps, &package);
+    }
+}
+
 /// All that must hold for the C library. What needs a C compiler that is not there is left out.
-pub(crate) fn test(steps: &mut Steps, package: &Package) {
+fn test(steps: &mut Steps, package: &Package) {
     steps.run("C library: bounds are as recorded", || {
         bounds::run(package, true)
     });

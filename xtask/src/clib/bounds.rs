@@ -66,7 +66,10 @@ pub(crate) fn run(package: &Package, check: bool) -> Result<()> {
         );
     }
     print!("{text}");
-    let path = guest::root().join("crates").join("alligator-c").join("bounds.txt");
+    let path = guest::root()
+        .join("crates")
+        .join("alligator-c")
+        .join("bounds.txt");
     if check {
         let committed = fs::read_to_string(&path).unwrap_or_default();
         ensure!(
@@ -88,12 +91,16 @@ fn bound(figure: Option<&Figure>) -> String {
 
 fn obstacle(entry: &EntryReport) -> String {
     let first = entry.obstacles.first();
-    first.map_or_else(String::new, |it| format!("{} in {}", it.reason, it.function))
+    first.map_or_else(String::new, |it| {
+        format!("{} in {}", it.reason, it.function)
+    })
 }
 
 /// The library as a module of its own, by the linker of the Rust toolchain.
 fn link(package: &Package) -> Result<PathBuf> {
-    let output = Command::new("rustc").args(["--print", "sysroot"]).output()?;
+    let output = Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .output()?;
     let sysroot = PathBuf::from(String::from_utf8(output.stdout)?.trim());
     let version = Command::new("rustc").arg("-vV").output()?;
     let version = String::from_utf8(version.stdout)?;

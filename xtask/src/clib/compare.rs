@@ -157,13 +157,16 @@ fn check_output(modules: &[PathBuf; 2]) -> Result<([u64; 2], [u64; 2])> {
     let mut config = Config::new();
     config.consume_fuel(true);
     let engine = Engine::new(&config)?;
-    let run = |path: &PathBuf| {
-        wasi::execute(&engine, &Module::from_file(&engine, path)?, &["program"])
-    };
+    let run =
+        |path: &PathBuf| wasi::execute(&engine, &Module::from_file(&engine, path)?, &["program"]);
     let (theirs, ours) = (run(&modules[0])?, run(&modules[1])?);
     for finished in [&theirs, &ours] {
         let output = String::from_utf8_lossy(&finished.output);
-        ensure!(finished.status == 0, "exit status {}: {output}", finished.status);
+        ensure!(
+            finished.status == 0,
+            "exit status {}: {output}",
+            finished.status
+        );
         ensure!(!output.is_empty(), "no output");
     }
     ensure!(theirs.output == ours.output, "the outputs differ");
@@ -223,7 +226,8 @@ fn build(
     fs::create_dir_all(&build)?;
     if let Some(script) = program.script {
         let bytes = fs::read(dir().join(script))?;
-        let numbers: String = bytes.iter().map(|byte| format!("{byte},")).collect();
+        let numbers: Vec<String> = bytes.iter().map(u8::to_string).collect();
+        let numbers = numbers.join(",") + ",";
         fs::write(build.join(format!("{script}.inc")), numbers)?;
     }
     let mut objects = vec![build.join("driver.o")];
@@ -236,7 +240,7 @@ fn build(
     }
     let link = |heap, name: &str| -> Result<PathBuf> {
         let module = build.join(format!("{}-{name}.wasm", program.name));
-        let mut args: Vec<OsString> = objects.iter().map(|object| object.into()).collect();
+        let mut args: Vec<OsString> = objects.iter().map(Into::into).collect();
         args.extend(conformance::link_args(package, compiler, heap));
         let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
         compiler.link(&args, &module)?;
@@ -260,8 +264,10 @@ fn files(program: &Program, library: &Path) -> Result<Vec<String>> {
     }
     let mut files = Vec::new();
     for entry in fs::read_dir(library)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".c") && !excluded.contains(&name.as_str()) {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        if path.extension().is_some_and(|it| it == "c") && !excluded.contains(&name.as_str()) {
             files.push(name);
         }
     }

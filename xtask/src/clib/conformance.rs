@@ -15,7 +15,14 @@ use crate::guest;
 use crate::test::wasi;
 
 /// Tests of what every malloc does: the C library's passes them, too.
-const STANDARD: [&str; 6] = ["alignment", "errors", "library", "random", "realloc", "sizes"];
+const STANDARD: [&str; 6] = [
+    "alignment",
+    "errors",
+    "library",
+    "random",
+    "realloc",
+    "sizes",
+];
 /// Tests of what is ours.
 const OURS: [&str; 1] = ["controls"];
 /// Tests of the debug library.
@@ -109,9 +116,16 @@ fn compile(
 ) -> Result<()> {
     let include = package.include();
     // The compiler knows malloc, and leaves out calls whose block nobody uses.
-    let mut args: Vec<OsString> = ["-O2", "-std=gnu11", "-fno-builtin", "-Wall", "-Werror", "-I"]
-        .map(Into::into)
-        .to_vec();
+    let mut args: Vec<OsString> = [
+        "-O2",
+        "-std=gnu11",
+        "-fno-builtin",
+        "-Wall",
+        "-Werror",
+        "-I",
+    ]
+    .map(Into::into)
+    .to_vec();
     args.push(include.into());
     args.push(source.into());
     match heap {
@@ -129,7 +143,11 @@ pub(crate) fn run_module(engine: &Engine, path: &Path) -> Result<()> {
     let module = Module::from_file(engine, path)?;
     let finished = wasi::execute(engine, &module, &["test"])?;
     let output = String::from_utf8_lossy(&finished.output).into_owned();
-    ensure!(finished.status == 0, "exit status {}: {output}", finished.status);
+    ensure!(
+        finished.status == 0,
+        "exit status {}: {output}",
+        finished.status
+    );
     Ok(())
 }
 
@@ -164,7 +182,9 @@ pub(crate) fn on_host(package: &Package) -> Result<()> {
             if flavour == Flavour::Debug {
                 args.push("-DTEST_DEBUG".into());
             }
-            let library = package.lib(&HOST).join(format!("lib{}.a", flavour.library()));
+            let library = package
+                .lib(&HOST)
+                .join(format!("lib{}.a", flavour.library()));
             args.push(library.into());
             let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
             compiler.link(&args, &program)?;

@@ -45,12 +45,17 @@ fn link(package: &Package, compiler: &Compiler, args: &[&OsStr], output: &Path) 
 fn is_ours(path: &Path, expected: &str) -> Result<()> {
     let bytes = fs::read(path)?;
     ensure!(contains(&bytes, OURS), "our malloc is not in the program");
-    ensure!(!contains(&bytes, THEIRS), "the C library's malloc is in the program");
+    ensure!(
+        !contains(&bytes, THEIRS),
+        "the C library's malloc is in the program"
+    );
     writes(path, expected)
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
 }
 
 /// Nothing if the program writes `expected` and a line's end.
@@ -91,7 +96,10 @@ pub(crate) fn order(package: &Package, compiler: &Compiler) -> Result<()> {
 
     // After the C library, without a word: the program works on the C library's malloc.
     link(package, compiler, &[plain.as_os_str(), libc, ours], &module)?;
-    ensure!(!contains(&fs::read(&module)?, OURS), "ours is in the program");
+    ensure!(
+        !contains(&fs::read(&module)?, OURS),
+        "ours is in the program"
+    );
     writes(&module, "42")?;
 
     // Unless something that only we have is called, or our object is named: then there are two mallocs.
@@ -152,7 +160,14 @@ fn build_part(features: &str) -> Result<PathBuf> {
     let dir = guest::root().join("target").join("clib").join("part");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .args(["build", "--quiet", "--release", "--locked", "--target", WASI.name])
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--target",
+            WASI.name,
+        ])
         .args(["--features", features])
         .env("CARGO_TARGET_DIR", &dir)
         .current_dir(examples().join("with-rust").join("part"));
@@ -227,6 +242,9 @@ pub(crate) fn pkg_config(package: &Package, compiler: &Compiler) -> Result<()> {
 /// Nothing if this machine has the program `name`.
 pub(crate) fn has(name: &str) -> Result<()> {
     let output = Command::new(name).arg("--version").output();
-    ensure!(output.is_ok_and(|output| output.status.success()), "no {name}");
+    ensure!(
+        output.is_ok_and(|output| output.status.success()),
+        "no {name}"
+    );
     Ok(())
 }

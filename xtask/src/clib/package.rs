@@ -154,11 +154,17 @@ fn pkg_config(target: &Target) -> String {
 }
 
 fn add_cmake(dir: &Path, version: &str) -> Result<()> {
-    let from = guest::root().join("crates").join("alligator-c").join("cmake");
+    let from = guest::root()
+        .join("crates")
+        .join("alligator-c")
+        .join("cmake");
     let to = dir.join("lib").join("cmake").join("alligator");
     for name in ["alligator-config.cmake", "alligator-config-version.cmake"] {
         let text = fs::read_to_string(from.join(name))?;
-        write(&to.join(name), text.replace("@VERSION@", version).as_bytes())?;
+        write(
+            &to.join(name),
+            text.replace("@VERSION@", version).as_bytes(),
+        )?;
     }
     Ok(())
 }
@@ -171,7 +177,10 @@ fn add_documents(dir: &Path) -> Result<()> {
         write(&doc.join(file), &fs::read(root.join(name))?)?;
     }
     let examples = root.join("examples").join("c");
-    copy_sources(&examples, &dir.join("share").join("alligator").join("examples"))
+    copy_sources(
+        &examples,
+        &dir.join("share").join("alligator").join("examples"),
+    )
 }
 
 /// Copies the files below `from`, but for what is built there.

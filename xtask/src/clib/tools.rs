@@ -34,10 +34,13 @@ impl Compiler {
         Ok(compiler)
     }
 
-    /// `zig cc`, as PyPI's ziglang or the path in `ZIG` has it.
+    /// `zig cc`, as the Python package ziglang or the path in `ZIG` has it.
     pub(crate) fn zig() -> Result<Self> {
         let mut candidates = vec![(PathBuf::from("zig"), vec![])];
-        candidates.push(("python3".into(), vec!["-m".to_owned(), "ziglang".to_owned()]));
+        candidates.push((
+            "python3".into(),
+            vec!["-m".to_owned(), "ziglang".to_owned()],
+        ));
         if let Some(zig) = std::env::var_os("ZIG") {
             candidates.insert(0, (zig.into(), vec![]));
         }
@@ -77,7 +80,11 @@ impl Compiler {
             }
         } else {
             let name = self.program.to_string_lossy();
-            let name = if name == "cc" { "c++".into() } else { format!("{name}++") };
+            let name = if name == "cc" {
+                "c++".into()
+            } else {
+                format!("{name}++")
+            };
             compiler.program = name.into();
         }
         compiler
@@ -107,7 +114,10 @@ impl Compiler {
         let dir = crate::guest::root().join("target").join("clib").join("try");
         std::fs::create_dir_all(&dir)?;
         let source = dir.join("try.c");
-        std::fs::write(&source, "#include <stdlib.h>\nint main(void) { free(malloc(1)); }\n")?;
+        std::fs::write(
+            &source,
+            "#include <stdlib.h>\nint main(void) { free(malloc(1)); }\n",
+        )?;
         self.link(&[source.as_os_str()], &dir.join("try.out"))
     }
 }

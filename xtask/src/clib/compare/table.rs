@@ -62,10 +62,7 @@ fn optional(ratio: Option<f64>) -> String {
     ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "the numbers are far below 2^52"
-)]
+#[expect(clippy::cast_precision_loss, reason = "the numbers are far below 2^52")]
 fn ratio([theirs, ours]: [u64; 2]) -> f64 {
     ours as f64 / theirs as f64
 }
