@@ -12,11 +12,14 @@ use core::alloc::Layout;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
-use crate::heap::{Heap, class_of};
+use crate::heap::{Heap, at_least_one_byte, class_of};
 use crate::meta_page::{ALIGNED, CLASS_MASK, HeaderId, MINI_PAGE};
-use crate::size_class::Class;
+use crate::size_class::{Class, SLOT_BYTES};
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, SMALL, bytes_of, granules_for};
+
+/// Bytes in the smallest slot, and what it is aligned to.
+const SLOT_BYTES_MIN: usize = SLOT_BYTES[0] as usize;
 
 /// What stands at an address.
 #[derive(Clone, Copy)]
@@ -31,12 +34,13 @@ enum Block {
 /// Blocks by address. Any block of this heap will do, whoever allocated it and with what layout.
 impl<S: Source> Heap<S> {
     /// [`allocate`](Self::allocate) for a block that is given back by its address, where its layout is not
-    /// known: the metrics count the bytes that the block takes, not those asked for.
+    /// known: the metrics count the bytes that the block takes, not those asked for. A size of zero gets the
+    /// smallest slot.
     ///
     /// *Time:* constant, the source's growth apart.
     #[inline(always)]
     pub fn allocate_by_address(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let address = self.allocate_address(layout);
+        let address = self.allocate_layout(layout);
         let counted = match NonZeroUsize::new(address) {
             Some(block) => self.layout_at(block),
             None => layout,
@@ -119,7 +123,7 @@ impl<S: Source> Heap<S> {
             (Block::Aligned(_), None) if bytes_of(granules_for(layout.size())) == bytes => {
                 return Some(pointer);
             }
-            _ => self.allocate_address(layout),
+            _ => self.allocate_layout(layout),
         };
         let Some(new) = NonNull::new(self.runs.meta.source.pointer(new)) else {
             // Who asks for less can do with what there is.
@@ -129,6 +133,20 @@ impl<S: Source> Heap<S> {
         unsafe { new.copy_from_nonoverlapping(pointer, bytes.min(layout.size())) };
         self.deallocate_at(address);
         Some(new)
+    }
+
+    /// The address of a block for `layout`, or zero.
+    #[inline(always)]
+    fn allocate_layout(&mut self, layout: Layout) -> usize {
+        let layout = if layout.align() <= SLOT_BYTES_MIN {
+            layout // The smallest slot will do for no bytes.
+        } else {
+            at_least_one_byte(layout)
+        };
+        match class_of(layout) {
+            Some(class) => self.allocate_slot(class),
+            None => self.allocate_large(layout),
+        }
     }
 
     /// [`deallocate_by_address`](Self::deallocate_by_address), not counted.
@@ -166,7 +184,7 @@ impl<S: Source> Heap<S> {
             Block::Slot(class) => class.info().slot_bytes.into(),
             Block::Run(run) | Block::Aligned(run) => {
                 let header = self.runs.meta.header(run);
-                let end = header.first_byte() + bytes_of(header.run().granules.get());
+                let end = header.first_byte() + bytes_of(header.granules.get());
                 end - address.get()
             }
         }

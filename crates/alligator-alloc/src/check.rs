@@ -49,8 +49,8 @@ pub enum Invariant {
     Listed,
     /// A class's list holds MiniPages of that class only, and what follows in it points back.
     ListLinks,
-    /// The free slots a class works from belong to one MiniPage of that class, whose header notes none, and
-    /// are not all of it.
+    /// The free slots a class works from belong to one MiniPage of that class, whose header notes none of
+    /// them.
     Current,
     /// The used runs that are kept for reuse are different, each of the length it is kept for, and counted.
     Recent,

@@ -9,7 +9,7 @@ use crate::mini_page::ClassState;
 use crate::runs::Runs;
 use crate::size_class::{CLASS_COUNT, Class, SLOT_BYTES_MAX};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, SMALL, granules_for};
+use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, SMALL, granules_for, round_up};
 
 /// The alignment every slot has without rounding its size up.
 const SLOT_ALIGN: usize = 8;
@@ -58,7 +58,7 @@ impl<S: Source> Heap<S> {
 
     /// The address of a block for `layout`, whose size is not zero, or zero.
     #[inline(always)]
-    pub(crate) fn allocate_address(&mut self, layout: Layout) -> usize {
+    fn allocate_address(&mut self, layout: Layout) -> usize {
         if is_plain_slot(layout) {
             self.allocate_slot(Class::of(layout.size()))
         } else {
@@ -99,46 +99,34 @@ impl<S: Source> Heap<S> {
 
     /// The address of a slot of `class`, or zero.
     #[inline(always)]
-    fn allocate_slot(&mut self, class: Class) -> usize {
-        match self.state(class).pop() {
+    pub(crate) fn allocate_slot(&mut self, class: Class) -> usize {
+        let (state, runs) = self.parts(class);
+        match state.pop() {
             Some(slot) => slot.get(),
-            None => self.take_slot(class),
+            None => state.take(class, runs),
         }
-    }
-
-    /// [`allocate_slot`](Self::allocate_slot) when the magazine is empty.
-    #[inline(never)]
-    fn take_slot(&mut self, class: Class) -> usize {
-        // Not through `state`: the classes and the runs are borrowed apart.
-        // SAFETY: a class's index is below CLASS_COUNT.
-        let state = unsafe { self.classes.get_unchecked_mut(class.index()) };
-        state.take(class, &mut self.runs)
     }
 
     #[inline(always)]
     pub(crate) fn deallocate_slot(&mut self, slot: NonZeroUsize, class: Class) {
-        if !self.state(class).push(slot) {
-            self.give_slot_back(slot.get(), class);
+        let (state, runs) = self.parts(class);
+        if !state.push(slot) {
+            state.give_back(slot.get(), runs);
         }
     }
 
-    #[inline(never)]
-    fn give_slot_back(&mut self, slot: usize, class: Class) {
+    /// The state of `class`, and all runs.
+    #[inline(always)]
+    fn parts(&mut self, class: Class) -> (&mut ClassState, &mut Runs<S>) {
         // SAFETY: a class's index is below CLASS_COUNT.
         let state = unsafe { self.classes.get_unchecked_mut(class.index()) };
-        state.give_back(slot, &mut self.runs);
+        (state, &mut self.runs)
     }
 
-    #[inline(always)]
-    fn state(&mut self, class: Class) -> &mut ClassState {
-        // SAFETY: a class's index is below CLASS_COUNT.
-        unsafe { self.classes.get_unchecked_mut(class.index()) }
-    }
-
-    /// The address of a block for a request that is not a plain slot's, or zero.
+    /// [`allocate_address`](Self::allocate_address) for any layout, out of line.
     #[inline(never)]
-    fn allocate_large(&mut self, layout: Layout) -> usize {
-        if let Some(class) = aligned_class_of(layout) {
+    pub(crate) fn allocate_large(&mut self, layout: Layout) -> usize {
+        if let Some(class) = rare_class_of(layout) {
             return self.allocate_slot(class);
         }
         let granules = granules_for(layout.size());
@@ -149,10 +137,10 @@ impl<S: Source> Heap<S> {
         self.runs.place_of(run)
     }
 
-    /// Gives back the block at `address`, which [`allocate_large`](Self::allocate_large) gave.
+    /// [`deallocate_address`](Self::deallocate_address) for any layout, out of line.
     #[inline(never)]
     fn deallocate_large(&mut self, address: NonZeroUsize, layout: Layout) {
-        if let Some(class) = aligned_class_of(layout) {
+        if let Some(class) = rare_class_of(layout) {
             return self.deallocate_slot(address, class);
         }
         let mut run = self.runs.meta.id_at(address.get());
@@ -216,25 +204,31 @@ impl<S: Source> Heap<S> {
         layout: Layout,
         new_layout: Layout,
     ) -> Option<NonNull<u8>> {
-        let address = if !SMALL && is_run(layout) && is_run(new_layout) {
-            let run = self.runs.meta.id_at(pointer.addr().get());
-            let new = self.runs.reallocate(run, granules_for(new_layout.size()));
-            if new == run {
-                return Some(pointer);
-            }
-            self.runs.place_of(new)
-        } else {
-            if let (Some(old), Some(new)) = (class_of(layout), class_of(new_layout)) {
+        let (old_class, new_class) = (class_of(layout), class_of(new_layout));
+        let address = match (old_class, new_class) {
+            (Some(old), Some(new)) => {
                 if old == new {
                     return Some(pointer);
                 }
+                self.allocate_slot(new)
             }
-            self.allocate_address(new_layout)
+            (None, None) if !SMALL && layout.align() <= GRANULE_BYTES => {
+                let run = self.runs.meta.id_at(pointer.addr().get());
+                let new = self.runs.reallocate(run, granules_for(new_layout.size()));
+                if new == run {
+                    return Some(pointer);
+                }
+                self.runs.place_of(new)
+            }
+            _ => self.allocate_large(new_layout),
         };
         let new = NonNull::new(self.runs.meta.source.pointer(address))?;
         // SAFETY: both blocks have that many bytes and are apart, since both are in use.
         unsafe { new.copy_from_nonoverlapping(pointer, layout.size().min(new_layout.size())) };
-        self.deallocate_address(pointer.addr(), layout);
+        match old_class {
+            Some(old) => self.deallocate_slot(pointer.addr(), old),
+            None => self.deallocate_large(pointer.addr(), layout),
+        }
         Some(new)
     }
 
@@ -269,7 +263,7 @@ impl<S: Source> Heap<S> {
 
 /// `layout` with a size of zero made one: a heap's blocks are all different.
 #[inline(always)]
-fn at_least_one_byte(layout: Layout) -> Layout {
+pub(crate) fn at_least_one_byte(layout: Layout) -> Layout {
     // SAFETY: one byte, rounded up to any alignment, does not overflow.
     unsafe { Layout::from_size_align_unchecked(layout.size().max(1), layout.align()) }
 }
@@ -280,28 +274,23 @@ fn is_plain_slot(layout: Layout) -> bool {
     layout.size() <= SLOT_BYTES_MAX && layout.align() <= SLOT_ALIGN
 }
 
-/// The class whose slots serve `layout`, if it is not a run's.
+/// The class whose slots serve `layout`, if it is not a run's: slots are aligned as their sizes are.
 #[inline(always)]
 pub(crate) fn class_of(layout: Layout) -> Option<Class> {
-    if is_plain_slot(layout) {
-        Some(Class::of(layout.size()))
+    let bytes = round_up(layout.size(), layout.align());
+    if bytes <= SLOT_BYTES_MAX {
+        Some(Class::of(bytes))
     } else {
-        aligned_class_of(layout)
+        None
     }
 }
 
-/// [`class_of`] for a layout that is not a plain slot's: an alignment above [`SLOT_ALIGN`] rounds the size up
-/// to a power of two, whose class is naturally aligned.
+/// [`class_of`], faster for runs.
 #[inline(always)]
-fn aligned_class_of(layout: Layout) -> Option<Class> {
-    if layout.align() <= SLOT_ALIGN {
-        return None;
+fn rare_class_of(layout: Layout) -> Option<Class> {
+    if layout.size() > SLOT_BYTES_MAX {
+        None
+    } else {
+        class_of(layout)
     }
-    Class::of_power_of_two(layout.size().max(layout.align()))
-}
-
-/// Whether `layout` is served by a run from its first granule on.
-#[inline(always)]
-fn is_run(layout: Layout) -> bool {
-    layout.size() > SLOT_BYTES_MAX && layout.align() <= GRANULE_BYTES
 }

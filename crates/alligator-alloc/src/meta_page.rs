@@ -1,6 +1,6 @@
 //! MetaPages: the headers of the heap's granules, apart from the granules, and how to find them.
 //!
-//! Each 64 KiB page the heap owns has a MetaPage of 64 headers, one per granule. MetaPages of neighbouring
+//! Each 64 KiB page the heap owns has a MetaPage of 32 headers, one per granule. MetaPages of neighbouring
 //! pages stand side by side in *tables*; table `t` serves the pages of one power-of-two range:
 //!
 //! ```text
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A table is made when the heap first enters its range, so the headers are proportional to the memory owned
-//! (24 B per KiB on wasm32, at most twice that just after a range was entered) and never move. `bias[t]` is
+//! (1 KiB per page on wasm32, at most twice that just after a range was entered) and never move. `bias[t]` is
 //! where granule 0's header would stand if table `t` reached that far: one load and one addition find any
 //! header.
 //!
@@ -20,7 +20,6 @@
 mod check;
 
 use core::cell::Cell;
-use core::mem::ManuallyDrop;
 
 use crate::source::Source;
 use crate::units::{
@@ -54,51 +53,29 @@ impl HeaderId {
 /// What stands in a MetaPage for one granule. All zero: in use, nothing known.
 ///
 /// It is read as one of three kinds; whoever holds its id knows which:
-/// - first granule of a used run: `body.run`, `place`, `below`;
+/// - first granule of a used run: `granules`, `above`, `place`, `below`;
 /// - first granule of a free run: the same and `next`, `previous`, its bin's links; `below` is [`FREE`];
-/// - a MiniPage: `body.slots`, `place` with its class, `below`, and, while it has slots given back, its
+/// - a MiniPage: what a used run has, `slots`, its class in `place`, and, while it has slots given back, its
 ///   class's links.
 #[repr(C)]
 pub(crate) struct Header {
-    body: Body,
+    /// A MiniPage's slots that were given back and not taken out again, one bit each.
+    pub(crate) slots: Cell<u64>,
+    /// The run's length.
+    pub(crate) granules: Cell<usize>,
+    /// The header of the granule after the run's last.
+    pub(crate) above: Cell<HeaderId>,
     /// The next header in the list it is in.
     pub(crate) next: Cell<HeaderId>,
     /// The header before it in its list; for a list's first, the bin's number or zero.
     pub(crate) previous: Cell<HeaderId>,
-    /// The address of the run's or MiniPage's first byte; its low ten bits say what it is.
+    /// The address of the run's or MiniPage's first byte; its low bits, below a granule, say what it is.
     pub(crate) place: Cell<usize>,
     /// The free run that ends where this one starts, or none; [`FREE`] if this run itself is free.
     pub(crate) below: Cell<HeaderId>,
 }
 
-union Body {
-    run: ManuallyDrop<RunBody>,
-    /// A MiniPage's slots that were given back and not taken out again, one bit each.
-    slots: ManuallyDrop<Cell<u64>>,
-}
-
-/// The body of a run's header.
-#[repr(C)]
-pub(crate) struct RunBody {
-    /// The run's length.
-    pub(crate) granules: Cell<usize>,
-    /// The header of the granule after its last.
-    pub(crate) above: Cell<HeaderId>,
-}
-
 impl Header {
-    #[inline(always)]
-    pub(crate) fn run(&self) -> &RunBody {
-        // SAFETY: both bodies are plain integers, so any bytes are a valid value of either.
-        unsafe { &self.body.run }
-    }
-
-    #[inline(always)]
-    pub(crate) fn slots(&self) -> &Cell<u64> {
-        // SAFETY: as in `run`.
-        unsafe { &self.body.slots }
-    }
-
     #[inline(always)]
     pub(crate) fn is_free(&self) -> bool {
         self.below.get() == FREE
@@ -123,8 +100,9 @@ pub(crate) const CLASS_MASK: usize = MINI_PAGE - 1;
 /// Bytes in a header.
 const HEADER_BYTES: usize = size_of::<Header>();
 
-/// Pages that the first tables serve where the memory grows on demand. Fewer would save a few KiB in a heap of one page, but a block that
-/// grows at the heap's end would have to move more often before it leaves room for all later MetaPages.
+/// Pages that the first tables serve where the memory grows on demand: 8 KiB of headers on wasm32. Fewer would
+/// save a few KiB in a heap of one page, but a block that grows at the heap's end would have to move more often
+/// before it leaves room for all later MetaPages.
 const FIRST_PAGES: usize = 8;
 /// Tables there can be: one for page 0 and one per bit of a page's number.
 const TABLE_COUNT: usize = (usize::BITS - PAGE_SHIFT) as usize + 1;

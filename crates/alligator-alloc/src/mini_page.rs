@@ -4,8 +4,8 @@
 //! Which slots are free is one bit each in the MiniPage's header; nothing is stored in or beside the slots.
 //! A class works from one *current* MiniPage, whose free bits it takes out of the header all at once, so one
 //! visit to a header serves up to 64 allocations. Freed slots go to the class's *magazine*, a short stack
-//! of addresses, and when that is full, back to their MiniPage. A MiniPage with bits in its header is in its
-//! class's list; when all its slots are back it is a free run again.
+//! of addresses, and when that is full, back to their MiniPage's header, the current one's too. A MiniPage with
+//! bits in its header is in its class's list; when all bits are there it is a free run again.
 //!
 //! *Source:* slabs and magazines (Bonwick, Adams: Magazines and Vmem, USENIX 2001).
 
@@ -28,26 +28,19 @@ pub(crate) const ENTRY_BYTES: usize = size_of::<NonZeroUsize>();
 
 /// What the GlobalMetaPage knows of one size class. All zero: the class has nothing.
 ///
-/// `all`, `slot_bytes`, `reciprocal` and `magazine_bytes_max` are the class's constants, written each time it
-/// makes a MiniPage, so that one address leads to all an operation needs; before the first MiniPage, zero
-/// means an empty magazine with no room, which is right.
+/// `info` is written each time the class makes a MiniPage, so that one address leads to all an operation
+/// needs; before the first MiniPage, zero means an empty magazine with no room, which is right.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct ClassState {
-    /// The free slots of the current MiniPage, one bit each. Its header has none.
+    /// The free slots taken out of the current MiniPage's header, one bit each.
     free: u64,
-    /// All slots of a MiniPage, one bit each.
-    all: u64,
-    /// The address of the current MiniPage, or zero.
+    /// The class's constants.
+    info: ClassInfo,
+    /// The address of the current MiniPage. Without meaning when `free` is zero.
     current: usize,
     /// The MiniPages with slots given back, newest first.
     partial: HeaderId,
-    /// Bytes in a slot.
-    slot_bytes: u16,
-    /// Turns a byte offset in a MiniPage into a slot index: see [`ClassInfo::reciprocal`].
-    reciprocal: u16,
-    /// Bytes of the magazine that may be in use.
-    magazine_bytes_max: usize,
     /// Bytes of the magazine in use: counted so, an entry is found by one addition.
     magazine_bytes: usize,
     /// The addresses of freed slots, latest last.
@@ -57,12 +50,9 @@ pub(crate) struct ClassState {
 impl ClassState {
     pub(crate) const NEW: Self = Self {
         free: 0,
-        all: 0,
+        info: ClassInfo::ZERO,
         current: 0,
         partial: HeaderId::NONE,
-        slot_bytes: 0,
-        reciprocal: 0,
-        magazine_bytes_max: 0,
         magazine_bytes: 0,
         magazine: [None; MAGAZINE_MAX],
     };
@@ -85,11 +75,11 @@ impl ClassState {
     #[inline(always)]
     pub(crate) fn push(&mut self, slot: NonZeroUsize) -> bool {
         let bytes = self.magazine_bytes;
-        if SMALL || bytes >= self.magazine_bytes_max {
+        if SMALL || bytes >= usize::from(self.info.magazine_bytes_max) {
             return false;
         }
         self.magazine_bytes = bytes + ENTRY_BYTES;
-        // SAFETY: `magazine_bytes_max` is not above the magazine's size.
+        // SAFETY: `info.magazine_bytes_max` is not above the magazine's size.
         let entry = unsafe { self.entry(bytes) };
         // SAFETY: as above.
         unsafe { *entry = slot };
@@ -110,78 +100,59 @@ impl ClassState {
 
     /// The address of a slot of `class` from its current MiniPage, another with free slots, or a new one; or
     /// zero. *Time:* constant, growth apart.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn take<S: Source>(&mut self, class: Class, runs: &mut Runs<S>) -> usize {
         let mut free = self.free;
         if free == 0 {
-            let id = self.partial;
+            let mut id = self.partial;
             if id.is_some() {
                 let header = runs.meta.header(id);
-                free = header.slots().replace(0);
+                free = header.slots.replace(0);
                 self.current = header.first_byte();
                 self.partial = header.next.get();
                 if self.partial.is_some() {
                     runs.meta.header(self.partial).previous.set(HeaderId::NONE);
                 }
             } else {
-                let id = runs.allocate_granule();
+                self.info = *class.info();
+                id = runs.allocate_granule();
                 if !id.is_some() {
                     return 0;
                 }
                 let header = runs.meta.header(id);
                 self.current = header.place.get();
                 header.place.set(self.current | MINI_PAGE | class.index());
-                header.slots().set(0);
-                free = self.set_constants(*class.info());
+                header.slots.set(0);
+                free = self.info.all_slots();
             }
         }
         self.free = free & free.wrapping_sub(1);
         let index = free.trailing_zeros() as usize;
-        self.current + index * usize::from(self.slot_bytes)
-    }
-
-    /// Writes the class's constants down; returns all slots of a MiniPage.
-    #[inline(always)]
-    fn set_constants(&mut self, info: ClassInfo) -> u64 {
-        self.slot_bytes = info.slot_bytes;
-        self.reciprocal = info.reciprocal;
-        self.magazine_bytes_max = usize::from(info.magazine_bytes_max);
-        self.all = info.all_slots();
-        self.all
+        self.current + index * usize::from(self.info.slot_bytes)
     }
 
     /// Gives the slot at `address` back to its MiniPage, and the MiniPage to the free runs if it was the
     /// last. *Time:* constant.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn give_back<S: Source>(&mut self, address: usize, runs: &mut Runs<S>) {
         let base = granule_floor(address);
-        let slot = 1 << slot_index(address - base, self.reciprocal);
-        let id;
-        if base == self.current {
-            self.free |= slot;
-            if self.free != self.all {
-                return;
+        let slot = 1 << slot_index(address - base, self.info.reciprocal);
+        let id = runs.meta.id_at(base);
+        let header = runs.meta.header(id);
+        let old = header.slots.get();
+        let free = old | slot;
+        header.slots.set(free);
+        if free.count_ones() != u32::from(self.info.slots) {
+            if old == 0 {
+                self.link(id, runs);
             }
-            self.free = 0;
-            self.current = 0;
-            id = runs.meta.id_at(base);
-        } else {
-            id = runs.meta.id_at(base);
-            let header = runs.meta.header(id);
-            let old = header.slots().get();
-            let free = old | slot;
-            header.slots().set(free);
-            if free != self.all {
-                if old == 0 {
-                    self.link(id, runs);
-                }
-                return;
-            }
-            if old != 0 {
-                self.unlink(id, runs);
-            }
+            return;
         }
-        runs.give_granule_back(id, base);
+        if old != 0 {
+            self.unlink(id, runs);
+        }
+        runs.meta.header(id).place.set(base);
+        runs.free(id);
     }
 
     /// Puts the MiniPage `id` first in the class's list.

@@ -18,7 +18,7 @@ mod grow;
 use crate::meta_page::{ALIGNED, FREE, HeaderId, MetaPages};
 use crate::metrics::Recorder;
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, SMALL, bytes_of, round_up};
+use crate::units::{GRANULE_SHIFT, SMALL, bytes_of, round_up};
 
 /// Bins for free runs.
 const BIN_COUNT: usize = 64;
@@ -27,7 +27,7 @@ const BINS_PER_DOUBLING_SHIFT: u32 = 1;
 
 /// How many freed runs of each length, in granules, are kept for the next request of that length before they
 /// are merged. Zero for length zero, which no run has.
-const RECENT_MAX: [u8; RECENT_GRANULES_MAX + 1] = [0, 32, 8, 4, 2, 2, 1, 1, 1];
+const RECENT_MAX: [u8; RECENT_GRANULES_MAX + 1] = [0, 8, 8, 4, 2, 2, 1, 1, 1];
 /// The longest run in granules that is kept so.
 const RECENT_GRANULES_MAX: usize = 8;
 
@@ -135,30 +135,18 @@ impl<S: Source> Runs<S> {
         true
     }
 
-    /// Takes one granule. *Time:* constant, growth apart.
+    /// [`allocate`](Self::allocate) for one granule: any free run will do, the first of the shortest bin.
     #[inline(always)]
     pub(crate) fn allocate_granule(&mut self) -> HeaderId {
-        let run = self.pop_recent(1);
-        if run.is_some() {
-            return run;
-        }
-        match self.first_bin_from(1) {
-            Some(bin) => {
-                let run = self.first(bin);
-                self.split(run, bin, 1);
-                run
+        let mut run = self.pop_recent(1);
+        if !run.is_some() {
+            if self.nonempty == 0 {
+                return self.grow_and_take(1);
             }
-            None => self.grow_and_take(1),
+            run = self.first(self.nonempty.trailing_zeros() as usize);
+            self.split(run, 1);
         }
-    }
-
-    /// Gives back the granule `run` at `address`. *Time:* constant.
-    #[inline(always)]
-    pub(crate) fn give_granule_back(&mut self, run: HeaderId, address: usize) {
-        self.meta.header(run).place.set(address);
-        if !self.push_recent(run, 1) {
-            self.give_back(run, 1, self.meta.id_at(address + GRANULE_BYTES));
-        }
+        run
     }
 
     /// Takes `granules`, at least one, from a multiple of `align` on, a power of two above a granule. The
@@ -168,22 +156,17 @@ impl<S: Source> Runs<S> {
     pub(crate) fn allocate_aligned(&mut self, granules: usize, align: usize) -> usize {
         // Wherever a run of this length starts, an aligned one is in it.
         let longest = granules + (align >> GRANULE_SHIFT) - 1;
-        let (mut run, bin) = self.find(longest);
-        let found = run.is_some();
-        if !found {
-            run = self.grow(longest, false);
+        let mut run = self.find(longest);
+        if !run.is_some() {
+            self.grow(longest, false);
+            run = self.find(longest);
             if !run.is_some() {
                 return 0;
             }
         }
         let place = self.meta.header(run).place.get();
         let address = round_up(place, align);
-        let needed = granules + ((address - place) >> GRANULE_SHIFT);
-        if found {
-            self.split(run, bin, needed);
-        } else {
-            self.keep(run, needed);
-        }
+        self.split(run, granules + ((address - place) >> GRANULE_SHIFT));
         let header = self.meta.header(self.meta.id_at(address));
         header.next.set(run);
         if address != place {
@@ -205,48 +188,39 @@ impl<S: Source> Runs<S> {
         if run.is_some() {
             return run;
         }
-        let (run, bin) = self.find(granules);
+        let run = self.find(granules);
         if run.is_some() {
-            self.split(run, bin, granules);
+            self.split(run, granules);
         }
         run
     }
 
     /// Makes sure that the next run of `granules` needs no growth. False if the source gives too little.
     pub(crate) fn reserve(&mut self, granules: usize) -> bool {
-        if self.find(granules).0.is_some() {
-            return true;
+        let is_there = |runs: &Self| runs.find(granules).is_some();
+        if !is_there(self) {
+            self.grow(granules, true);
         }
-        let run = self.grow(granules, true);
-        if run.is_some() {
-            self.put_back(run);
-        }
-        run.is_some()
+        is_there(self)
     }
 
-    /// The first run of some bin that has at least `granules`, and the bin; none if no run that can be
-    /// looked at in constant time is long enough. *Time:* constant.
+    /// A free run of at least `granules`: the first of its own bin, or else of the next bin that is not
+    /// empty; none if neither is long enough. *Time:* constant.
     #[inline(always)]
-    fn find(&self, granules: usize) -> (HeaderId, usize) {
+    fn find(&self, granules: usize) -> HeaderId {
         let own = bin_of(granules);
         let first = self.first(own);
-        if first.is_some() && self.meta.header(first).run().granules.get() >= granules {
-            return (first, own);
+        if first.is_some() && self.meta.header(first).granules.get() >= granules {
+            return first;
         }
-        match self.first_bin_from(own + 1) {
-            Some(bin) => (self.first(bin), bin),
-            None => (HeaderId::NONE, own),
+        let wider = own + 1;
+        if usize::BITS == 32 || wider < BIN_COUNT {
+            let candidates = self.nonempty >> wider;
+            if candidates != 0 {
+                return self.first(wider + candidates.trailing_zeros() as usize);
+            }
         }
-    }
-
-    /// The first bin from `bin` on that is not empty. *Time:* constant.
-    #[inline(always)]
-    fn first_bin_from(&self, bin: usize) -> Option<usize> {
-        if usize::BITS > 32 && bin >= BIN_COUNT {
-            return None; // No 32-bit run is so long.
-        }
-        let candidates = self.nonempty >> bin;
-        (candidates != 0).then(|| bin + candidates.trailing_zeros() as usize)
+        HeaderId::NONE
     }
 
     /// The first run of `bin`, or none.
@@ -254,7 +228,7 @@ impl<S: Source> Runs<S> {
     fn first(&self, bin: usize) -> HeaderId {
         debug_assert!(bin < BIN_COUNT);
         // SAFETY: a bin is made by `bin_of`, which keeps it below BIN_COUNT, or from a bit of `nonempty`
-        // that `push` has set.
+        // that `put_in` has set.
         unsafe { *self.bins.get_unchecked(bin) }
     }
 
@@ -266,23 +240,16 @@ impl<S: Source> Runs<S> {
         *unsafe { self.bins.get_unchecked_mut(bin) } = run;
     }
 
-    /// Takes `run`, the first of `bin`, out of it, keeps its lower `granules` and makes the rest free.
+    /// Makes the lower `granules` of the free run `run` a used run; the rest stays free.
     #[inline(never)]
-    fn split(&mut self, run: HeaderId, bin: usize, granules: usize) {
-        let next = self.meta.header(run).next.get();
-        self.meta.header(run).below.set(HeaderId::NONE);
-        self.set_first(bin, next);
-        self.keep(run, granules);
-    }
-
-    /// Keeps the lower `granules` of `run`, which is in no bin, as a used run, and makes the rest free.
-    #[inline(never)]
-    fn keep(&mut self, run: HeaderId, granules: usize) {
+    fn split(&mut self, run: HeaderId, granules: usize) {
+        self.unlink(run);
         let header = self.meta.header(run);
-        let rest = header.run().granules.get() - granules;
-        let above = header.run().above.get();
+        let rest = header.granules.get() - granules;
+        let above = header.above.get();
         let after = header.place.get() + bytes_of(granules);
-        header.run().granules.set(granules);
+        header.below.set(HeaderId::NONE);
+        header.granules.set(granules);
         if after > self.untouched {
             self.untouched = after;
         }
@@ -291,69 +258,75 @@ impl<S: Source> Runs<S> {
             return;
         }
         let rest_run = self.meta.id_at(after);
-        self.meta.header(run).run().above.set(rest_run);
+        self.meta.header(run).above.set(rest_run);
         self.meta.header(rest_run).place.set(after);
-        self.set_extent(rest_run, rest, above);
-        self.push(rest_run, bin_of(rest));
+        self.put_in(rest_run, rest, above);
     }
 
-    /// Makes the used run `run` exactly `granules` long where it is. False if it cannot be without growth,
-    /// and then nothing has changed. *Time:* constant.
+    /// Makes `run` a free run of `granules` that ends below `above`, the first of its bin.
     #[inline(always)]
-    fn resize(&mut self, run: HeaderId, granules: usize) -> bool {
+    fn put_in(&mut self, run: HeaderId, granules: usize, above: HeaderId) {
         let header = self.meta.header(run);
-        let old = header.run().granules.get();
-        let above = header.run().above.get();
-        if granules < old {
-            let after = header.place.get() + bytes_of(granules);
-            let rest_run = self.meta.id_at(after);
-            let rest = self.meta.header(rest_run);
-            rest.place.set(after);
-            rest.below.set(HeaderId::NONE);
-            header.run().granules.set(granules);
-            header.run().above.set(rest_run);
-            self.give_back(rest_run, old - granules, above);
-            return true;
-        }
-        if granules == old {
-            return true;
-        }
-        let above_header = self.meta.header(above);
-        if !above_header.is_free() || above_header.run().granules.get() < granules - old {
-            return false;
-        }
-        self.unlink(above);
-        self.absorb(run, above, granules);
-        true
-    }
-
-    /// Makes the used run `run` exactly `granules` long with the run `above` it, which is in no bin.
-    #[inline(always)]
-    fn absorb(&mut self, run: HeaderId, above: HeaderId, granules: usize) {
-        let header = self.meta.header(run).run();
-        let above_header = self.meta.header(above).run();
-        let total = header.granules.get() + above_header.granules.get();
-        header.granules.set(total);
-        header.above.set(above_header.above.get());
-        self.keep(run, granules);
+        header.granules.set(granules);
+        header.above.set(above);
+        header.below.set(FREE);
+        self.meta.header(above).below.set(run);
+        self.push(run, bin_of(granules));
     }
 
     /// A run of exactly `granules` for what the used run `run` holds: `run` itself, where it is, if that can
     /// be; another, to which the caller copies; or none. *Time:* constant, growth apart.
     #[inline(always)]
     pub(crate) fn reallocate(&mut self, run: HeaderId, granules: usize) -> HeaderId {
-        if self.resize(run, granules) {
+        let old = self.meta.header(run).granules.get();
+        if granules <= old {
+            if granules < old {
+                self.shrink(run, granules);
+            }
+            return run;
+        }
+        if self.has_above(run, granules - old) {
+            self.extend(run, granules - old);
             return run;
         }
         let other = self.take(granules);
         if other.is_some() {
             return other; // Moving costs a copy; growing would cost memory.
         }
-        if self.grow_above(run, granules) {
-            run
-        } else {
-            self.grow_and_take(granules)
-        }
+        self.grow_for(run, granules)
+    }
+
+    /// Gives back what the used run `run` has beyond its first `granules`, which are fewer than it has.
+    #[inline(always)]
+    fn shrink(&mut self, run: HeaderId, granules: usize) {
+        let header = self.meta.header(run);
+        let rest = header.granules.get() - granules;
+        let above = header.above.get();
+        let after = header.place.get() + bytes_of(granules);
+        let rest_run = self.meta.id_at(after);
+        header.granules.set(granules);
+        header.above.set(rest_run);
+        let rest_header = self.meta.header(rest_run);
+        rest_header.place.set(after);
+        rest_header.below.set(HeaderId::NONE);
+        self.give_back(rest_run, rest, above);
+    }
+
+    /// Whether a free run of at least `granules` lies above the run `run`.
+    #[inline(always)]
+    fn has_above(&self, run: HeaderId, granules: usize) -> bool {
+        let above = self.meta.header(self.meta.header(run).above.get());
+        above.is_free() && above.granules.get() >= granules
+    }
+
+    /// Adds the lower `granules` of the free run above the used run `run` to it.
+    #[inline(always)]
+    fn extend(&mut self, run: HeaderId, granules: usize) {
+        let above = self.meta.header(run).above.get();
+        self.split(above, granules);
+        let header = self.meta.header(run);
+        header.granules.set(header.granules.get() + granules);
+        header.above.set(self.meta.header(above).above.get());
     }
 
     /// The address of the used run `run`, or zero for none.
@@ -387,13 +360,7 @@ impl<S: Source> Runs<S> {
     #[inline(always)]
     fn push(&mut self, run: HeaderId, bin: usize) {
         self.nonempty |= 1 << bin;
-        let first = self.first(bin);
-        self.link_first(run, bin, first);
-    }
-
-    /// Makes `run` the first of `bin`, before `next`.
-    #[inline(always)]
-    fn link_first(&mut self, run: HeaderId, bin: usize, next: HeaderId) {
+        let next = self.first(bin);
         self.put_first(bin, run);
         let header = self.meta.header(run);
         header.next.set(next);
@@ -404,7 +371,7 @@ impl<S: Source> Runs<S> {
     }
 
     /// Takes the free run `run` out of its bin.
-    #[inline(always)]
+    #[inline(never)]
     fn unlink(&mut self, run: HeaderId) {
         let header = self.meta.header(run);
         let next = header.next.get();
@@ -422,14 +389,14 @@ impl<S: Source> Runs<S> {
     /// Gives back the used run `run`. *Time:* constant.
     #[inline(always)]
     pub(crate) fn free(&mut self, run: HeaderId) {
-        let body = self.meta.header(run).run();
-        let (granules, above) = (body.granules.get(), body.above.get());
+        let header = self.meta.header(run);
+        let (granules, above) = (header.granules.get(), header.above.get());
         if !self.push_recent(run, granules) {
             self.give_back(run, granules, above);
         }
     }
 
-    /// Gives back the used run `run` of `granules`, which ends below `above`; merges it with its free
+    /// Makes the used run `run` of `granules`, which ends below `above`, a free one, with its free
     /// neighbours. *Time:* constant.
     #[inline(never)]
     pub(crate) fn give_back(
@@ -440,27 +407,16 @@ impl<S: Source> Runs<S> {
     ) {
         let above_header = self.meta.header(above);
         if above_header.is_free() {
-            granules += above_header.run().granules.get();
+            granules += above_header.granules.get();
             self.unlink(above);
-            above = self.meta.header(above).run().above.get();
+            above = self.meta.header(above).above.get();
         }
         let below = self.meta.header(run).below.get();
         if below.is_some() {
             run = below;
-            granules += self.meta.header(below).run().granules.get();
+            granules += self.meta.header(below).granules.get();
             self.unlink(below);
         }
-        self.set_extent(run, granules, above);
-        self.push(run, bin_of(granules));
-    }
-
-    /// Writes down that the free run `run` has `granules` and ends below `above`.
-    #[inline(always)]
-    fn set_extent(&mut self, run: HeaderId, granules: usize, above: HeaderId) {
-        let header = self.meta.header(run);
-        header.run().granules.set(granules);
-        header.run().above.set(above);
-        header.below.set(FREE);
-        self.meta.header(above).below.set(run);
+        self.put_in(run, granules, above);
     }
 }

@@ -1,8 +1,9 @@
 //! Size classes: from a request in bytes to a class, and what each class needs to know.
 //!
 //! A class is a way to cut one granule into equal slots, so its slots are about a granule divided by 1, 2, 3
-//! and so on, and little is left over at the granule's end. Requests that need more than 8 bytes of alignment
-//! are rounded up to a power of two, whose classes are naturally aligned.
+//! and so on, and little is left over at the granule's end. They are naturally aligned: a request for a
+//! multiple of some power of two gets a slot whose size is one, too, and slots start at multiples of their
+//! size. So a request's alignment needs no class of its own: its size is rounded up to it.
 //!
 //! Pure arithmetic and constant tables, checked when the crate is compiled.
 
@@ -10,7 +11,7 @@ use crate::mini_page::{ENTRY_BYTES, MAGAZINE_MAX};
 use crate::units::GRANULE_BYTES;
 
 /// Size classes.
-pub(crate) const CLASS_COUNT: usize = 19;
+pub(crate) const CLASS_COUNT: usize = 20;
 /// The largest slot in bytes; larger requests are runs of granules.
 pub(crate) const SLOT_BYTES_MAX: usize = SLOT_BYTES[CLASS_COUNT - 1] as usize;
 /// Slots in a MiniPage, at most: one bit each in a 64-bit word.
@@ -18,41 +19,29 @@ pub(crate) const SLOTS_MAX: usize = 64;
 
 /// Bytes in a slot, by class.
 pub(crate) const SLOT_BYTES: [u16; CLASS_COUNT] = [
-    16, 24, 32, 40, 48, 56, 64, 72, 80, 96, 112, 128, 144, 168, 200, 256, 336, 512, 1024,
+    32, 40, 48, 56, 64, 72, 80, 96, 112, 128, 144, 160, 192, 224, 256, 320, 384, 512, 640, 1024,
 ];
 
 /// A size class: an index below [`CLASS_COUNT`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Class(u32);
 
-/// What a class needs to know besides its state.
+/// What a class needs to know besides its state. One load or store moves all of it.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub(crate) struct ClassInfo {
     /// Bytes in a slot.
     pub(crate) slot_bytes: u16,
     /// Turns a byte offset in a MiniPage into a slot index: see [`slot_index`].
     pub(crate) reciprocal: u16,
-    /// Slots in a MiniPage.
-    slots: u8,
     /// Bytes of the class's magazine that may be in use.
-    pub(crate) magazine_bytes_max: u8,
+    pub(crate) magazine_bytes_max: u16,
+    /// Slots in a MiniPage.
+    pub(crate) slots: u8,
 }
 
 /// The class of each multiple of eight bytes up to [`SLOT_BYTES_MAX`].
-static CLASS: [u8; SLOT_BYTES_MAX / 8 + 1] = class_table(8);
-/// The class of each power of two up to [`SLOT_BYTES_MAX`], by its logarithm; those below the smallest class
-/// get that.
-static POWER_OF_TWO_CLASS: [u8; SLOT_BYTES_MAX.ilog2() as usize + 1] = {
-    let classes: [u8; SLOT_BYTES_MAX / 8 + 1] = class_table(8);
-    let mut table = [0; SLOT_BYTES_MAX.ilog2() as usize + 1];
-    let mut bits = 3;
-    while bits < table.len() {
-        table[bits] = classes[(1 << bits) / 8];
-        bits += 1;
-    }
-    table
-};
+static CLASS: [u8; SLOT_BYTES_MAX / 8 + 1] = class_table();
 static INFO: [ClassInfo; CLASS_COUNT] = info_table();
 
 impl Class {
@@ -60,14 +49,6 @@ impl Class {
     #[inline(always)]
     pub(crate) fn of(bytes: usize) -> Self {
         Self(u32::from(CLASS[(bytes + 7) >> 3]))
-    }
-
-    /// The class whose slots are the smallest power of two that holds `bytes`, at least 2, if there is one.
-    #[inline(always)]
-    pub(crate) fn of_power_of_two(bytes: usize) -> Option<Self> {
-        let bits = usize::BITS - (bytes - 1).leading_zeros();
-        let class = POWER_OF_TWO_CLASS.get(bits as usize)?;
-        Some(Self(u32::from(*class)))
     }
 
     /// The class numbered `index`, as [`Class::index`] gave it.
@@ -95,6 +76,14 @@ impl Class {
 }
 
 impl ClassInfo {
+    /// A class without slots.
+    pub(crate) const ZERO: Self = Self {
+        slot_bytes: 0,
+        reciprocal: 0,
+        magazine_bytes_max: 0,
+        slots: 0,
+    };
+
     /// All slots of a MiniPage, one bit each.
     #[inline(always)]
     pub(crate) fn all_slots(self) -> u64 {
@@ -115,12 +104,12 @@ pub(crate) const fn slot_index(offset: usize, reciprocal: u16) -> usize {
     clippy::cast_possible_truncation,
     reason = "a class is below CLASS_COUNT"
 )]
-const fn class_table<const N: usize>(step: usize) -> [u8; N] {
-    let mut table = [0; N];
+const fn class_table() -> [u8; SLOT_BYTES_MAX / 8 + 1] {
+    let mut table = [0; SLOT_BYTES_MAX / 8 + 1];
     let mut i = 0;
     let mut class = 0;
-    while i < N {
-        while (SLOT_BYTES[class] as usize) < i * step {
+    while i < table.len() {
+        while (SLOT_BYTES[class] as usize) < i * 8 {
             class += 1;
         }
         table[i] = class as u8;
@@ -144,20 +133,15 @@ const fn magazine_max(slot_bytes: u16) -> usize {
     reason = "checked by the assertions that follow"
 )]
 const fn info_table() -> [ClassInfo; CLASS_COUNT] {
-    let mut table = [ClassInfo {
-        slot_bytes: 0,
-        reciprocal: 0,
-        slots: 0,
-        magazine_bytes_max: 0,
-    }; CLASS_COUNT];
+    let mut table = [ClassInfo::ZERO; CLASS_COUNT];
     let mut class = 0;
     while class < CLASS_COUNT {
         let bytes = SLOT_BYTES[class];
         table[class] = ClassInfo {
             slot_bytes: bytes,
             reciprocal: 65536_u32.div_ceil(bytes as u32) as u16,
+            magazine_bytes_max: (magazine_max(bytes) * ENTRY_BYTES) as u16,
             slots: (GRANULE_BYTES / bytes as usize) as u8,
-            magazine_bytes_max: (magazine_max(bytes) * ENTRY_BYTES) as u8,
         };
         class += 1;
     }
@@ -180,12 +164,14 @@ const _: () = {
     }
 };
 
-/// Every power of two up to a granule is a class.
+/// Every size gets a slot that is aligned as the size is: natural alignment.
 const _: () = {
-    let classes: [u8; SLOT_BYTES_MAX / 8 + 1] = class_table(8);
-    let mut bytes = 16;
-    while bytes <= SLOT_BYTES_MAX {
-        assert!(SLOT_BYTES[classes[bytes / 8] as usize] as usize == bytes);
-        bytes *= 2;
+    let classes = class_table();
+    let mut eighths = 1;
+    while eighths < classes.len() {
+        let bytes = eighths * 8;
+        let slot_bytes = SLOT_BYTES[classes[eighths] as usize] as usize;
+        assert!(slot_bytes.trailing_zeros() >= bytes.trailing_zeros());
+        eighths += 1;
     }
 };

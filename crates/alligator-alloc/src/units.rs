@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! page    64 KiB   unit of `memory.grow`; has one MetaPage
-//! granule  1 KiB   unit of runs and MiniPages; has one header
+//! granule  2 KiB   unit of runs and MiniPages; has one header
 //! ```
 
 /// Whether the feature `small` trades speed for code: no magazines, no recent runs, and a block that changes
@@ -17,7 +17,7 @@ pub(crate) const PAGE_SHIFT: u32 = 16;
 /// Bytes in a granule: the unit in which runs are counted, and the largest alignment every run has.
 pub(crate) const GRANULE_BYTES: usize = 1 << GRANULE_SHIFT;
 /// Binary logarithm of [`GRANULE_BYTES`].
-pub(crate) const GRANULE_SHIFT: u32 = 10;
+pub(crate) const GRANULE_SHIFT: u32 = 11;
 /// Granules in a page.
 pub(crate) const PAGE_GRANULES: usize = PAGE_BYTES / GRANULE_BYTES;
 

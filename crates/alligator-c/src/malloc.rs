@@ -10,6 +10,9 @@ use crate::heap::HEAP;
 /// What every block is aligned to: C's `max_align_t`.
 const ALIGN: usize = 16;
 
+/// The largest size that [`malloc`] handles without a call. All larger ones are runs to the heap.
+const ORDINARY_MAX: usize = 1024;
+
 /// A layout of `size` bytes, at least one, if there can be such a block.
 #[inline(always)]
 fn layout(size: usize, align: usize) -> Option<Layout> {
@@ -53,6 +56,18 @@ fn allocate_aligned(align: usize, size: usize) -> Option<NonNull<u8>> {
 /// Source: C23 7.24.3.6.
 #[unsafe(no_mangle)]
 pub extern "C" fn malloc(size: usize) -> *mut c_void {
+    if size > ORDINARY_MAX {
+        return malloc_large(size);
+    }
+    // SAFETY: the alignment is a power of two, and such a size does not overflow.
+    or_no_memory(allocate(unsafe {
+        Layout::from_size_align_unchecked(size, ALIGN)
+    }))
+}
+
+/// malloc of any size.
+#[inline(never)]
+fn malloc_large(size: usize) -> *mut c_void {
     or_no_memory(layout(size, ALIGN).and_then(allocate))
 }
 
@@ -156,7 +171,7 @@ pub unsafe extern "C" fn reallocarray(
 }
 
 /// A new block of `size` bytes at a multiple of `alignment`, a power of two. The size need not be a multiple of
-/// it. A block aligned to more than 1024 takes at most `alignment` bytes more.
+/// it. A block aligned to more than 2048 takes at most `alignment` bytes more.
 ///
 /// Returns NULL, and sets errno, to EINVAL if `alignment` is no power of two, to ENOMEM if there is no memory.
 ///

@@ -110,11 +110,11 @@ impl<'a, S: Source> Parts<'a, S> {
         Ok(if is_mini_page {
             (Kind::MiniPage(id, Class::from_index(tag & CLASS_MASK)), 1)
         } else if header.is_free() {
-            (Kind::Free(id), header.run().granules.get())
+            (Kind::Free(id), header.granules.get())
         } else if let Some(granules) = self.runs.recent_granules(id) {
             (Kind::Recent(id), granules)
         } else {
-            (Kind::Used(id), header.run().granules.get())
+            (Kind::Used(id), header.granules.get())
         })
     }
 }

@@ -39,7 +39,7 @@ impl ClassState {
         runs: &Runs<S>,
     ) -> Result<(), Violation> {
         let times = runs.entries(self.partial).filter(|&e| e == id).count();
-        let is_partial = runs.meta.header(id).slots().get() != 0;
+        let is_partial = runs.meta.header(id).slots.get() != 0;
         Invariant::Listed.require(times == usize::from(is_partial), part.address)
     }
 
@@ -57,16 +57,14 @@ impl ClassState {
 
     /// [`Invariant::Current`].
     fn current_is_right<S: Source>(&self, class: Class, runs: &Runs<S>) -> Result<(), Violation> {
-        if self.current == 0 {
-            return Invariant::Current.require(self.free == 0, 0);
+        if self.free == 0 {
+            return Ok(());
         }
         let Some((id, 0)) = slot_at(self.current, class, runs) else {
             return Invariant::Current.require(false, self.current);
         };
-        let all = class.info().all_slots();
-        let is_right =
-            runs.meta.header(id).slots().get() == 0 && self.free & !all == 0 && self.free != all;
-        Invariant::Current.require(is_right, self.current)
+        let others = class.info().all_slots() & !runs.meta.header(id).slots.get();
+        Invariant::Current.require(self.free & !others == 0, self.current)
     }
 
     /// [`Invariant::Magazine`].
@@ -92,11 +90,11 @@ impl ClassState {
         let Some((id, index)) = slot_at(address, class, runs) else {
             return false;
         };
-        let free = runs.meta.header(id).slots().get() | self.taken_out(granule_floor(address));
+        let free = runs.meta.header(id).slots.get() | self.taken_out(granule_floor(address));
         free >> index & 1 == 0
     }
 
-    /// The free slots of the MiniPage at `address` that are noted here instead of in its header.
+    /// The free slots of the MiniPage at `address` that were taken out of its header.
     fn taken_out(&self, address: usize) -> u64 {
         if self.current == address {
             self.free
@@ -113,7 +111,7 @@ impl ClassState {
         address: usize,
         runs: &Runs<S>,
     ) -> usize {
-        let free = runs.meta.header(id).slots().get() | self.taken_out(address);
+        let free = runs.meta.header(id).slots.get() | self.taken_out(address);
         let in_magazine = self.magazine_slots();
         let in_magazine = in_magazine.filter(|&slot| granule_floor(slot) == address);
         free.count_ones() as usize + in_magazine.count()
@@ -127,7 +125,7 @@ fn free_slots_are_right<S: Source>(
     part: &Part,
     runs: &Runs<S>,
 ) -> Result<(), Violation> {
-    let (free, all) = (runs.meta.header(id).slots().get(), class.info().all_slots());
+    let (free, all) = (runs.meta.header(id).slots.get(), class.info().all_slots());
     Invariant::FreeSlots.require(free & !all == 0 && free != all, part.address)
 }
 

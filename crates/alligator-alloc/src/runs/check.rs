@@ -69,7 +69,7 @@ impl<S: Source> Runs<S> {
             Kind::Recent(id) if part.granules > 1 => id,
             _ => return Ok(()),
         };
-        let above = self.meta.header(id).run().above.get();
+        let above = self.meta.header(id).above.get();
         Invariant::Above.require(above == self.meta.id_at(part.end()), part.address)
     }
 
@@ -109,8 +109,8 @@ impl<S: Source> Runs<S> {
             return Ok(());
         }
         let header = self.meta.header(self.meta.id_at(part.address));
-        let is_run = header.run().granules.get() == part.granules
-            && header.run().above.get() == self.meta.id_at(part.end());
+        let is_run = header.granules.get() == part.granules
+            && header.above.get() == self.meta.id_at(part.end());
         let place = header.place.get();
         Invariant::MetaPageRun.require(
             !header.is_free() && (place == 0 || place == part.address && is_run),
@@ -141,7 +141,7 @@ impl<S: Source> Runs<S> {
             let is_right = header.is_free()
                 && header.previous.get() == previous
                 && header.place.get() == address
-                && bin_of(header.run().granules.get()) == bin;
+                && bin_of(header.granules.get()) == bin;
             Invariant::BinLinks.require(is_right, address)?;
             previous = id;
         }
