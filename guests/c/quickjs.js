@@ -1,56 +1,53 @@
-// What JavaScript programs do: objects, closures, strings, maps, JSON, regular expressions, sorting.
+// What JavaScript programs do that allocates: objects, closures, strings, maps, JSON.
 let seed = 7;
 const random = (limit) => (seed = (seed * 1103515245 + 12345) % 2147483648) % limit;
 
+class Node {
+  constructor(depth) {
+    this.left = depth === 0 ? null : new Node(depth - 1);
+    this.right = depth === 0 ? null : new Node(depth - 1);
+  }
+  count() {
+    return this.left === null ? 1 : 1 + this.left.count() + this.right.count();
+  }
+}
+const kept = new Node(12);
+let nodes = 0;
+for (let depth = 4; depth <= 12; depth++) {
+  for (let i = 0; i < 2 ** (14 - depth); i++) nodes += new Node(depth).count();
+}
+print("nodes", kept.count(), nodes);
+
 const people = [];
-for (let i = 0; i < 4000; i++) {
-  people.push({ id: i, name: "person " + random(100000), tags: ["a" + random(20), "b" + random(20)], score: random(1000) / 8 });
+for (let i = 0; i < 60000; i++) {
+  people[random(4000)] = { id: i, name: "person " + random(100000), tags: ["a" + random(20), "b" + random(20)], at: { x: i, y: -i } };
 }
 const text = JSON.stringify(people);
 const again = JSON.parse(text);
-print("json", text.length, again.length, again[17].name);
+print("json", text.length, again.length, again.filter((person) => person && person.at.x > 30000).length);
 
 const byTag = new Map();
 for (const person of again) {
+  if (!person) continue;
   for (const tag of person.tags) {
     if (!byTag.has(tag)) byTag.set(tag, []);
-    byTag.get(tag).push(person);
+    byTag.get(tag).push({ ...person, tag });
   }
 }
-const sums = [...byTag].map(([tag, list]) => [tag, list.reduce((sum, person) => sum + person.score, 0)]);
+const sums = [...byTag].map(([tag, list]) => [tag, list.reduce((sum, person) => sum + person.id, 0)]);
 sums.sort((a, b) => b[1] - a[1]);
 print("tags", sums.length, sums[0].join(" "));
 
-class Node {
-  constructor(depth) {
-    this.children = depth === 0 ? [] : [new Node(depth - 1), new Node(depth - 1)];
-  }
-  count() {
-    return this.children.reduce((sum, child) => sum + child.count(), 1);
-  }
-}
-let nodes = 0;
-for (let depth = 4; depth <= 11; depth++) {
-  for (let i = 0; i < 2 ** (11 - depth); i++) nodes += new Node(depth).count();
-}
-print("nodes", nodes);
-
-let words = text.match(/[a-z]+ ?\d*/g);
-words = words.map((word) => word.replace(/(\d)(\d)/g, "$2$1").toUpperCase());
-print("words", words.length, words.slice(0, 4).join(","));
-
-let page = "";
-for (let i = 0; i < 5000; i++) page += `${i}: ${words[i % words.length]} is ${(i / 7).toFixed(2)}\n`;
-print("page", page.length, page.split("\n").length);
-
 const queue = [];
-let sum = 0;
-for (let i = 0; i < 30000; i++) {
+let first = 0, sum = 0;
+for (let i = 0; i < 100000; i++) {
   queue.push((x) => x + (i % 11));
-  if (queue.length > 500) sum = queue.shift()(sum);
+  if (i % 8 !== 0) {
+    sum = queue[first](sum);
+    queue[first++] = undefined;
+  }
 }
-print("queue", sum);
+print("queue", queue.length - first, sum);
 
-const big = new Set();
-for (let i = 0; i < 20000; i++) big.add("key" + (i * 7919) % 15013);
-print("set", big.size);
+const words = text.split('"').map((word) => word.toUpperCase() + ";");
+print("words", words.length, words.join("").length);

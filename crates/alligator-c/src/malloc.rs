@@ -2,6 +2,7 @@
 
 use core::alloc::Layout;
 use core::ffi::{c_int, c_void};
+use core::hint;
 use core::ptr::{self, NonNull};
 
 use crate::errno::{self, Error};
@@ -59,6 +60,8 @@ pub extern "C" fn malloc(size: usize) -> *mut c_void {
     if size > ORDINARY_MAX {
         return malloc_large(size);
     }
+    // SAFETY: the largest such size is a multiple of the alignment itself.
+    unsafe { hint::assert_unchecked((size + (ALIGN - 1)) & !(ALIGN - 1) <= ORDINARY_MAX) };
     // SAFETY: the alignment is a power of two, and such a size does not overflow.
     or_no_memory(allocate(unsafe {
         Layout::from_size_align_unchecked(size, ALIGN)

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use wasmtime::{Config, Engine, Module};
+use wasmtime::{Engine, Module};
 
 use super::conformance::{self, Heap};
 use super::library::Flavour;
@@ -70,6 +70,7 @@ const PROGRAMS: [Program; 3] = [
         files: &["sqlite3.c", "wasm32-wasi-vfs.c"],
         flags: &[
             "-DLONGDOUBLE_TYPE=double",
+            "-DSQLITE_OMIT_LOOKASIDE",
             "-DSQLITE_OMIT_LOAD_EXTENSION",
             "-DSQLITE_OMIT_WAL",
             "-DSQLITE_OS_OTHER",
@@ -104,6 +105,8 @@ const PROGRAMS: [Program; 3] = [
 struct Found {
     name: &'static str,
     fuel: [u64; 2],
+    /// On a malloc that takes nothing back: what the program itself costs.
+    floor: u64,
     pages: [u64; 2],
     /// Our time as a part of the C library's, in wasmtime.
     wasmtime: f64,
@@ -126,8 +129,8 @@ pub(crate) fn run(package: &Package) -> Result<()> {
 /// Whether the smallest program gives the same output on both heaps.
 pub(crate) fn same_output(package: &Package) -> Result<()> {
     let compiler = Compiler::clang()?;
-    let modules = build(&PROGRAMS[0], package, &compiler, &sources()?)?;
-    check_output(&modules)?;
+    let [theirs, ours, _] = build(&PROGRAMS[0], package, &compiler, &sources()?)?;
+    check_output(&[theirs, ours])?;
     Ok(())
 }
 
@@ -138,10 +141,13 @@ fn compare(
     sources: &Sources,
 ) -> Result<Found> {
     let modules = build(program, package, compiler, sources)?;
+    let [theirs, ours, floor] = &modules;
+    let modules = [theirs.clone(), ours.clone()];
     let (fuel, pages) = check_output(&modules).context(program.name)?;
     Ok(Found {
         name: program.name,
         fuel,
+        floor: fuel_on(floor).context(program.name)?,
         pages,
         wasmtime: time_in_wasmtime(&modules)?,
         v8: if conformance::has_node() {
@@ -154,9 +160,7 @@ fn compare(
 
 /// Runs both, and sees that they write the same; their fuel and pages.
 fn check_output(modules: &[PathBuf; 2]) -> Result<([u64; 2], [u64; 2])> {
-    let mut config = Config::new();
-    config.consume_fuel(true);
-    let engine = Engine::new(&config)?;
+    let engine = wasi::engine_with_fuel()?;
     let run =
         |path: &PathBuf| wasi::execute(&engine, &Module::from_file(&engine, path)?, &["program"]);
     let (theirs, ours) = (run(&modules[0])?, run(&modules[1])?);
@@ -172,6 +176,14 @@ fn check_output(modules: &[PathBuf; 2]) -> Result<([u64; 2], [u64; 2])> {
     ensure!(theirs.output == ours.output, "the outputs differ");
     let fuel = |finished: &wasi::Finished| finished.fuel.context("no fuel");
     Ok(([fuel(&theirs)?, fuel(&ours)?], [theirs.pages, ours.pages]))
+}
+
+/// The program's fuel.
+fn fuel_on(module: &Path) -> Result<u64> {
+    let engine = wasi::engine_with_fuel()?;
+    let module = Module::from_file(&engine, module)?;
+    let finished = wasi::execute(&engine, &module, &["program"])?;
+    finished.fuel.context("no fuel")
 }
 
 /// The programs' packages, by name.
@@ -212,13 +224,13 @@ fn dir() -> PathBuf {
     guest::root().join("guests").join("c")
 }
 
-/// Compiles the program, and links it with either heap.
+/// Compiles the program, and links it with either heap, and with the floor.
 fn build(
     program: &Program,
     package: &Package,
     compiler: &Compiler,
     sources: &Sources,
-) -> Result<[PathBuf; 2]> {
+) -> Result<[PathBuf; 3]> {
     let found = sources.iter().find(|(name, _)| name == program.package);
     let (_, root) = found.with_context(|| format!("no package {}", program.package))?;
     let library = root.join(program.dir);
@@ -238,17 +250,24 @@ fn build(
         compile(program, compiler, &library, &library.join(&file), &object)?;
         objects.push(object);
     }
-    let link = |heap, name: &str| -> Result<PathBuf> {
+    let never = build.join("never.o");
+    let mut command = compiler.command();
+    command.args(["-O2", "-mbulk-memory", "-fno-builtin", "-c"]);
+    tools::run(command.arg(dir().join("never.c")).arg("-o").arg(&never))?;
+    let link = |heap: &[OsString], name: &str| -> Result<PathBuf> {
         let module = build.join(format!("{}-{name}.wasm", program.name));
         let mut args: Vec<OsString> = objects.iter().map(Into::into).collect();
-        args.extend(conformance::link_args(package, compiler, heap));
+        args.extend_from_slice(heap);
         let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
         compiler.link(&args, &module)?;
         Ok(module)
     };
+    let alligator = Heap::Alligator(Flavour::Plain);
+    let alligator = conformance::link_args(package, compiler, alligator);
     Ok([
-        link(Heap::CLibrary, "libc")?,
-        link(Heap::Alligator(Flavour::Plain), "alligator")?,
+        link(&[], "libc")?,
+        link(&alligator, "alligator")?,
+        link(&[never.into()], "floor")?,
     ])
 }
 

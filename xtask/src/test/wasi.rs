@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use wasmtime::{Caller, Engine, Extern, Linker, Memory, Module, Store};
+use wasmtime::{Caller, Config, Engine, Extern, Linker, Memory, Module, Store};
 
 /// The import module of all functions here.
 const WASI: &str = "wasi_snapshot_preview1";
@@ -25,6 +25,9 @@ const FUEL: u64 = u64::MAX / 2;
 /// A module to run and what to tell it.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
+    /// Print the fuel the program used and the pages its memory has at the end, after its output
+    #[arg(long)]
+    fuel: bool,
     /// The module, built for wasm32-wasip1
     module: PathBuf,
     /// Arguments of the program
@@ -69,6 +72,14 @@ pub(crate) struct Finished {
     pub(crate) seconds: f64,
 }
 
+/// An engine whose fuel is the number of executed instructions, and one more for each byte that `memory.copy`
+/// and `memory.fill` move.
+pub(crate) fn engine_with_fuel() -> Result<Engine> {
+    let mut config = Config::new();
+    config.consume_fuel(true);
+    Ok(Engine::new(&config)?)
+}
+
 /// Runs `module` to its end, and keeps what it writes. Functions of WASI that are not here trap.
 pub(crate) fn execute(engine: &Engine, module: &Module, args: &[&str]) -> Result<Finished> {
     let mut linker = linker(engine)?;
@@ -100,10 +111,24 @@ pub(crate) fn execute(engine: &Engine, module: &Module, args: &[&str]) -> Result
 
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let engine = Engine::default();
+    let engine = if options.fuel {
+        engine_with_fuel()?
+    } else {
+        Engine::default()
+    };
     let module = Module::from_file(&engine, &options.module)
         .map_err(anyhow::Error::from)
         .with_context(|| format!("{} is no module", options.module.display()))?;
+    if options.fuel {
+        let finished = execute(&engine, &module, &["program"])?;
+        std::io::stdout().write_all(&finished.output)?;
+        let fuel = finished.fuel.unwrap_or_default();
+        println!(
+            "status {}, fuel {fuel}, pages {}",
+            finished.status, finished.pages
+        );
+        return Ok(());
+    }
     let linker = linker(&engine)?;
     let mut args = vec![options.module.display().to_string()];
     args.extend(options.args.iter().cloned());
