@@ -40,13 +40,20 @@ fn check(heap: &Heap<Arena>) {
 fn fill(block: NonNull<u8>, bytes: usize, seed: usize) {
     for at in 0..bytes {
         // SAFETY: the block has that many bytes, and is ours.
-        unsafe { block.add(at).write(pattern(seed, at)) };
+        let byte = unsafe { block.add(at) };
+        // SAFETY: as above.
+        unsafe { byte.write(pattern(seed, at)) };
     }
 }
 
 fn is_filled(block: NonNull<u8>, bytes: usize, seed: usize) -> bool {
-    // SAFETY: as above.
-    (0..bytes).all(|at| unsafe { block.add(at).read() } == pattern(seed, at))
+    (0..bytes).all(|at| {
+        // SAFETY: the block has that many bytes, and `fill` has written them.
+        let byte = unsafe { block.add(at) };
+        // SAFETY: as above.
+        let found = unsafe { byte.read() };
+        found == pattern(seed, at)
+    })
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "any byte will do")]
