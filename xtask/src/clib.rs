@@ -12,6 +12,7 @@ mod tools;
 use anyhow::Result;
 
 use crate::test::steps::Steps;
+use library::WASI_THREADS;
 use package::Package;
 use tools::Compiler;
 
@@ -91,6 +92,14 @@ fn test_with_clang(steps: &mut Steps, package: &Package, compiler: &Compiler) {
     steps.run("C library: without a C library", || {
         conformance::without_c_library(package)
     });
+    let name = "C library: threads";
+    match package.why_left_out(&WASI_THREADS) {
+        None if conformance::has_node() => {
+            steps.run(name, || conformance::with_threads(package));
+        }
+        None => steps.skip(name, "no Node.js"),
+        Some(reason) => steps.skip(name, reason),
+    }
     steps.run("C library: order on the command line", || {
         linking::order(package, compiler)
     });

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use wasmtime::{Engine, Instance, Module, Store};
 
-use super::library::{BARE, Flavour, HOST, WASI};
+use super::library::{BARE, Flavour, HOST, WASI, WASI_THREADS};
 use super::package::Package;
 use super::tools::{self, Compiler};
 use crate::guest;
@@ -192,6 +192,48 @@ pub(crate) fn on_host(package: &Package) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Several threads on one heap, in Node.js. Only the library with the lock can be linked for them.
+pub(crate) fn with_threads(package: &Package) -> Result<()> {
+    let module = build_dir()?.join("threads.wasm");
+    let link = |target| {
+        let mut command = Command::new("clang");
+        command
+            .args(["--target=wasm32-unknown-unknown", "-O2", "-nostdlib"])
+            .args(["-matomics", "-mbulk-memory", "-mthread-model", "posix"])
+            .args(["-ffreestanding", "-ftls-model=local-exec"])
+            .args([
+                "-Wl,--no-entry",
+                "-Wl,--shared-memory",
+                "-Wl,--import-memory",
+            ])
+            .args(["-Wl,--initial-memory=2097152", "-Wl,--max-memory=268435456"])
+            .args([
+                "-Wl,--export=__stack_pointer",
+                "-Wl,--export=__wasm_init_tls",
+            ])
+            .args(["-Wl,--export=aligned_alloc", "-I"])
+            .arg(package.include())
+            .arg(sources().join("threads.c"))
+            .arg("-L")
+            .arg(package.lib(target))
+            .args(["-lalligator-debug", "-o"])
+            .arg(&module);
+        tools::run(&mut command)
+    };
+    ensure!(
+        link(&WASI).is_err(),
+        "a library without a lock was linked into a module with shared memory"
+    );
+    link(&WASI_THREADS)?;
+    let script = sources().with_file_name("threads.mjs");
+    tools::run(
+        Command::new("node")
+            .args(NODE_ARGS)
+            .arg(script)
+            .arg(&module),
+    )
 }
 
 /// A module without a C library.

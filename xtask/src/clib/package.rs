@@ -38,6 +38,12 @@ impl Package {
         self.dir.join("lib").join(target.name)
     }
 
+    /// Why there is no library for `target`, if there is none.
+    pub(crate) fn why_left_out(&self, target: &Target) -> Option<&str> {
+        let found = self.left_out.iter().find(|(name, _)| *name == target.name);
+        found.map(|(_, reason)| reason.as_str())
+    }
+
     /// Where the header is.
     pub(crate) fn include(&self) -> PathBuf {
         self.dir.join("include")
