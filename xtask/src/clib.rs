@@ -75,6 +75,9 @@ fn test(steps: &mut Steps, package: &Package) {
     steps.run("C library: conformance, this machine", || {
         conformance::on_host(package)
     });
+    steps.run("C library: header in C and C++", || {
+        linking::header(package)
+    });
     match Compiler::clang() {
         Ok(compiler) => test_with_clang(steps, package, &compiler),
         Err(reason) => steps.skip("C library: all that needs clang", &format!("{reason:#}")),

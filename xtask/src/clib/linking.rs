@@ -133,6 +133,38 @@ pub(crate) fn cpp(package: &Package, compiler: &Compiler) -> Result<()> {
     is_ours(&module, "134120")
 }
 
+/// The header before and after the C library's own, in C and, if there is a compiler, in C++, without a warning.
+pub(crate) fn header(package: &Package) -> Result<()> {
+    let dir = build_dir()?;
+    let ours = "#include \"alligator.h\"\n";
+    let theirs = "#include <stdlib.h>\n#include <malloc.h>\n";
+    for (compiler, standard, extension) in [
+        ("cc", "c99", "c"),
+        ("cc", "c11", "c"),
+        ("c++", "c++11", "cpp"),
+    ] {
+        for text in [
+            ours.to_owned(),
+            format!("{ours}{theirs}"),
+            format!("{theirs}{ours}"),
+        ] {
+            if has(compiler).is_err() {
+                continue;
+            }
+            let source = dir.join("header").with_extension(extension);
+            fs::write(&source, &text)?;
+            let mut command = Command::new(compiler);
+            command
+                .args(["-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I"])
+                .arg(package.include())
+                .arg(format!("-std={standard}"))
+                .arg(&source);
+            tools::run(&mut command).with_context(|| format!("{standard}: {text}"))?;
+        }
+    }
+    Ok(())
+}
+
 /// A C program and its part in Rust have one heap, whichever of them brings it.
 pub(crate) fn with_rust(package: &Package, compiler: &Compiler) -> Result<()> {
     let main = examples().join("with-rust").join("main.c");
