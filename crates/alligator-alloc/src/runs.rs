@@ -169,9 +169,8 @@ impl<S: Source> Runs<S> {
         self.split(run, granules + ((address - place) >> GRANULE_SHIFT));
         let header = self.meta.header(self.meta.id_at(address));
         header.next.set(run);
-        if address != place {
-            header.place.set(address | ALIGNED);
-        }
+        let mark = if address == place { 0 } else { ALIGNED };
+        header.place.set(address | mark);
         address
     }
 
