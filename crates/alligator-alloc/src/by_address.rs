@@ -2,10 +2,11 @@
 //! block is.
 //!
 //! ```text
-//! place of the header     the block                        its run
-//! MINI_PAGE | class       a slot of that class             -
-//! ALIGNED                 aligned to more than a granule   `next`
-//! neither                 a run from its first byte on     the header itself
+//! place of the header     the block                             its run
+//! ..| MINI_PAGE | class   a slot of that class                  -
+//! its own address         a run from its first byte on          the header itself
+//! another address         aligned to more than a granule, in    `next`, whose address that is
+//!                         a run that starts before it
 //! ```
 
 use core::alloc::Layout;
@@ -13,7 +14,7 @@ use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use crate::heap::{Heap, at_least_one_byte, class_of};
-use crate::meta_page::{ALIGNED, CLASS_MASK, HeaderId, MINI_PAGE};
+use crate::meta_page::{CLASS_MASK, HeaderId, MINI_PAGE};
 use crate::size_class::{Class, SLOT_BYTES};
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, SMALL, bytes_of, granules_for};
@@ -170,10 +171,10 @@ impl<S: Source> Heap<S> {
         let place = header.place.get();
         if place & MINI_PAGE != 0 {
             Block::Slot(Class::from_index(place & CLASS_MASK))
-        } else if place & ALIGNED != 0 {
-            Block::Aligned(header.next.get())
-        } else {
+        } else if place == address.get() {
             Block::Run(id)
+        } else {
+            Block::Aligned(header.next.get())
         }
     }
 

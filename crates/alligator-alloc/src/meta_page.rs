@@ -92,8 +92,6 @@ impl Header {
 pub(crate) const FREE: HeaderId = HeaderId(1);
 /// In `place`: this is a MiniPage, not a run.
 pub(crate) const MINI_PAGE: usize = 1 << 5;
-/// In `place`: a block starts here, aligned to more than a granule, and its run starts at `next`, before it.
-pub(crate) const ALIGNED: usize = 1 << 6;
 /// In `place`: the class, in the bits below [`MINI_PAGE`].
 pub(crate) const CLASS_MASK: usize = MINI_PAGE - 1;
 

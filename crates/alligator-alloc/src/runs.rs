@@ -15,7 +15,7 @@
 mod check;
 mod grow;
 
-use crate::meta_page::{ALIGNED, FREE, HeaderId, MetaPages};
+use crate::meta_page::{FREE, HeaderId, MetaPages};
 use crate::metrics::Recorder;
 use crate::source::Source;
 use crate::units::{GRANULE_SHIFT, SMALL, bytes_of, round_up};
@@ -169,8 +169,7 @@ impl<S: Source> Runs<S> {
         self.split(run, granules + ((address - place) >> GRANULE_SHIFT));
         let header = self.meta.header(self.meta.id_at(address));
         header.next.set(run);
-        let mark = if address == place { 0 } else { ALIGNED };
-        header.place.set(address | mark);
+        header.place.set(place); // Not its own address: so a block is told apart by its address alone.
         address
     }
 
