@@ -59,6 +59,8 @@ const PROGRAMS: [Program; 3] = [
             "-DLUAI_THROW(L,c)=abort()",
             "-DLUAI_TRY(L,c,a)={a}",
             "-Dluai_jmpbuf=int",
+            // By default the time and an address.
+            "-Dluai_makeseed(L)=42",
             "-D_WASI_EMULATED_SIGNAL",
         ],
     },
