@@ -93,7 +93,6 @@ pub(crate) const FREE: HeaderId = HeaderId(1);
 /// In `place`: this is a MiniPage, not a run.
 pub(crate) const MINI_PAGE: usize = 1 << 5;
 /// In `place`: the class, in the bits below [`MINI_PAGE`].
-#[cfg(feature = "check")]
 pub(crate) const CLASS_MASK: usize = MINI_PAGE - 1;
 
 /// Bytes in a header.
