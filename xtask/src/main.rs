@@ -1,10 +1,12 @@
 //! Project automation: `cargo xtask <command>`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod bounds;
 mod demo;
 mod engine;
 mod guest;
+mod lab;
 mod measure;
 mod test;
 
@@ -19,6 +21,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Runs the lab: every allocator, workload and engine, and a report to look at.
+    Bench(bench::Options),
     /// Proves our bounds and the peers' verdicts, and searches how close our bounds are.
     Bounds(bounds::Options),
     /// Runs a real program on std's allocator and on Alligator, and reports what the heap cost.
@@ -33,6 +37,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Bench(options) => bench::run(&options),
         Command::Bounds(options) => bounds::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Measure(options) => measure::run(&options),
