@@ -1,7 +1,5 @@
 //! The report to look at: one page with its styles, scripts and data inside.
 
-use anyhow::Result;
-
 use serde_json::json;
 
 use super::derived::Derived;
@@ -12,12 +10,11 @@ const STYLE: &str = include_str!("../../../lab/report/style.css");
 const SCRIPT: &str = include_str!("../../../lab/report/report.js");
 
 /// The page.
-pub(crate) fn page(results: &Results) -> Result<String> {
+pub(crate) fn page(results: &Results) -> String {
     // In a script element `</` would end it, wherever it stands.
     let data = json!({ "results": results, "derived": Derived::of(results) });
     let data = data.to_string().replace("</", "<\\/");
-    Ok(PAGE
-        .replace("/*STYLE*/", STYLE)
+    PAGE.replace("/*STYLE*/", STYLE)
         .replace("/*SCRIPT*/", SCRIPT)
-        .replace("/*DATA*/", &data))
+        .replace("/*DATA*/", &data)
 }

@@ -151,7 +151,7 @@ fn setup(results: &Results) -> String {
 }
 
 fn overview(results: &Results, derived: &Derived) -> Table {
-    let timed: Vec<Engine> = results
+    let engines: Vec<Engine> = results
         .engines
         .iter()
         .map(|info| info.engine)
@@ -172,9 +172,9 @@ fn overview(results: &Results, derived: &Derived) -> Table {
         "code",
     ];
     let heading = heading.map(str::to_owned).into_iter();
-    let times = timed.iter().map(|engine| engine.name().to_owned());
-    let last = core::iter::once("contracts".to_owned());
-    let mut table = Table::new(heading.chain(times).chain(last));
+    let times = engines.iter().map(|engine| engine.name().to_owned());
+    let contracts = core::iter::once("contracts".to_owned());
+    let mut table = Table::new(heading.chain(times).chain(contracts));
     for row in &derived.rows {
         let [alloc, dealloc, realloc] = row.worst;
         let name = row.version.as_ref().map_or_else(
@@ -191,7 +191,7 @@ fn overview(results: &Results, derived: &Derived) -> Table {
             row.code_bytes
                 .map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
         ];
-        for engine in &timed {
+        for engine in &engines {
             let [synthetic, programs] = row.times.get(engine).copied().unwrap_or_default();
             cells.push(format!("{} {}", cell(synthetic, 2), cell(programs, 2)));
         }

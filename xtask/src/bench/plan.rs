@@ -109,7 +109,7 @@ impl Plan {
     }
 
     pub(crate) fn rounds(&self) -> u32 {
-        if self.quick { 3 } else { 7 }
+        if self.quick { 5 } else { 9 }
     }
 
     /// A sample lasts at least this long.
@@ -138,7 +138,7 @@ impl Plan {
     }
 
     /// The command that repeats the run.
-    pub(crate) fn command(&self) -> String {
+    pub(crate) fn command() -> String {
         let arguments = std::env::args().skip(1).collect::<Vec<_>>();
         format!("cargo xtask {}", arguments.join(" "))
     }

@@ -17,7 +17,7 @@ use crate::lab::allocator::{self, Allocator, Exports, Kind};
 use crate::lab::engines::{Engine, Job, Measure, ModuleFile, Task};
 use crate::lab::fuel::{self, Figures};
 use crate::lab::probe::Probe;
-use crate::lab::workloads::{Program, Synthetic};
+use crate::lab::workloads::Synthetic;
 use crate::lab::{oracle, programs, size, workloads};
 
 /// How much worse than recorded a figure of ours may be: compilers change, too.
@@ -131,26 +131,17 @@ fn count(allocator: &Allocator) -> Result<Recorded> {
 const FUEL_MAX: u64 = 1_000_000_000;
 
 /// What CI runs: contracts of every allocator on quick traces, in wasmtime and, if it is there, in
-/// V8; the programs on ours and on std's; our exact figures against the record; a short time in
-/// V8, to see that the way from guest to ratio works.
+/// V8; our exact figures against the record. The programs take too long to build for every day.
 pub(crate) fn check() -> Result<()> {
     let mut failures = Vec::new();
     let allocators = allocator::known()?;
     let synthetic = workloads::synthetic()?;
-    let programs = workloads::programs()?;
     for engine in [Engine::Wasmtime, Engine::V8] {
         if let Err(why) = engine.find() {
             println!("{} is left out: {why:#}", engine.name());
             continue;
         }
         check_contracts(engine, &allocators, &synthetic, &mut failures)?;
-    }
-    if Engine::V8.find().is_ok() {
-        let chosen = ["alligator", "dlmalloc"];
-        let chosen = allocators
-            .iter()
-            .filter(|one| chosen.contains(&one.name.as_str()));
-        check_programs(&chosen.collect::<Vec<_>>(), &programs, &mut failures)?;
     }
     check_record(&allocators, &mut failures)?;
     ensure!(failures.is_empty(), "{}", failures.join("\n"));
@@ -201,42 +192,6 @@ fn allocator_replay(allocator: &Allocator) -> Result<PathBuf> {
     let path = allocator.build(Exports::Replay)?;
     built.insert(allocator.name.clone(), path.clone());
     Ok(path)
-}
-
-fn check_programs(
-    allocators: &[&Allocator],
-    programs: &[Program],
-    failures: &mut Vec<String>,
-) -> Result<()> {
-    let mut modules = Vec::new();
-    for allocator in allocators {
-        modules.push(ModuleFile {
-            name: allocator.name.clone(),
-            path: allocator.build(Exports::Programs)?,
-        });
-    }
-    let tasks = programs.iter().enumerate().map(|(id, program)| {
-        Ok(Task {
-            id,
-            measure: Measure::Check,
-            rounds: 1,
-            checksum: program
-                .checksum
-                .with_context(|| format!("{} has no checksum", program.name))?,
-            modules: modules.clone(),
-            trace: None,
-            program: Some(program.number),
-        })
-    });
-    let names: Vec<&str> = programs.iter().map(|one| one.name.as_str()).collect();
-    let allocators: Vec<Allocator> = allocators.iter().copied().cloned().collect();
-    report(
-        Engine::V8,
-        tasks.collect::<Result<_>>()?,
-        &names,
-        &allocators,
-        failures,
-    )
 }
 
 /// Runs checks and prints what became of them.

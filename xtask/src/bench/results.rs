@@ -207,7 +207,7 @@ impl Setup {
     fn of_this_machine(plan: &Plan) -> Result<Self> {
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         Ok(Self {
-            command: plan.command(),
+            command: Plan::command(),
             commit: commit(),
             date: first_line("date", &["-u", "+%Y-%m-%d %H:%M UTC"]).unwrap_or_default(),
             processor: processor(),
@@ -263,4 +263,133 @@ fn system() -> String {
         || std::env::consts::OS.to_owned(),
         |name| name.trim_matches('"').to_owned(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use anyhow::{anyhow, ensure};
+    use boon::{Compiler, Schemas};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::lab;
+
+    fn schema_path() -> PathBuf {
+        lab::dir().join("schema.json")
+    }
+
+    /// Holds a value against the committed schema.
+    fn validate(value: &Value) -> Result<()> {
+        let schema: Value = serde_json::from_slice(&std::fs::read(schema_path())?)?;
+        let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+        compiler
+            .add_resource("schema.json", schema)
+            .map_err(|error| anyhow!("{error}"))?;
+        let index = compiler
+            .compile("schema.json", &mut schemas)
+            .map_err(|error| anyhow!("{error}"))?;
+        schemas
+            .validate(value, index)
+            .map_err(|error| anyhow!("{error}"))
+    }
+
+    /// Results with one of everything.
+    fn sample() -> Results {
+        let quantiles =
+            json!({ "count": 1, "p50": 1.0, "p99": 1.0, "p999": 1.0, "p9999": 1.0, "max": 1.0 });
+        let latency = json!({
+            "steady": quantiles, "growing": null, "raw": quantiles, "histogram": [0, 1],
+        });
+        let calls = json!({
+            "count": 1, "fuel": 10,
+            "worst": { "fuel": 10, "operation": 0, "size": 8, "new_size": 0, "align": 8, "zeroed": false },
+        });
+        let none = json!({ "count": 0, "fuel": 0, "worst": null });
+        let operation = json!({ "steady": calls, "growing": none });
+        let value = json!({
+            "schema": SCHEMA,
+            "setup": {
+                "command": "cargo xtask bench", "commit": "0123456789", "date": "2026-01-01 00:00 UTC",
+                "processor": "a processor", "cores": 2, "system": "a system", "load": "0.00",
+                "compiler": "rustc 1.95.0", "wasm_opt": null, "quick": true, "rounds": 3,
+                "reference": "talc", "hole_counts": [1000],
+            },
+            "engines": [{
+                "engine": "jsc", "name": "JavaScriptCore", "version": null, "tiers": null,
+                "absent": "not installed", "resolution": null,
+            }],
+            "allocators": [{
+                "name": "talc", "kind": "peer", "version": "5.1.1", "about": "", "reclaims": true,
+            }],
+            "workloads": [{
+                "name": "small", "about": "", "is_program": false, "is_in_targets": true,
+                "operations": 2, "peak_live_bytes": 8,
+            }],
+            "counts": { "talc": { "small": {
+                "alloc": operation, "dealloc": operation, "realloc": operation,
+                "moved_bytes": 0, "grown_pages": 1, "heap_pages": 1, "peak_live_bytes": 8,
+                "timeline": [{ "operation": 0, "live_bytes": 8, "grown_pages": 1 }],
+            } } },
+            "programs": { "talc": { "json": 1 } },
+            "special": { "talc": { "tiny_pages": 1, "box24_fuel": 40, "holes_fuel": [10] } },
+            "sizes": { "talc": { "z": { "compiled": 10, "optimized": null } } },
+            "checks": [{ "engine": "v8", "workload": "small", "allocator": "talc", "failure": null }],
+            "times": [{
+                "engine": "v8", "workload": "small", "nanoseconds": { "talc": [1.0] },
+                "failures": { "floor": "null" },
+            }],
+            "latencies": [{
+                "engine": "v8", "workload": "small", "by_allocator": { "talc": latency },
+                "failures": {},
+            }],
+            "starts": [{
+                "engine": "v8", "workload": "json", "allocator": "talc", "ready": [1.0],
+                "first_run": [1.0],
+            }],
+            "missing": ["something"],
+        });
+        serde_json::from_value(value).expect("the sample has every field")
+    }
+
+    #[test]
+    fn the_committed_schema_is_that_of_the_types() -> Result<()> {
+        let schema = schemars::schema_for!(Results);
+        let text = serde_json::to_string_pretty(&schema)? + "\n";
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(schema_path(), &text)?;
+        }
+        let committed = std::fs::read_to_string(schema_path())?;
+        ensure!(
+            committed == text,
+            "lab/schema.json is not that of the types; BLESS=1 rewrites it"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_written_fits_the_schema() -> Result<()> {
+        validate(&serde_json::to_value(sample())?)
+    }
+
+    #[test]
+    fn what_lacks_a_part_does_not_fit_the_schema() -> Result<()> {
+        let mut value = serde_json::to_value(sample())?;
+        let object = value.as_object_mut().context("an object")?;
+        object.remove("setup");
+        assert!(validate(&value).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_is_read_as_it_was_written() -> Result<()> {
+        let path = std::env::temp_dir().join(format!("lab-results-{}.json", std::process::id()));
+        let results = sample();
+        results.write(&path)?;
+        let read = Results::read(&path)?;
+        std::fs::remove_file(&path)?;
+        assert_eq!(serde_json::to_value(read)?, serde_json::to_value(results)?);
+        Ok(())
+    }
 }

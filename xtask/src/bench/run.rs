@@ -1,8 +1,8 @@
 //! Measures what the plan says, part by part, and writes the results file after each step.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -32,6 +32,9 @@ pub(crate) const OPT_LEVELS: [&str; 4] = ["z", "s", "2", "3"];
 
 /// Processes of which each cold start is measured.
 const STARTS: usize = 3;
+
+/// Measures one part.
+type Measurement<'a> = fn(&mut Runner<'a>) -> Result<()>;
 
 /// A run in progress.
 pub(crate) struct Runner<'a> {
@@ -93,10 +96,10 @@ impl<'a> Runner<'a> {
         self.build()?;
         self.make_traces()?;
         self.choose();
-        let parts: [(Part, fn(&mut Self) -> Result<()>); 6] = [
+        let parts: [(Part, Measurement<'a>); 6] = [
+            (Part::Check, Self::checks),
             (Part::Counts, Self::counts),
             (Part::Size, Self::sizes),
-            (Part::Check, Self::checks),
             (Part::Time, Self::times),
             (Part::Latency, Self::latencies),
             (Part::Start, Self::starts),
@@ -262,7 +265,10 @@ impl<'a> Runner<'a> {
             }
             match special::run(&engine, &module) {
                 Ok(special) => drop(self.results.special.insert(name.clone(), special)),
-                Err(error) => self.missing(format!("{name}, special figures: {error:#}")),
+                Err(error) => {
+                    let why = first_line(&error.root_cause().to_string());
+                    self.missing(format!("{name}, special figures: {why}"));
+                }
             }
             if !self.plan.quick {
                 self.count_programs(&engine, name)?;
@@ -301,7 +307,10 @@ impl<'a> Runner<'a> {
                 let counts = self.results.counts.entry(name.to_owned()).or_default();
                 counts.insert(workload, figures);
             }
-            Err(error) => self.leave_out(name, &workload, &format!("{error:#}")),
+            Err(error) => {
+                let why = first_line(&error.root_cause().to_string());
+                self.leave_out(name, &workload, &why);
+            }
         }
     }
 
@@ -484,6 +493,16 @@ impl<'a> Runner<'a> {
                 },
             );
         }
+        // Who breaks its contract on a workload is not measured on it.
+        let failed = self
+            .results
+            .checks
+            .iter()
+            .filter(|check| check.failure.is_some());
+        let failed: Vec<(String, String)> = failed
+            .map(|check| (check.allocator.clone(), check.workload.clone()))
+            .collect();
+        self.left_out.extend(failed);
         Ok(())
     }
 

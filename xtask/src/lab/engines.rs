@@ -21,11 +21,11 @@ pub(crate) enum Engine {
     Wasmtime,
     /// In node
     V8,
-    /// In WebKit's shell
+    /// `WebKit`'s, in its shell
     #[value(name = "jsc")]
     #[serde(rename = "jsc")]
     JavaScriptCore,
-    /// In a headless Firefox
+    /// Firefox's, headless
     #[value(name = "spidermonkey")]
     SpiderMonkey,
 }
@@ -166,8 +166,8 @@ impl Engine {
         }
     }
 
-    /// Milliseconds for which a module runs before it is measured: V8, SpiderMonkey and wasmtime
-    /// are told to use their optimising compilers from the start, JavaScriptCore cannot be.
+    /// Milliseconds for which a module runs before it is measured: all but one are told to use
+    /// their optimising compilers from the start, `WebKit`'s cannot be.
     pub(crate) fn milliseconds_warm(self) -> u32 {
         if self == Self::JavaScriptCore { 60 } else { 0 }
     }

@@ -46,11 +46,11 @@ pub(crate) fn added(
     optimizer: bool,
 ) -> Result<Size> {
     let empty = whole(&control()?, opt_level, optimizer)?;
-    let with = whole(allocator, opt_level, optimizer)?;
-    let optimized = with.optimized.zip(empty.optimized);
+    let full = whole(allocator, opt_level, optimizer)?;
+    let both = full.optimized.zip(empty.optimized);
     Ok(Size {
-        compiled: with.compiled.saturating_sub(empty.compiled),
-        optimized: optimized.map(|(with, empty)| with.saturating_sub(empty)),
+        compiled: full.compiled.saturating_sub(empty.compiled),
+        optimized: both.map(|(full, empty)| full.saturating_sub(empty)),
     })
 }
 
@@ -83,7 +83,7 @@ fn module_bytes(module: &[u8]) -> Result<u64> {
         if let Some((id, range)) = payload.as_section()
             && id != 0
         {
-            bytes += (range.end - range.start) as u64;
+            bytes += range.end - range.start;
         }
     }
     Ok(bytes)

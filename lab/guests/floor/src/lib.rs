@@ -104,7 +104,9 @@ unsafe impl GlobalAlloc for Floor {
         let (first, bytes) = list(state, layout);
         let block = *first;
         if block.is_null() {
-            return fresh(state, bytes, layout.align().max(GRAIN_BYTES));
+            // Whatever the next request of this list is aligned to: at most its size.
+            let is_aligned = layout.align() > GRAIN_BYTES;
+            return fresh(state, bytes, if is_aligned { bytes } else { GRAIN_BYTES });
         }
         // SAFETY: a freed block begins with the address of the next.
         *first = unsafe { block.cast::<*mut u8>().read() };

@@ -1,4 +1,4 @@
-//! SpiderMonkey, in a headless Firefox that opens a page which this program serves: no driver and
+//! Mozilla's engine, in a headless Firefox that opens a page which this program serves: no driver and
 //! nothing to download.
 
 use std::fs;
@@ -98,7 +98,7 @@ pub(super) fn run(job: &Job, on_outcome: &mut dyn FnMut(Outcome)) -> Result<()> 
     let job = serde_json::to_vec(job)?;
     let mut heard = Instant::now();
     loop {
-        let second = std::time::Duration::from_secs(1);
+        let second = core::time::Duration::from_secs(1);
         let Some(request) = server.recv_timeout(second)? else {
             if heard.elapsed() > PATIENCE {
                 bail!("no result for {} s", PATIENCE.as_secs());

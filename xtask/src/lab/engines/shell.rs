@@ -1,9 +1,9 @@
-//! Engines with a command: V8 in node, JavaScriptCore in its shell.
+//! Engines with a command: V8 in node, `WebKit`'s in its shell.
 
+use core::time::Duration;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -14,7 +14,7 @@ use crate::guest::guests_dir;
 pub(super) const CORE: &str = include_str!("../../../../lab/hosts/core.js");
 
 /// No task takes longer than this, or the engine is taken to hang.
-pub(super) const PATIENCE: Duration = Duration::from_secs(900);
+pub(super) const PATIENCE: Duration = Duration::from_mins(15);
 
 /// A shell and how it is called.
 #[derive(Debug)]

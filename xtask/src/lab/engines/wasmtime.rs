@@ -1,8 +1,9 @@
 //! wasmtime, embedded: the same tasks as the JavaScript hosts run (`lab/hosts/core.js`).
 
+use core::time::Duration;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use wasmtime::{Config, Engine, Instance, Memory, Module, OptLevel, Store, TypedFunc};
