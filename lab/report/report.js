@@ -14,7 +14,8 @@ const PALETTE = [
 const allocators = results.allocators.map((info, index) => ({
   ...info,
   colour: PALETTE[index % PALETTE.length],
-  shown: true,
+  // What never frees, or holds a fixed arena, would press all others to the floor of the plots.
+  shown: info.reclaims && !(derived.rows[index]?.footprint > 10),
 }));
 const byName = new Map(allocators.map((info) => [info.name, info]));
 byName.set('control', { name: 'control', colour: '#8a8f8c', shown: true, kind: 'control' });
@@ -198,8 +199,8 @@ function ticks(low, high, log) {
 }
 
 /** Lines over two axes. series: [{ name, colour, points: [[x, y]], step, ours }] */
-function lines(width, { series, xLabel, yLabel, logX, logY, formatX, formatY, height = 340, label }) {
-  const left = 62, right = 14, top = 12, bottom = 44;
+function lines(width, { series, xLabel, yLabel, logX, logY, formatX, formatY, unitY = 1, height = 340, label }) {
+  const left = 80, right = 14, top = 26, bottom = 44;
   const svg = canvas(width, height, label);
   const points = series.flatMap((one) => one.points);
   if (points.length === 0) return element('p', { class: 'note' }, 'Nothing to show.');
@@ -215,7 +216,7 @@ function lines(width, { series, xLabel, yLabel, logX, logY, formatX, formatY, he
     : (value - low) / (high - low);
   const x = (value) => left + scale(value, x0, x1, logX) * (width - left - right);
   const y = (value) => height - bottom - scale(value, y0, y1, logY) * (height - top - bottom);
-  for (const value of ticks(y0, y1, logY)) {
+  for (const value of ticks(y0 / unitY, y1 / unitY, logY).map((tick) => tick * unitY)) {
     svg.append(shape('line', { class: 'grid', x1: left, x2: width - right, y1: y(value), y2: y(value) }));
     svg.append(shape('text', { class: 'axis', x: left - 6, y: y(value) + 4, 'text-anchor': 'end' }, formatY(value)));
   }
@@ -227,7 +228,7 @@ function lines(width, { series, xLabel, yLabel, logX, logY, formatX, formatY, he
     svg.append(shape('text', { class: 'axis', x: x(value), y: height - bottom + 16, 'text-anchor': 'middle' }, formatX(value)));
   }
   svg.append(shape('text', { class: 'axis', x: (left + width - right) / 2, y: height - 6, 'text-anchor': 'middle' }, xLabel));
-  svg.append(shape('text', { class: 'axis', x: 4, y: 10 }, yLabel));
+  svg.append(shape('text', { class: 'axis', x: 4, y: 12 }, yLabel));
   const ordered = [...series].sort((a, b) => (a.ours ? 1 : 0) - (b.ours ? 1 : 0));
   for (const one of ordered) {
     let path = '';
@@ -553,7 +554,7 @@ function footprint() {
       });
     }
     return [lines(width, {
-      series, xLabel: 'operations', yLabel: 'memory added', formatX: (value) => number(value), formatY: bytes, label: 'Memory over time',
+      series, xLabel: 'operations', yLabel: 'memory added', formatX: (value) => number(value), formatY: bytes, unitY: 1024 ** 2, label: 'Memory over time',
     })];
   });
   const names = results.allocators.map((info) => info.name).filter((name) => results.counts[name]);
