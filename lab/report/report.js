@@ -341,7 +341,8 @@ function losses() {
   if (derived.losses.length === 0) return;
   const node = section('lose', 'Where we lose',
     `Figures of ${OURS} that the best of the peers which reclaim memory betters; times by more than 5 %.`);
-  node.append(table([{ text: 'figure', left: true }, OURS, 'best', 'peer', 'ratio'], derived.losses.map((loss) => ({
+  const most = 15;
+  const draw = (list) => table([{ text: 'figure', left: true }, OURS, 'best', 'peer', 'ratio'], list.map((loss) => ({
     cells: [
       { text: loss.figure, class: 'left' },
       { text: number(loss.ours, 2), value: loss.ours },
@@ -349,7 +350,12 @@ function losses() {
       loss.peer,
       { text: number(loss.ours / loss.best, 2), value: loss.ours / loss.best },
     ],
-  }))));
+  })));
+  node.append(draw(derived.losses.slice(0, most)));
+  if (derived.losses.length > most) {
+    const rest = derived.losses.slice(most);
+    node.append(element('details', {}, element('summary', {}, `${rest.length} more`), draw(rest)));
+  }
 }
 
 function ratios() {

@@ -24,6 +24,7 @@ const PREFERENCES: &str = r#"
 user_pref("javascript.options.wasm_baselinejit", false);
 user_pref("javascript.options.wasm_optimizingjit", true);
 user_pref("privacy.reduceTimerPrecision", false);
+user_pref("privacy.reduceTimerPrecision.unconditional", false);
 user_pref("privacy.resistFingerprinting.reduceTimerPrecision.jitter", false);
 user_pref("dom.max_script_run_time", 0);
 user_pref("dom.ipc.processHangMonitor", false);
