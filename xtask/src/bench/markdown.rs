@@ -130,6 +130,10 @@ fn setup(results: &Results) -> String {
             .map_or_else(String::new, |version| format!(", {version}")),
         setup.command,
     );
+    if setup.quick {
+        text += "A quick run: synthetic traces of a quarter of their length, a third of them timed, \
+                 programs timed in V8 only.\n\n";
+    }
     for engine in &results.engines {
         let _ = match (&engine.version, &engine.absent) {
             (Some(version), _) => writeln!(
