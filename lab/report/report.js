@@ -326,7 +326,7 @@ function overview() {
       ...columns.map((column) => column[index]),
       row.contracts_broken
         ? { text: `${row.contracts_broken} broken`, value: row.contracts_broken, class: 'bad' }
-        : { text: 'kept', value: 0 },
+        : { text: row.contracts_broken === 0 ? 'kept' : '–', value: row.contracts_broken },
     ],
   }))));
   const abouts = element('details', {}, element('summary', {}, 'What they are'));

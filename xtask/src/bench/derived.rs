@@ -1,7 +1,7 @@
 //! What follows from the results: ratios, means, and where we lose. The page and the Markdown
 //! show the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -43,7 +43,8 @@ pub(crate) struct Row {
     pub(crate) code_bytes: Option<u64>,
     /// By engine: geometric means of the ratios over the synthetic workloads, and the programs.
     pub(crate) times: BTreeMap<Engine, [Option<f64>; 2]>,
-    pub(crate) contracts_broken: usize,
+    /// Workloads on which it broke its contract; none if that was not checked.
+    pub(crate) contracts_broken: Option<usize>,
 }
 
 /// A figure of ours that a peer, which also reclaims, betters.
@@ -177,14 +178,20 @@ fn row(results: &Results, ratios: &[Ratio], name: &str) -> Row {
             .and_then(|sizes| sizes.get("z"))
             .map(|size| size.optimized.unwrap_or(size.compiled)),
         times: times.collect(),
-        contracts_broken: results
-            .checks
-            .iter()
-            .filter(|check| check.allocator == name && check.failure.is_some())
-            .map(|check| &check.workload)
-            .collect::<std::collections::BTreeSet<_>>()
-            .len(),
+        contracts_broken: contracts_broken(results, name),
     }
+}
+
+/// Workloads on which an allocator broke its contract, or none if nothing was checked.
+fn contracts_broken(results: &Results, name: &str) -> Option<usize> {
+    let checks = results
+        .checks
+        .iter()
+        .filter(|check| check.allocator == name);
+    let checks: Vec<_> = checks.collect();
+    let broken = checks.iter().filter(|check| check.failure.is_some());
+    let broken: BTreeSet<&str> = broken.map(|check| check.workload.as_str()).collect();
+    (!checks.is_empty()).then_some(broken.len())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]

@@ -200,8 +200,9 @@ fn overview(results: &Results, derived: &Derived) -> Table {
             cells.push(format!("{} {}", cell(synthetic, 2), cell(programs, 2)));
         }
         cells.push(match row.contracts_broken {
-            0 => "kept".to_owned(),
-            count => format!("{count} broken"),
+            None => "-".to_owned(),
+            Some(0) => "kept".to_owned(),
+            Some(count) => format!("{count} broken"),
         });
         table.row(cells);
     }
