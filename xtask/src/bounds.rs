@@ -13,9 +13,9 @@ use alligator_bound::{Options as BoundOptions, analyze};
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::guest::{self, Guest};
-use crate::measure::allocator::{Allocator, Exports, known};
+use crate::lab::allocator::{Allocator, Exports, Kind, known};
 
-/// Operations bounded, by export of `guests/allocators`, in the order of the reports.
+/// Operations bounded, by export of `lab/driver`, in the order of the reports.
 const OPERATIONS: [(&str, &str); 4] = [
     ("op_alloc", "alloc"),
     ("op_dealloc", "dealloc"),
@@ -43,7 +43,7 @@ pub(crate) struct Options {
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     guest::ensure_target(guest::TARGET)?;
-    let allocators = known();
+    let allocators = known()?;
     let (mut ours, mut peers) = (ours_header(), peers_header());
     let mut places = String::new();
     for allocator in &allocators {
@@ -53,10 +53,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             if options.search {
                 search_all(&allocator.name, &module, &report, options.seconds)?;
             }
-        } else if !allocator.name.starts_with("alligator") {
+        } else if allocator.kind == Kind::Peer {
             let (_, report) = prove(allocator)?;
-            add_peer(&mut peers, &allocator.name, &report)?;
-            add_places(&mut places, &allocator.name, &report)?;
+            add_peer(&mut peers, allocator, &report);
+            add_places(&mut places, allocator, &report);
         }
     }
     peers.push_str("\n## Every place\n\nLoops, recursion and calls without a bound that an operation may reach, with growth or without.\n");
@@ -127,7 +127,8 @@ fn prove_program(output: &str, features: &[&str]) -> Result<(Vec<u8>, Report)> {
         library: "inlined",
         features,
         output,
-        opt_level: None,
+        profile: None,
+        overrides: Vec::new(),
     })?;
     let module = std::fs::read(&path)?;
     let report = analyze(&module, &BoundOptions::default())
@@ -200,7 +201,7 @@ fn add_ours(text: &mut String, name: &str, report: &Report) {
 
 fn peers_header() -> String {
     "# What is proved of other allocators\n\n\
-     Written by `cargo xtask bounds` from guests built in `guests/allocators` (optimisation level \
+     Written by `cargo xtask bounds` from guests built in `lab/guests` (optimisation level \
      3, one exported function per operation). *bound* is the longest path without growth, in \
      Wasm instructions; *why not* names the first obstacle on such a path: the loop or call, its \
      function and its byte offset in the module; all are listed below.\n\n\
@@ -208,8 +209,9 @@ fn peers_header() -> String {
         .to_owned()
 }
 
-fn add_peer(text: &mut String, name: &str, report: &Report) -> Result<()> {
-    let version = version(name)?;
+fn add_peer(text: &mut String, allocator: &Allocator, report: &Report) {
+    let name = &allocator.name;
+    let version = allocator.version.as_deref().unwrap_or_default();
     for entry in &report.entries {
         let mut obstacles = entry
             .obstacles
@@ -235,11 +237,10 @@ fn add_peer(text: &mut String, name: &str, report: &Report) -> Result<()> {
             bound(entry.with_growth.as_ref()),
         );
     }
-    Ok(())
 }
 
 /// Lists all that stands in the way of a peer's bounds, each place once.
-fn add_places(text: &mut String, name: &str, report: &Report) -> Result<()> {
+fn add_places(text: &mut String, allocator: &Allocator, report: &Report) {
     let mut places: Vec<(u64, String)> = Vec::new();
     for obstacle in report.entries.iter().flat_map(|entry| &entry.obstacles) {
         let line = format!(
@@ -250,28 +251,14 @@ fn add_places(text: &mut String, name: &str, report: &Report) -> Result<()> {
     }
     places.sort();
     places.dedup();
-    let _ = writeln!(text, "\n### {name} {}\n", version(name)?);
+    let version = allocator.version.as_deref().unwrap_or_default();
+    let _ = writeln!(text, "\n### {} {version}\n", allocator.name);
     if places.is_empty() {
         text.push_str("None.\n");
     }
     for (_, line) in places {
         let _ = writeln!(text, "{line}");
     }
-    Ok(())
-}
-
-/// The version of a peer that the guest pins.
-fn version(name: &str) -> Result<String> {
-    let manifest = guest::root()
-        .join("guests")
-        .join("allocators")
-        .join("Cargo.toml");
-    let text = std::fs::read_to_string(&manifest)?;
-    text.lines()
-        .find(|line| line.starts_with(&format!("{name} = ")))
-        .and_then(|line| line.split_once("\"=")?.1.split_once('"'))
-        .map(|(version, _)| version.to_owned())
-        .with_context(|| format!("{} pins no version of {name}", manifest.display()))
 }
 
 /// Writes a file of the repository, or holds it against what is there.

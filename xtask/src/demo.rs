@@ -130,7 +130,8 @@ fn figures(allocator: Allocator, progress: &Progress) -> Result<(Figures, Option
                     library: "demo",
                     features: allocator.features()[which],
                     output: allocator.module_names()[which],
-                    opt_level: None,
+                    profile: None,
+                    overrides: Vec::new(),
                 })
             },
         )

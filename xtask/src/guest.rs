@@ -30,18 +30,24 @@ pub(crate) struct Guest<'a> {
     pub(crate) features: &'a [&'a str],
     /// File name, without extension, of the module in `guests_dir()`.
     pub(crate) output: &'a str,
-    /// The compiler's optimisation level, if not the one of the guest's release profile.
-    pub(crate) opt_level: Option<&'a str>,
+    /// A file of cargo's configuration, with a profile that takes the place of the guest's own.
+    pub(crate) profile: Option<&'a Path>,
+    /// Settings after that, as cargo's `--config` takes them.
+    pub(crate) overrides: Vec<String>,
 }
 
 /// Builds a guest for `TARGET` in release mode. Returns the path of the module, which is a copy
 /// that the next build of the same crate does not overwrite.
 pub(crate) fn build(guest: &Guest<'_>) -> Result<PathBuf> {
     let dir = guests_dir();
-    let build_dir = dir.join("build").join(guest.library);
+    // One for all: what guests have in common is built once.
+    let build_dir = dir.join("build");
     let mut command = Command::new(cargo());
-    if let Some(level) = guest.opt_level {
-        command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", level);
+    if let Some(profile) = guest.profile {
+        command.arg("--config").arg(profile);
+    }
+    for setting in &guest.overrides {
+        command.args(["--config", setting]);
     }
     let output = command
         .args(["build", "--release", "--quiet", "--target", TARGET])

@@ -1,12 +1,14 @@
 //! Project automation: `cargo xtask <command>`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod bounds;
 mod clib;
 mod demo;
 mod engine;
 mod fuzz;
 mod guest;
+mod lab;
 mod measure;
 mod test;
 
@@ -21,6 +23,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Runs the lab: every allocator, workload and engine, and a report to look at.
+    Bench(bench::Options),
     /// Proves our bounds and the peers' verdicts, and searches how close our bounds are.
     Bounds(bounds::Options),
     /// Builds the C library: archives, header, pkg-config and CMake files, and a tarball of them.
@@ -39,6 +43,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Bench(options) => bench::run(&options),
         Command::Bounds(options) => bounds::run(&options),
         Command::Clib(options) => clib::run(&options),
         Command::Demo(options) => demo::run(&options),

@@ -167,6 +167,15 @@ fn check_docs_and_package(steps: &mut Steps) {
         cargo(&["test", "--doc", "-p", "alligator-alloc"]).run()
     });
     steps.run("package, unpacked, built and run", package::run);
+    steps.run("the lab: contracts, and figures against the record", || {
+        cargo(&["xtask", "bench", "--check"]).run()
+    });
+    steps.run("the lab: a short run and its report", || {
+        cargo(&["xtask", "bench", "--quick", "--only", "small"])
+            .args(&["--allocator", "alligator,dlmalloc,floor"])
+            .args(&["--measure", "counts,time", "--output", "target/lab-test"])
+            .run()
+    });
     steps.run("bounds are as recorded", || {
         cargo(&["xtask", "bounds", "--check"]).run()
     });

@@ -1,18 +1,9 @@
-//! `cargo xtask measure`: ours and the peers, side by side, on the same traces.
+//! `cargo xtask measure`: ours and the peers, side by side, on the same traces. The short way
+//! to the figures that the project's targets name; `cargo xtask bench` is the whole lab.
 
-pub(crate) mod allocator;
-mod check;
-mod fuel;
-mod probe;
-mod programs;
-mod random;
 mod report;
-mod size;
-mod special;
 mod targets;
 mod time;
-mod trace;
-mod workloads;
 
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -20,12 +11,16 @@ use wasmtime::{Engine, Module};
 
 use crate::engine::counting_engine;
 use crate::guest;
-use allocator::{Allocator, Exports};
-use probe::Probe;
+use crate::lab::allocator::{self, Allocator, Exports};
+use crate::lab::probe::Probe;
+use crate::lab::trace::Trace;
+use crate::lab::{engines, fuel, programs, size, special, workloads};
 use report::{Report, Row};
-use size::OPT_LEVELS;
 use time::Times;
-use trace::Trace;
+
+/// The compiler's levels under which modules are measured: what a program that wants small code
+/// sets, and what one that wants speed does.
+pub(crate) const OPT_LEVELS: [&str; 2] = ["z", "3"];
 
 /// What to measure.
 #[derive(Args, Debug)]
@@ -63,8 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     guest::ensure_target(guest::TARGET)?;
     let engine = counting_engine()?;
     let wanted = |name: &str| is_wanted(name, &options.only);
-    let mut traces = workloads::generate(wanted, options.quick);
-    traces.extend(programs::record(&engine, wanted)?);
+    let traces = traces(&engine, wanted, options.quick)?;
     ensure!(
         !traces.is_empty(),
         "no workload is called {:?}",
@@ -81,14 +75,33 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     report.print_failures()
 }
 
+/// The workloads that the targets name, and `wanted` of them.
+fn traces(engine: &Engine, wanted: impl Fn(&str) -> bool, quick: bool) -> Result<Vec<Trace>> {
+    let mut synthetic = workloads::synthetic()?;
+    synthetic.retain(|workload| workload.targets && wanted(&workload.name));
+    let mut traces: Vec<Trace> = synthetic
+        .iter()
+        .map(|workload| workload.trace(quick))
+        .collect();
+    let mut programs = workloads::programs()?;
+    programs.retain(|program| program.targets && wanted(&program.name));
+    let programs: Vec<_> = programs.iter().collect();
+    if !programs.is_empty() {
+        eprintln!("recording the programs");
+    }
+    let recorded = programs::record(engine, &programs)?;
+    traces.extend(recorded.into_iter().map(|recorded| recorded.trace));
+    Ok(traces)
+}
+
 fn is_wanted(name: &str, only: &[String]) -> bool {
     only.is_empty() || only.iter().any(|wanted| wanted == name)
 }
 
 fn measure(options: &Options, engine: &Engine, traces: &[Trace]) -> Result<Report> {
-    let control = load(engine, &allocator::control())?;
+    let control = load(engine, &allocator::control()?)?;
     let initial_pages = Probe::new(engine, &control)?.pages();
-    let empty_bytes = empty_module_bytes(options)?;
+    let sizes = !options.no_size && size_is_measurable();
     let mut report = Report {
         workloads: traces.iter().map(|trace| trace.name.clone()).collect(),
         ..Report::default()
@@ -101,8 +114,8 @@ fn measure(options: &Options, engine: &Engine, traces: &[Trace]) -> Result<Repor
             Ok(module) => {
                 let mut row = measure_one(engine, &module, traces, initial_pages);
                 row.name.clone_from(&allocator.name);
-                if let Some(empty) = empty_bytes {
-                    row.code_bytes = Some(size::code_bytes(allocator, empty)?);
+                if sizes {
+                    row.code_bytes = code_bytes(allocator)?;
                 }
                 if row.failures.is_empty() {
                     measured.push(allocator);
@@ -135,8 +148,8 @@ fn times(options: &Options, allocators: &[&Allocator], traces: &[Trace]) -> Resu
     if options.no_time {
         return Ok(None);
     }
-    if !time::node_exists() {
-        eprintln!("no times: node (Debian package nodejs) is not installed");
+    if let Err(reason) = engines::Engine::V8.find() {
+        eprintln!("no times: {reason:#}");
         return Ok(None);
     }
     let rounds = if options.quick { 3 } else { 9 };
@@ -145,14 +158,14 @@ fn times(options: &Options, allocators: &[&Allocator], traces: &[Trace]) -> Resu
 
 /// The allocators that the options ask for.
 fn chosen(options: &Options) -> Result<Vec<Allocator>> {
-    let known = allocator::known();
+    let known = allocator::known()?;
     for name in &options.allocators {
         let exists = known.iter().any(|allocator| allocator.name == *name);
         ensure!(exists, "no allocator is called {name}");
     }
     let listed = known.into_iter().filter(|allocator| {
         if options.allocators.is_empty() {
-            allocator::is_default(&allocator.name)
+            allocator.is_in_targets
         } else {
             options.allocators.contains(&allocator.name)
         }
@@ -176,14 +189,23 @@ fn measure_one(engine: &Engine, module: &Module, traces: &[Trace], initial_pages
     row
 }
 
-/// `None`, with a line that says why, when code size is not measured.
-fn empty_module_bytes(options: &Options) -> Result<Option<[u64; OPT_LEVELS.len()]>> {
-    if options.no_size {
-        return Ok(None);
-    }
-    if !size::optimizer_exists() {
+/// False, with a line that says why, if code size cannot be measured.
+fn size_is_measurable() -> bool {
+    let exists = size::optimizer_exists();
+    if !exists {
         eprintln!("no code size: wasm-opt (Debian package binaryen) is not installed");
-        return Ok(None);
     }
-    size::empty_bytes().map(Some)
+    exists
+}
+
+/// Bytes over the empty module, after `wasm-opt`, one per level.
+fn code_bytes(allocator: &Allocator) -> Result<Option<[u64; OPT_LEVELS.len()]>> {
+    let mut bytes = [0; OPT_LEVELS.len()];
+    for (bytes, level) in bytes.iter_mut().zip(OPT_LEVELS) {
+        let Some(optimized) = size::added(allocator, level, true)?.optimized else {
+            return Ok(None);
+        };
+        *bytes = optimized;
+    }
+    Ok(Some(bytes))
 }

@@ -3,10 +3,10 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::fuel::{Figures, Worst};
-use super::size::OPT_LEVELS;
-use super::special::{HOLE_COUNTS, Special};
+use super::OPT_LEVELS;
 use super::time::Times;
+use crate::lab::fuel::{Calls, Figures, Operation};
+use crate::lab::special::{HOLE_COUNTS, Special};
 
 /// Everything known of one allocator. What was not measured, or failed, is `None`.
 #[derive(Debug, Default)]
@@ -93,10 +93,10 @@ impl Report {
         });
         self.counts("pages added", |figures| figures.grown_pages.to_string());
         self.counts("worst alloc / dealloc / realloc, memory not growing", |f| {
-            worst(f, |worst| worst.steady)
+            worst(f, |operation| &operation.steady)
         });
         self.counts("worst alloc / dealloc / realloc, memory growing", |f| {
-            worst(f, |worst| worst.growing)
+            worst(f, |operation| &operation.growing)
         });
         self.specials();
         self.times();
@@ -127,11 +127,18 @@ impl Report {
     }
 
     fn worst_of_all(&self, steady: bool) -> Vec<String> {
-        let pick = |worst: Worst| if steady { worst.steady } else { worst.growing };
+        let pick = |operation: &Operation| {
+            let calls = if steady {
+                &operation.steady
+            } else {
+                &operation.growing
+            };
+            calls.worst_fuel()
+        };
         let rows = self.rows.iter().map(|row| {
             let all = row.figures.iter().flatten();
             let worst = all.fold([0; 3], |most, f| {
-                let these = [f.worst_alloc, f.worst_dealloc, f.worst_realloc];
+                let these = f.operations();
                 core::array::from_fn(|kind| most[kind].max(pick(these[kind])))
             });
             let [alloc, dealloc, realloc] = worst;
@@ -226,21 +233,26 @@ impl Report {
     }
 }
 
-fn worst(figures: &Figures, pick: impl Fn(Worst) -> u64) -> String {
-    let (alloc, dealloc) = (pick(figures.worst_alloc), pick(figures.worst_dealloc));
-    format!("{alloc}/{dealloc}/{}", pick(figures.worst_realloc))
+fn worst(figures: &Figures, pick: impl Fn(&Operation) -> &Calls) -> String {
+    let [alloc, dealloc, realloc] = figures.operations().map(|one| pick(one).worst_fuel());
+    format!("{alloc}/{dealloc}/{realloc}")
 }
 
 fn figures_json(figures: &Figures) -> Value {
-    let worst = |worst: Worst| json!({ "steady": worst.steady, "growing": worst.growing });
+    let worst = |operation: &Operation| {
+        json!({
+            "steady": operation.steady.worst_fuel(),
+            "growing": operation.growing.worst_fuel(),
+        })
+    };
     json!({
-        "calls": figures.calls,
-        "fuel": figures.fuel,
+        "calls": figures.calls(),
+        "fuel": figures.fuel(),
         "mean_fuel": figures.mean_fuel(),
-        "worst_alloc": worst(figures.worst_alloc),
-        "worst_dealloc": worst(figures.worst_dealloc),
-        "worst_realloc": worst(figures.worst_realloc),
-        "growths": figures.growths,
+        "worst_alloc": worst(&figures.alloc),
+        "worst_dealloc": worst(&figures.dealloc),
+        "worst_realloc": worst(&figures.realloc),
+        "growths": figures.growths(),
         "grown_pages": figures.grown_pages,
         "heap_pages": figures.heap_pages,
         "peak_live_bytes": figures.peak_live_bytes,

@@ -12,7 +12,8 @@ pub(crate) fn run() -> Result<()> {
         library: "guest_tests",
         features: &[],
         output: "guest-tests",
-        opt_level: Some("1"),
+        profile: None,
+        overrides: vec!["profile.release.opt-level=1".to_owned()],
     })?;
     let engine = Engine::default();
     let module = Module::from_file(&engine, path)?;

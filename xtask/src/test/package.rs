@@ -32,7 +32,8 @@ pub(crate) fn run() -> Result<()> {
         library: "smoke",
         features: &[],
         output: "smoke",
-        opt_level: None,
+        profile: None,
+        overrides: Vec::new(),
     })?;
     let engine = Engine::default();
     let mut store = Store::new(&engine, ());

@@ -1,0 +1,187 @@
+//! The engines that run guests, and what they are asked: tasks, whose results come back one by
+//! one, so that what is measured is not lost when something fails later.
+
+mod firefox;
+mod shell;
+mod wasmtime;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+/// An engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Engine {
+    /// Cranelift, embedded in this program
+    Wasmtime,
+    /// In node
+    V8,
+    /// `WebKit`'s, in its shell
+    #[value(name = "jsc")]
+    #[serde(rename = "jsc")]
+    JavaScriptCore,
+    /// Firefox's, headless
+    #[value(name = "spidermonkey")]
+    SpiderMonkey,
+}
+
+pub(crate) const ENGINES: [Engine; 4] = [
+    Engine::Wasmtime,
+    Engine::V8,
+    Engine::JavaScriptCore,
+    Engine::SpiderMonkey,
+];
+
+/// What a task measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Measure {
+    /// Nanoseconds per operation of a trace, or per run of a program.
+    Time,
+    /// Whether the allocator keeps its contract.
+    Check,
+    /// Nanoseconds of single operations of a trace.
+    Latency,
+    /// Milliseconds to compile and of a program's first run, with all tiers.
+    Start,
+}
+
+/// A module of one allocator.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ModuleFile {
+    /// The allocator's.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+}
+
+/// A trace in the encoding of `lab/driver/replay.rs`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct TraceFile {
+    pub(crate) path: PathBuf,
+    pub(crate) ops: usize,
+    pub(crate) blocks: u32,
+}
+
+/// Something to measure with several modules side by side.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Task {
+    pub(crate) id: usize,
+    pub(crate) measure: Measure,
+    pub(crate) rounds: u32,
+    /// What a check, or a program, must return.
+    pub(crate) checksum: u32,
+    pub(crate) modules: Vec<ModuleFile>,
+    /// Exactly one of these two is there.
+    pub(crate) trace: Option<TraceFile>,
+    pub(crate) program: Option<u32>,
+}
+
+/// Tasks for one process of an engine.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Job {
+    pub(crate) tasks: Vec<Task>,
+    /// A sample lasts at least this long.
+    pub(crate) milliseconds_min: u32,
+    /// Each module runs at least this long before it is measured.
+    pub(crate) milliseconds_warm: u32,
+}
+
+/// Nanoseconds below which shares of the operations were.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Quantiles {
+    pub(crate) count: u64,
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+    pub(crate) p9999: f64,
+    pub(crate) max: f64,
+}
+
+/// Nanoseconds of single operations. Each was timed in several fresh instances; except in `raw`,
+/// its fastest time counts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Latency {
+    /// Operations that did not grow memory.
+    pub(crate) steady: Option<Quantiles>,
+    /// Operations that did.
+    pub(crate) growing: Option<Quantiles>,
+    /// All operations of all instances, with the noise of the machine.
+    pub(crate) raw: Option<Quantiles>,
+    /// Of `steady`: counts by the binary logarithm, four bins per doubling, from 1 ns.
+    pub(crate) histogram: Vec<u64>,
+}
+
+/// What became of a task, by allocator.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) task: usize,
+    /// One number per round. Empty after a check that passed.
+    #[serde(default)]
+    pub(crate) samples: BTreeMap<String, Vec<f64>>,
+    /// Why there are none. `*` is the task as a whole.
+    #[serde(default)]
+    pub(crate) failures: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) latency: BTreeMap<String, Latency>,
+    /// The smallest step of the engine's clock, in nanoseconds.
+    #[serde(default)]
+    pub(crate) resolution: f64,
+}
+
+/// An engine that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) version: String,
+    /// What the engine is told, so that the optimising compiler is what is measured.
+    pub(crate) tiers: String,
+}
+
+impl Engine {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Wasmtime => "wasmtime",
+            Self::V8 => "V8",
+            Self::JavaScriptCore => "JavaScriptCore",
+            Self::SpiderMonkey => "SpiderMonkey",
+        }
+    }
+
+    /// Looks for the engine.
+    ///
+    /// # Errors
+    /// It is not there; says how to get it.
+    pub(crate) fn find(self) -> Result<Found> {
+        match self {
+            Self::Wasmtime => wasmtime::found(),
+            Self::V8 => shell::find(&shell::NODE),
+            Self::JavaScriptCore => shell::find(&shell::JSC),
+            Self::SpiderMonkey => firefox::find(),
+        }
+    }
+
+    /// Milliseconds for which a module runs before it is measured: all but one are told to use
+    /// their optimising compilers from the start, `WebKit`'s cannot be.
+    pub(crate) fn milliseconds_warm(self) -> u32 {
+        if self == Self::JavaScriptCore { 60 } else { 0 }
+    }
+
+    /// Runs a job and hands each outcome on as soon as it is there.
+    ///
+    /// # Errors
+    /// The engine does not start, or stops before the end.
+    pub(crate) fn run(self, job: &Job, on_outcome: &mut dyn FnMut(Outcome)) -> Result<()> {
+        match self {
+            Self::Wasmtime => wasmtime::run(job, on_outcome),
+            Self::V8 => shell::run(&shell::NODE, job, on_outcome),
+            Self::JavaScriptCore => shell::run(&shell::JSC, job, on_outcome),
+            Self::SpiderMonkey => firefox::run(job, on_outcome),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Engines with a command: V8 in node, `WebKit`'s in its shell.
+
+use core::time::Duration;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Found, Job, Measure, Outcome};
+use crate::guest::guests_dir;
+
+/// What all JavaScript hosts run.
+pub(super) const CORE: &str = include_str!("../../../../lab/hosts/core.js");
+
+/// No task takes longer than this, or the engine is taken to hang.
+pub(super) const PATIENCE: Duration = Duration::from_mins(15);
+
+/// A shell and how it is called.
+#[derive(Debug)]
+pub(super) struct Shell {
+    command: &'static str,
+    /// Where to get it.
+    package: &'static str,
+    /// Arguments that print the version.
+    version: &'static [&'static str],
+    /// Arguments with which the optimising compiler compiles everything.
+    optimising: &'static [&'static str],
+    /// Arguments in any case.
+    always: &'static [&'static str],
+    /// Between the script and its argument.
+    separator: &'static [&'static str],
+    file: &'static str,
+    host: &'static str,
+}
+
+pub(super) const NODE: Shell = Shell {
+    command: "node",
+    package: "nodejs",
+    version: &[
+        "-p",
+        "`V8 ${process.versions.v8} (node ${process.versions.node})`",
+    ],
+    optimising: &["--no-liftoff", "--no-wasm-lazy-compilation"],
+    always: &["--expose-gc"],
+    separator: &[],
+    file: "node.js",
+    host: include_str!("../../../../lab/hosts/node.js"),
+};
+
+pub(super) const JSC: Shell = Shell {
+    command: "jsc",
+    package: "libjavascriptcoregtk-4.0-bin",
+    version: &[],
+    // There is no switch for it: the thresholds are as low as they go, and the lab warms up.
+    optimising: &[
+        "--thresholdForBBQOptimizeAfterWarmUp=1",
+        "--thresholdForOMGOptimizeAfterWarmUp=1",
+    ],
+    // Every instance is to have the same kind of memory.
+    always: &["--maxNumWasmFastMemories=100"],
+    separator: &["--"],
+    file: "jsc.js",
+    host: include_str!("../../../../lab/hosts/jsc.js"),
+};
+
+/// Looks for a shell.
+pub(super) fn find(shell: &Shell) -> Result<Found> {
+    let version = if shell.version.is_empty() {
+        Command::new(shell.command)
+            .args(["-e", "quit()"])
+            .stdin(Stdio::null())
+            .output()
+            .ok()
+            .filter(|output| output.status.success())
+            .map(|_| debian_version(shell.package))
+    } else {
+        Command::new(shell.command)
+            .args(shell.version)
+            .stdin(Stdio::null())
+            .output()
+            .ok()
+            .filter(|output| output.status.success())
+            .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(version) = version else {
+        bail!(
+            "`{}` is not installed (Debian package {})",
+            shell.command,
+            shell.package
+        );
+    };
+    Ok(Found {
+        version,
+        tiers: shell.optimising.join(" "),
+    })
+}
+
+/// The version that the package manager knows, for tools that do not tell theirs.
+pub(super) fn debian_version(package: &str) -> String {
+    let output = Command::new("dpkg-query")
+        .args(["-W", "-f", "${Version}", package])
+        .stderr(Stdio::null())
+        .output();
+    output
+        .ok()
+        .filter(|output| output.status.success())
+        .map_or_else(
+            || "of unknown version".to_owned(),
+            |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        )
+}
+
+/// Runs a job in one process.
+pub(super) fn run(shell: &Shell, job: &Job, on_outcome: &mut dyn FnMut(Outcome)) -> Result<()> {
+    let dir = guests_dir();
+    let script = dir.join(shell.file);
+    std::fs::write(&script, format!("{CORE}\n{}", shell.host))?;
+    let job_file = dir.join(format!("{}-job.json", shell.command));
+    std::fs::write(&job_file, serde_json::to_vec(job)?)?;
+    let is_start = job.tasks.iter().any(|task| task.measure == Measure::Start);
+    let mut command = Command::new(shell.command);
+    if !is_start {
+        command.args(shell.optimising);
+    }
+    let mut child = command
+        .args(shell.always)
+        .arg(&script)
+        .args(shell.separator)
+        .arg(&job_file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("{} does not start", shell.command))?;
+    let outcome = follow(&mut child, job.tasks.len(), on_outcome);
+    if outcome.is_err() {
+        // It may hang, or have ended: either way we are done with it.
+        let _ = child.kill();
+    }
+    let output = child.wait_with_output()?;
+    outcome.with_context(|| {
+        let text = String::from_utf8_lossy(&output.stderr);
+        let last = text.lines().rfind(|line| !line.is_empty());
+        format!("{}: {}", shell.command, last.unwrap_or("no message"))
+    })
+}
+
+/// Reads outcomes until all tasks have one.
+fn follow(child: &mut Child, count: usize, on_outcome: &mut dyn FnMut(Outcome)) -> Result<()> {
+    let stdout = child.stdout.take().context("no output")?;
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    for number in 0..count {
+        let line = match lines.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                bail!("it ended after {number} of {count} tasks")
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                bail!("no result for {} s", PATIENCE.as_secs())
+            }
+        };
+        let outcome = serde_json::from_str(&line).with_context(|| line.clone())?;
+        on_outcome(outcome);
+    }
+    Ok(())
+}

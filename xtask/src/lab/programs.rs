@@ -1,0 +1,83 @@
+//! Traces of the real programs, recorded while they run on the recorder (`lab/guests/recorder`).
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, ensure};
+use wasmtime::{Caller, Engine, Func, Instance, Module};
+
+use super::allocator::{self, Exports};
+use super::trace::{Block, BlockId, Recorder, Trace};
+use super::workloads::{Checksum, Program};
+use crate::engine::counting_store;
+
+/// A program's run on the recorder.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) trace: Trace,
+    /// Of the program's output.
+    pub(crate) checksum: Checksum,
+}
+
+/// Records programs, each in an instance of its own.
+pub(crate) fn record(engine: &Engine, programs: &[&Program]) -> Result<Vec<Recorded>> {
+    if programs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = allocator::recorder()?.build(Exports::Programs)?;
+    let module = Module::new(engine, std::fs::read(path)?)?;
+    let recorded = programs.iter().map(|program| {
+        record_one(engine, &module, program).with_context(|| format!("recording {}", program.name))
+    });
+    recorded.collect()
+}
+
+/// The trace so far, and which block is where.
+#[derive(Default)]
+struct Recording {
+    trace: Recorder,
+    blocks: HashMap<u32, BlockId>,
+}
+
+fn record_one(engine: &Engine, module: &Module, program: &Program) -> Result<Recorded> {
+    let mut store = counting_store(engine, Recording::default())?;
+    let import = Func::wrap(&mut store, record_operation);
+    let instance = Instance::new(&mut store, module, &[import.into()])?;
+    let run = instance.get_typed_func::<u32, u32>(&mut store, "program")?;
+    let checksum = run.call(&mut store, program.number)?;
+    ensure!(checksum != 0, "there is no program {}", program.number);
+    Ok(Recorded {
+        trace: store.into_data().trace.finish(&program.name),
+        checksum,
+    })
+}
+
+/// The guest's import, as `lab/guests/recorder/src/lib.rs` declares it.
+fn record_operation(
+    mut caller: Caller<'_, Recording>,
+    operation: u32,
+    ptr: u32,
+    size: u32,
+    align: u32,
+    old: u32,
+) -> wasmtime::Result<()> {
+    let Recording { trace, blocks } = caller.data_mut();
+    match operation {
+        0 | 3 => {
+            let id = trace.push_alloc(Block { size, align }, operation == 3);
+            blocks.insert(ptr, id);
+        }
+        1 => trace.dealloc(taken(blocks, ptr)?),
+        2 => {
+            let id = taken(blocks, old)?;
+            trace.realloc(id, size);
+            blocks.insert(ptr, id);
+        }
+        _ => return Err(wasmtime::Error::msg(format!("operation {operation}"))),
+    }
+    Ok(())
+}
+
+fn taken(blocks: &mut HashMap<u32, BlockId>, ptr: u32) -> wasmtime::Result<BlockId> {
+    let block = blocks.remove(&ptr);
+    block.ok_or_else(|| wasmtime::Error::msg(format!("no block at {ptr:#x}")))
+}
