@@ -14,6 +14,9 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use alligator_alloc::Source;
 
+/// More pages than any memory can have.
+const PAGES_REFUSED: usize = usize::MAX >> 1;
+
 /// A function that is told how many pages the memory has now.
 pub(crate) type Hook = Option<extern "C" fn(pages: usize)>;
 
@@ -79,14 +82,12 @@ unsafe impl Source for Memory {
     }
 
     fn grow(&mut self, pages: usize) -> Option<usize> {
-        if POLICY.reserved_only.load(Relaxed) && !POLICY.reserving.load(Relaxed) {
-            return None;
-        }
         let pages_max = POLICY.pages_max.load(Relaxed);
-        if pages_max != 0 && self.0.pages().saturating_add(pages) > pages_max {
-            return None;
-        }
-        let new = self.0.grow(pages)?;
+        let is_refused = POLICY.reserved_only.load(Relaxed) && !POLICY.reserving.load(Relaxed)
+            || pages_max != 0 && self.0.pages().saturating_add(pages) > pages_max;
+        // No memory has so many pages. Who refuses asks all the same: what is paid only on the way to the host
+        // then counts as growth in the bounds, not as part of every `malloc`.
+        let new = self.0.grow(if is_refused { PAGES_REFUSED } else { pages })?;
         let hook = POLICY.hook.load(Relaxed);
         // SAFETY: `set_hook` has made it of a Hook, of which zero is none.
         let hook = unsafe { core::mem::transmute::<usize, Hook>(hook) };

@@ -100,12 +100,11 @@ unsafe impl<G: Growth> Source for WasmMemory<G> {
 
     #[inline]
     fn grow(&mut self, pages: usize) -> Option<usize> {
-        if G::PAGES_MAX < usize::MAX >> PAGE_SHIFT
-            && memory_size::<0>().saturating_add(pages) > G::PAGES_MAX
-        {
-            return None;
-        }
-        let old_pages = memory_grow::<0>(pages);
+        let is_refused = G::PAGES_MAX < usize::MAX >> PAGE_SHIFT
+            && memory_size::<0>().saturating_add(pages) > G::PAGES_MAX;
+        // Refused or not, the host is asked: what is paid only on the way there then counts as growth in the
+        // bounds, not as part of every allocation. No memory has so many pages.
+        let old_pages = memory_grow::<0>(if is_refused { usize::MAX } else { pages });
         if old_pages == usize::MAX {
             return None;
         }
