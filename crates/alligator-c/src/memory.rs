@@ -87,7 +87,9 @@ unsafe impl Source for Memory {
             || pages_max != 0 && self.0.pages().saturating_add(pages) > pages_max;
         // No memory has so many pages. Who refuses asks all the same: what is paid only on the way to the host
         // then counts as growth in the bounds, not as part of every `malloc`.
-        let new = self.0.grow(if is_refused { PAGES_REFUSED } else { pages })?;
+        let new = self
+            .0
+            .grow(if is_refused { PAGES_REFUSED } else { pages })?;
         let hook = POLICY.hook.load(Relaxed);
         // SAFETY: `set_hook` has made it of a Hook, of which zero is none.
         let hook = unsafe { core::mem::transmute::<usize, Hook>(hook) };
