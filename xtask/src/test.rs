@@ -123,6 +123,8 @@ fn test_on_hosts(steps: &mut Steps) -> Result<()> {
             "-p",
             "alligator-cli",
             "-p",
+            "alligator-meter",
+            "-p",
             "xtask",
         ])
         .run()
