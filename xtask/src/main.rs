@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bounds;
+mod clib;
 mod demo;
 mod engine;
 mod fuzz;
@@ -22,6 +23,8 @@ struct Cli {
 enum Command {
     /// Proves our bounds and the peers' verdicts, and searches how close our bounds are.
     Bounds(bounds::Options),
+    /// Builds the C library: archives, header, pkg-config and CMake files, and a tarball of them.
+    Clib(clib::Options),
     /// Runs a real program on std's allocator and on Alligator, and reports what the heap cost.
     Demo(demo::Options),
     /// Fuzzes the prover, guided by coverage (needs a nightly toolchain and cargo-fuzz).
@@ -37,6 +40,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Bounds(options) => bounds::run(&options),
+        Command::Clib(options) => clib::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Measure(options) => measure::run(&options),

@@ -4,12 +4,12 @@
 
 mod guests;
 mod package;
-mod steps;
+pub(crate) mod steps;
 pub(crate) mod wasi;
 
 use anyhow::Result;
 
-use crate::guest;
+use crate::{clib, guest};
 use steps::{Steps, cargo, nightly_has, rustup_nightly};
 
 /// Targets that the steps build for.
@@ -34,6 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     check_source(&mut steps);
     test_on_hosts(&mut steps)?;
     test_on_wasm(&mut steps);
+    clib::test_from_nothing(&mut steps);
     check_docs_and_package(&mut steps);
     check_on_nightly(&mut steps);
     steps.finish();
@@ -68,7 +69,8 @@ fn check_source(steps: &mut Steps) {
     });
     for target in [WASM, WASI] {
         steps.run(&format!("lints, {target}"), || {
-            cargo(&["clippy", "-p", "alligator-alloc", "--target", target])
+            cargo(&["clippy", "-p", "alligator-alloc", "-p", "alligator-c"])
+                .args(&["--target", target])
                 .args(&["--all-features", "--", "-D", "warnings"])
                 .run()
         });

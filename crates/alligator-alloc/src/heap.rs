@@ -99,7 +99,7 @@ impl<S: Source> Heap<S> {
 
     /// The address of a slot of `class`, or zero.
     #[inline(always)]
-    fn allocate_slot(&mut self, class: Class) -> usize {
+    pub(crate) fn allocate_slot(&mut self, class: Class) -> usize {
         let (state, runs) = self.parts(class);
         match state.pop() {
             Some(slot) => slot.get(),
@@ -108,7 +108,7 @@ impl<S: Source> Heap<S> {
     }
 
     #[inline(always)]
-    fn deallocate_slot(&mut self, slot: NonZeroUsize, class: Class) {
+    pub(crate) fn deallocate_slot(&mut self, slot: NonZeroUsize, class: Class) {
         let (state, runs) = self.parts(class);
         if !state.push(slot) {
             state.give_back(slot.get(), runs);
@@ -125,7 +125,7 @@ impl<S: Source> Heap<S> {
 
     /// [`allocate_address`](Self::allocate_address) for any layout, out of line.
     #[inline(never)]
-    fn allocate_large(&mut self, layout: Layout) -> usize {
+    pub(crate) fn allocate_large(&mut self, layout: Layout) -> usize {
         if let Some(class) = rare_class_of(layout) {
             return self.allocate_slot(class);
         }
@@ -263,7 +263,7 @@ impl<S: Source> Heap<S> {
 
 /// `layout` with a size of zero made one: a heap's blocks are all different.
 #[inline(always)]
-fn at_least_one_byte(layout: Layout) -> Layout {
+pub(crate) fn at_least_one_byte(layout: Layout) -> Layout {
     // SAFETY: one byte, rounded up to any alignment, does not overflow.
     unsafe { Layout::from_size_align_unchecked(layout.size().max(1), layout.align()) }
 }

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "allocator-api2")]
 mod allocator_api;
+mod by_address;
 #[cfg(feature = "check")]
 mod check;
 mod global;

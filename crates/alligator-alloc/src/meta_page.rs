@@ -93,7 +93,6 @@ pub(crate) const FREE: HeaderId = HeaderId(1);
 /// In `place`: this is a MiniPage, not a run.
 pub(crate) const MINI_PAGE: usize = 1 << 5;
 /// In `place`: the class, in the bits below [`MINI_PAGE`].
-#[cfg(feature = "check")]
 pub(crate) const CLASS_MASK: usize = MINI_PAGE - 1;
 
 /// Bytes in a header.
@@ -163,7 +162,7 @@ impl<S: Source> MetaPages<S> {
     /// Whether the header of the granule after the one at `last` exists, and so all below it.
     #[inline]
     pub(crate) fn covers(&self, last: usize) -> bool {
-        self.pages_until(last) + 1 < self.covered_pages
+        self.pages_for_headers(last) <= self.covered_pages
     }
 
     /// How many granules of headers `cover(_, from, last, _)` needs.
@@ -205,13 +204,16 @@ impl<S: Source> MetaPages<S> {
     #[inline(always)]
     fn covered_after(&self, last: usize) -> usize {
         let pages_min = if S::ON_DEMAND { FIRST_PAGES } else { 1 };
-        let pages = (self.pages_until(last) + 2).max(pages_min);
+        let pages = self.pages_for_headers(last).max(pages_min);
         pages.next_power_of_two() * PAGE_GRANULES
     }
 
-    /// The number of pages from `origin` to the one of `last`, included.
-    fn pages_until(&self, last: usize) -> usize {
-        (last.wrapping_sub(self.origin) >> PAGE_SHIFT) + 1
+    /// How many pages, counted from `origin`, must have headers in a heap whose last byte is at `last`: the one
+    /// after it, too, and another where the memory grows on demand. That one changes nothing but when the next
+    /// table is made, which decides where it goes: see `docs/design.md`.
+    fn pages_for_headers(&self, last: usize) -> usize {
+        let pages_until_last = (last.wrapping_sub(self.origin) >> PAGE_SHIFT) + 1;
+        pages_until_last + 1 + usize::from(S::ON_DEMAND)
     }
 
     /// Sets the heap's first page, once, before anything is covered.

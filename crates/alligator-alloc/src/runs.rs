@@ -167,7 +167,9 @@ impl<S: Source> Runs<S> {
         let place = self.meta.header(run).place.get();
         let address = round_up(place, align);
         self.split(run, granules + ((address - place) >> GRANULE_SHIFT));
-        self.meta.header(self.meta.id_at(address)).next.set(run);
+        let header = self.meta.header(self.meta.id_at(address));
+        header.next.set(run);
+        header.place.set(place); // Not its own address: so a block is told apart by its address alone.
         address
     }
 

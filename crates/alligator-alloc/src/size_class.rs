@@ -52,7 +52,6 @@ impl Class {
     }
 
     /// The class numbered `index`, as [`Class::index`] gave it.
-    #[cfg(feature = "check")]
     #[inline(always)]
     pub(crate) fn from_index(index: usize) -> Self {
         #[expect(

@@ -1,6 +1,6 @@
 //! `cargo xtask wasi-run`: runs a test program built for wasm32-wasip1 in an embedded wasmtime.
 //!
-//! Of WASI preview 1 it offers what a Rust test program asks for: arguments, the environment, output, a
+//! Of WASI preview 1 it offers what a Rust or C test program asks for: arguments, the environment, output, a
 //! clock and random numbers. There are no files.
 
 use std::fmt;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use wasmtime::{Caller, Engine, Extern, Linker, Memory, Module, Store};
+use wasmtime::{Caller, Config, Engine, Extern, Linker, Memory, Module, Store};
 
 /// The import module of all functions here.
 const WASI: &str = "wasi_snapshot_preview1";
@@ -19,10 +19,15 @@ const BAD_DESCRIPTOR: i32 = 8;
 const INVALID: i32 = 28;
 const NO_ENTRY: i32 = 44;
 const NOT_SEEKABLE: i32 = 70;
+/// More fuel than any program uses.
+const FUEL: u64 = u64::MAX / 2;
 
 /// A module to run and what to tell it.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
+    /// Print the fuel the program used and the pages its memory has at the end, after its output
+    #[arg(long)]
+    fuel: bool,
     /// The module, built for wasm32-wasip1
     module: PathBuf,
     /// Arguments of the program
@@ -48,34 +53,86 @@ struct Process {
     environment: Vec<String>,
     start: Instant,
     random: u64,
+    /// What it has written to its standard output, if that is kept.
+    kept: Option<Vec<u8>>,
+}
+
+/// What a program has done.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// Its exit status.
+    pub(crate) status: i32,
+    /// What it has written to its standard output.
+    pub(crate) output: Vec<u8>,
+    /// The fuel it has used, if the engine counts.
+    pub(crate) fuel: Option<u64>,
+    /// The pages its memory has at the end.
+    pub(crate) pages: u64,
+    /// How long it ran.
+    pub(crate) seconds: f64,
+}
+
+/// An engine whose fuel is the number of executed instructions, and one more for each byte that `memory.copy`
+/// and `memory.fill` move.
+pub(crate) fn engine_with_fuel() -> Result<Engine> {
+    let mut config = Config::new();
+    config.consume_fuel(true);
+    Ok(Engine::new(&config)?)
+}
+
+/// Runs `module` to its end, and keeps what it writes. Functions of WASI that are not here trap.
+pub(crate) fn execute(engine: &Engine, module: &Module, args: &[&str]) -> Result<Finished> {
+    let mut linker = linker(engine)?;
+    linker.define_unknown_imports_as_traps(module)?;
+    let args = args.iter().map(|&arg| arg.to_owned()).collect();
+    let mut store = Store::new(engine, Process::new(args, Some(Vec::new())));
+    let counts = store.set_fuel(FUEL).is_ok();
+    let instance = linker.instantiate(&mut store, module)?;
+    let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
+    let started = Instant::now();
+    let outcome = start.call(&mut store, ());
+    let seconds = started.elapsed().as_secs_f64();
+    let status = match outcome {
+        Ok(()) => 0,
+        Err(error) => match error.downcast_ref::<Exit>() {
+            Some(Exit(status)) => *status,
+            None => return Err(error.into()),
+        },
+    };
+    let memory = instance.get_memory(&mut store, "memory");
+    Ok(Finished {
+        status,
+        fuel: counts.then(|| FUEL - store.get_fuel().unwrap_or(FUEL)),
+        pages: memory.map_or(0, |memory| memory.size(&store)),
+        seconds,
+        output: store.into_data().kept.unwrap_or_default(),
+    })
 }
 
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let engine = Engine::default();
+    let engine = if options.fuel {
+        engine_with_fuel()?
+    } else {
+        Engine::default()
+    };
     let module = Module::from_file(&engine, &options.module)
         .map_err(anyhow::Error::from)
         .with_context(|| format!("{} is no module", options.module.display()))?;
-    let mut linker = Linker::new(&engine);
-    add_texts(&mut linker)?;
-    add_output(&mut linker)?;
-    add_files_that_are_not_there(&mut linker)?;
-    add_clock_and_random(&mut linker)?;
+    if options.fuel {
+        let finished = execute(&engine, &module, &["program"])?;
+        std::io::stdout().write_all(&finished.output)?;
+        let fuel = finished.fuel.unwrap_or_default();
+        println!(
+            "status {}, fuel {fuel}, pages {}",
+            finished.status, finished.pages
+        );
+        return Ok(());
+    }
+    let linker = linker(&engine)?;
     let mut args = vec![options.module.display().to_string()];
     args.extend(options.args.iter().cloned());
-    let ours = |(name, _): &(String, String)| name.starts_with("ALLIGATOR_");
-    let environment = std::env::vars().filter(ours);
-    let mut store = Store::new(
-        &engine,
-        Process {
-            args,
-            environment: environment
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect(),
-            start: Instant::now(),
-            random: 0x9E37_79B9_7F4A_7C15,
-        },
-    );
+    let mut store = Store::new(&engine, Process::new(args, None));
     let instance = linker.instantiate(&mut store, &module)?;
     let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
     match start.call(&mut store, ()) {
@@ -86,6 +143,33 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             None => Err(error.into()),
         },
     }
+}
+
+impl Process {
+    /// A program that has not run yet.
+    fn new(args: Vec<String>, kept: Option<Vec<u8>>) -> Self {
+        let ours = |(name, _): &(String, String)| name.starts_with("ALLIGATOR_");
+        let environment = std::env::vars().filter(ours);
+        Self {
+            args,
+            environment: environment
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+            start: Instant::now(),
+            random: 0x9E37_79B9_7F4A_7C15,
+            kept,
+        }
+    }
+}
+
+/// All of WASI that is here.
+fn linker(engine: &Engine) -> Result<Linker<Process>> {
+    let mut linker = Linker::new(engine);
+    add_texts(&mut linker)?;
+    add_output(&mut linker)?;
+    add_files_that_are_not_there(&mut linker)?;
+    add_clock_and_random(&mut linker)?;
+    Ok(linker)
 }
 
 /// The program's memory.
@@ -197,9 +281,10 @@ fn write_pieces(
         memory(&mut caller)?.read(&caller, address as usize, &mut bytes)?;
         output.extend(bytes);
     }
-    match descriptor {
-        1 => std::io::stdout().write_all(&output)?,
-        2 => std::io::stderr().write_all(&output)?,
+    match (descriptor, &mut caller.data_mut().kept) {
+        (1, Some(kept)) => kept.extend_from_slice(&output),
+        (1, None) => std::io::stdout().write_all(&output)?,
+        (2, _) => std::io::stderr().write_all(&output)?,
         _ => return Ok(BAD_DESCRIPTOR),
     }
     put_number(&mut caller, written, output.len())?;

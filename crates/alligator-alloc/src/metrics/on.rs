@@ -255,7 +255,8 @@ impl Recorder {
     }
 
     fn remove_bytes(&mut self, bytes: usize) {
-        self.requested_bytes_live = self.requested_bytes_live.wrapping_sub(bytes as u64);
+        // A block that is given back by its address counts with all its bytes, more than were asked for.
+        self.requested_bytes_live = self.requested_bytes_live.saturating_sub(bytes as u64);
     }
 
     fn metrics(&self) -> Metrics {

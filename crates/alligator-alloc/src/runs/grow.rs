@@ -103,7 +103,7 @@ impl<S: Source> Runs<S> {
     }
 
     /// Takes in the memory from `start` to `end`, zero from `zero_from` on, which the source gave: makes the
-    /// headers it needs, in the longest free run or at its start, and a free run of the rest. Memory too
+    /// headers it needs, in a free run or at its start, and a free run of the rest. Memory too
     /// short for its own headers is left alone.
     fn take_in(&mut self, start: usize, zero_from: usize, end: usize) {
         // The last granule below 4 GiB has no header after it, so it cannot be used.
@@ -134,19 +134,5 @@ impl<S: Source> Runs<S> {
         let run = self.meta.id_at(first);
         self.meta.header(run).place.set(first);
         self.give_back(run, (end - first) >> GRANULE_SHIFT, self.meta.id_at(end));
-    }
-
-    /// Takes `granules` from the first run of the last bin that is not empty, or none. The top is better kept
-    /// whole, for the block below it to grow.
-    fn take_longest(&mut self, granules: usize) -> HeaderId {
-        let Some(bin) = self.nonempty.checked_ilog2() else {
-            return HeaderId::NONE;
-        };
-        let run = self.first(bin as usize);
-        if self.meta.header(run).granules.get() < granules {
-            return HeaderId::NONE;
-        }
-        self.split(run, granules);
-        run
     }
 }

@@ -1,0 +1,88 @@
+//! Archives of object files: taking our object out of the one that rustc writes, and writing ours.
+
+use std::io::Cursor;
+
+use anyhow::{Context, Result, bail, ensure};
+use ar_archive_writer::{
+    ArchiveKind, DEFAULT_OBJECT_READER, NewArchiveMember, write_archive_to_stream,
+};
+use object::read::archive::ArchiveFile;
+use object::{Object as _, ObjectSymbol as _};
+
+/// Our object's name in an archive.
+pub(crate) const OBJECT_NAME: &str = "alligator.o";
+
+/// The only member of `archive` whose name starts with `prefix`. The rest is `compiler_builtins`, whose
+/// `memcpy`, `strlen` and others would take the place of the C library's.
+pub(crate) fn only_member(archive: &[u8], prefix: &str) -> Result<Vec<u8>> {
+    let file = ArchiveFile::parse(archive)?;
+    let mut found = None;
+    for member in file.members() {
+        let member = member?;
+        if !member.name().starts_with(prefix.as_bytes()) {
+            continue;
+        }
+        ensure!(found.is_none(), "the archive has two members {prefix}..");
+        found = Some(member.data(archive)?.to_vec());
+    }
+    found.with_context(|| format!("the archive has no member {prefix}.."))
+}
+
+/// An archive with `object` in it, and its index.
+pub(crate) fn archive_of(object: &[u8]) -> Result<Vec<u8>> {
+    let member = NewArchiveMember::new(object, &DEFAULT_OBJECT_READER, OBJECT_NAME.to_owned());
+    let mut archive = Cursor::new(Vec::new());
+    write_archive_to_stream(&mut archive, &[member], ArchiveKind::Gnu, false, None)?;
+    Ok(archive.into_inner())
+}
+
+/// The names that `object` needs from others and, then, those it defines for all. Sorted.
+pub(crate) fn symbols(object: &[u8]) -> Result<(Vec<String>, Vec<String>)> {
+    let file = object::File::parse(object)?;
+    let (mut needed, mut defined) = (Vec::new(), Vec::new());
+    for symbol in file.symbols() {
+        let name = symbol.name()?;
+        if name.is_empty() {
+            continue;
+        }
+        if symbol.is_undefined() {
+            needed.push(name.to_owned());
+        } else if symbol.is_global() {
+            defined.push(name.to_owned());
+        }
+    }
+    for names in [&mut needed, &mut defined] {
+        names.sort();
+        names.dedup();
+    }
+    Ok((needed, defined))
+}
+
+/// Nothing if `object` needs nothing but what is `allowed`, and defines what is `expected` and nothing else.
+pub(crate) fn check_symbols(object: &[u8], allowed: &[&str], expected: &[String]) -> Result<()> {
+    let (needed, defined) = symbols(object)?;
+    for name in &needed {
+        if !allowed.contains(&name.as_str()) {
+            bail!("the library needs the symbol {name}, which is not on its list");
+        }
+    }
+    ensure!(
+        defined == expected,
+        "the library defines {defined:?}, the header has {expected:?}"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_gives_its_object_back() -> Result<()> {
+        let object = wat::parse_str("(module)")?;
+        let archive = archive_of(&object)?;
+        assert_eq!(only_member(&archive, "alligator")?, object);
+        assert!(only_member(&archive, "compiler_builtins").is_err());
+        Ok(())
+    }
+}

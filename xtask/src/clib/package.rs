@@ -1,0 +1,242 @@
+//! The folder a C developer gets, and its tarball.
+//!
+//! ```text
+//! include/alligator.h                     the functions, and their manual
+//! lib/TARGET/liballigator.a               the library; liballigator-debug.a with counters and a checker
+//! lib/TARGET/alligator.o                  its only object, for linkers that put the C library first
+//! lib/TARGET/pkgconfig/alligator.pc
+//! lib/cmake/alligator/                    find_package(alligator)
+//! share/doc/alligator/                    the manual, the licences
+//! share/alligator/examples/
+//! ```
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use object::Architecture;
+
+use super::archive;
+use super::library::{self, BARE, Flavour, HOST, Target, WASI, WASI_THREADS};
+use crate::guest;
+
+/// What was built.
+#[derive(Debug)]
+pub(crate) struct Package {
+    /// The folder.
+    pub(crate) dir: PathBuf,
+    /// The same as a file.
+    pub(crate) tarball: PathBuf,
+    /// The targets left out, each with the reason.
+    pub(crate) left_out: Vec<(&'static str, String)>,
+}
+
+impl Package {
+    /// Where the libraries for `target` are.
+    pub(crate) fn lib(&self, target: &Target) -> PathBuf {
+        self.dir.join("lib").join(target.name)
+    }
+
+    /// Why there is no library for `target`, if there is none.
+    pub(crate) fn why_left_out(&self, target: &Target) -> Option<&str> {
+        let found = self.left_out.iter().find(|(name, _)| *name == target.name);
+        found.map(|(_, reason)| reason.as_str())
+    }
+
+    /// Where the header is.
+    pub(crate) fn include(&self) -> PathBuf {
+        self.dir.join("include")
+    }
+}
+
+/// Builds all of it in `target/clib`, from nothing.
+pub(crate) fn build() -> Result<Package> {
+    let version = env!("CARGO_PKG_VERSION");
+    let name = format!("alligator-c-{version}");
+    let clib = guest::root().join("target").join("clib");
+    let dir = clib.join(&name);
+    if dir.exists() {
+        fs::remove_dir_all(&dir)?;
+    }
+    let header = header()?;
+    write(&dir.join("include").join("alligator.h"), header.as_bytes())?;
+    let functions = functions(&header);
+    let mut left_out = Vec::new();
+    for target in [&WASI, &BARE, &HOST, &WASI_THREADS] {
+        if let Err(reason) = library::ensure(target) {
+            left_out.push((target.name, format!("{reason:#}")));
+            continue;
+        }
+        for flavour in Flavour::ALL {
+            add_library(&dir, target, flavour, &functions)?;
+        }
+        let file = dir.join("lib").join(target.name).join("pkgconfig");
+        write(&file.join("alligator.pc"), pkg_config(target).as_bytes())?;
+    }
+    add_cmake(&dir, version)?;
+    add_documents(&dir)?;
+    let tarball = clib.join(format!("{name}.tar.gz"));
+    pack(&clib, &name, &tarball)?;
+    Ok(Package {
+        dir,
+        tarball,
+        left_out,
+    })
+}
+
+fn add_library(dir: &Path, target: &Target, flavour: Flavour, functions: &[String]) -> Result<()> {
+    let object = library::build(target, flavour, functions)?;
+    ensure!(
+        !contains(&object, guest::root().as_os_str().as_encoded_bytes()),
+        "the library has a path of this machine in it"
+    );
+    let lib = dir.join("lib").join(target.name);
+    let file = format!("lib{}.a", flavour.library());
+    write(&lib.join(file), &archive::archive_of(&object)?)?;
+    let wasm = object::File::parse(&*object).map(|file| object::Object::architecture(&file))?;
+    if flavour == Flavour::Plain && wasm == Architecture::Wasm32 {
+        write(&lib.join(archive::OBJECT_NAME), &object)?;
+    }
+    Ok(())
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// The C header, made from the documentation of the functions.
+fn header() -> Result<String> {
+    let dir = guest::root().join("crates").join("alligator-c");
+    let config = cbindgen::Config::from_file(dir.join("cbindgen.toml"))
+        .map_err(|error| anyhow::anyhow!("cbindgen.toml: {error}"))?;
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for file in ["malloc.rs", "layouts.rs", "controls.rs"] {
+        builder = builder.with_src(dir.join("src").join(file));
+    }
+    let mut bytes = Vec::new();
+    builder.generate()?.write(&mut bytes);
+    Ok(in_words_of_c(&String::from_utf8(bytes)?))
+}
+
+/// Rust's marks in the text as C developers write.
+fn in_words_of_c(header: &str) -> String {
+    header
+        .replace(" # Safety\n\n ", " Requires: ")
+        .replace("[`", "")
+        .replace("`]", "")
+        .replace('`', "")
+        .replace("As for free.", "as for free.")
+        .replace("As for alligator", "as for alligator")
+}
+
+/// The functions that `header` declares, sorted.
+fn functions(header: &str) -> Vec<String> {
+    let mut names: Vec<_> = header
+        .lines()
+        .filter(|line| !line.starts_with([' ', '/', '#', '}']))
+        .filter_map(|line| line.split_once('('))
+        .filter_map(|(start, _)| start.rsplit([' ', '*']).next())
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names
+}
+
+fn pkg_config(target: &Target) -> String {
+    format!(
+        "prefix=${{pcfiledir}}/../../..\n\
+         libdir=${{prefix}}/lib/{}\n\
+         includedir=${{prefix}}/include\n\
+         \n\
+         Name: alligator\n\
+         Description: malloc in constant time, for WebAssembly\n\
+         Version: {}\n\
+         Cflags: -I${{includedir}}\n\
+         Libs: -L${{libdir}} -lalligator\n",
+        target.name,
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+fn add_cmake(dir: &Path, version: &str) -> Result<()> {
+    let from = guest::root()
+        .join("crates")
+        .join("alligator-c")
+        .join("cmake");
+    let to = dir.join("lib").join("cmake").join("alligator");
+    for name in ["alligator-config.cmake", "alligator-config-version.cmake"] {
+        let text = fs::read_to_string(from.join(name))?;
+        write(
+            &to.join(name),
+            text.replace("@VERSION@", version).as_bytes(),
+        )?;
+    }
+    Ok(())
+}
+
+fn add_documents(dir: &Path) -> Result<()> {
+    let root = guest::root();
+    let doc = dir.join("share").join("doc").join("alligator");
+    for name in ["LICENSE-APACHE", "LICENSE-MIT", "docs/c.md"] {
+        let file = Path::new(name).file_name().unwrap_or_default();
+        write(&doc.join(file), &fs::read(root.join(name))?)?;
+    }
+    let examples = root.join("examples").join("c");
+    copy_sources(
+        &examples,
+        &dir.join("share").join("alligator").join("examples"),
+    )
+}
+
+/// Copies the files below `from`, but for what is built there.
+fn copy_sources(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).with_context(|| format!("{}", from.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default();
+        if path.is_dir() {
+            if name != "build" && name != "target" {
+                copy_sources(&path, &to.join(name))?;
+            }
+        } else if path.extension().is_none_or(|it| it != "wasm") {
+            write(&to.join(name), &fs::read(&path)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Packs the folder `name` in `dir`: the same bytes whoever packs it, and when.
+fn pack(dir: &Path, name: &str, tarball: &Path) -> Result<()> {
+    let status = Command::new("tar")
+        .args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner"])
+        .args(["--mtime=@0", "--mode=u+rwX,go+rX,go-w"])
+        .args(["--use-compress-program=gzip -9n", "-cf"])
+        .arg(tarball)
+        .arg("-C")
+        .arg(dir)
+        .arg(name)
+        .status()
+        .context("tar does not start")?;
+    if !status.success() {
+        bail!("tar cannot pack {}", dir.display());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_headers_functions_are_found() {
+        let header = "/**\n * malloc(size)\n */\nvoid *malloc(size_t size);\n\nbool check(void);\n";
+        assert_eq!(functions(header), ["check", "malloc"]);
+    }
+}
