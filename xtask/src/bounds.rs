@@ -1,7 +1,8 @@
 //! `cargo xtask bounds`: what is proved of our allocator and of its peers, and how close a
 //! directed search comes.
 //!
-//! Writes `bounds.txt` (ours) and `docs/verdicts.md` (the peers); `--check` compares instead.
+//! Writes `bounds.txt` (ours), its first table into `README.md`, and `docs/verdicts.md` (the peers);
+//! `--check` compares instead.
 
 mod search;
 
@@ -29,7 +30,8 @@ const OURS: [&str; 2] = ["alligator", "alligator-small"];
 /// What to prove, and whether to search.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
-    /// Fail if bounds.txt or docs/verdicts.md would change, instead of writing them
+    /// Fail if bounds.txt, its table in README.md or docs/verdicts.md would change, instead of
+    /// writing them
     #[arg(long)]
     check: bool,
     /// Search for call sequences that come close to our bounds, and print how close
@@ -61,11 +63,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     peers.push_str("\n## Every place\n\nLoops, recursion and calls without a bound that an operation may reach, with growth or without.\n");
     peers.push_str(&places);
+    let readme = with_table(
+        &std::fs::read_to_string(guest::root().join("README.md"))?,
+        &ours,
+    )?;
     add_programs(&mut ours)?;
     let compiler = compiler()?;
     let _ = writeln!(peers, "\nBuilt by {compiler}.");
     let _ = writeln!(ours, "# Built by {compiler}.");
     settle("bounds.txt", &ours, options.check)?;
+    settle("README.md", &readme, options.check)?;
     settle("docs/verdicts.md", &peers, options.check)?;
     print!("{ours}");
     Ok(())
@@ -259,6 +266,18 @@ fn add_places(text: &mut String, allocator: &Allocator, report: &Report) {
     for (_, line) in places {
         let _ = writeln!(text, "{line}");
     }
+}
+
+/// The README with its table of bounds as it is now: the block of text that starts as the table does.
+fn with_table(readme: &str, table: &str) -> Result<String> {
+    let title = table.lines().next().unwrap_or_default();
+    let start = readme
+        .find(title)
+        .context("README.md has no table of bounds")?;
+    let length = readme[start..]
+        .find("```")
+        .context("README.md: the table of bounds does not end")?;
+    Ok([&readme[..start], table, &readme[start + length..]].concat())
 }
 
 /// Writes a file of the repository, or holds it against what is there.

@@ -1,9 +1,8 @@
 //! `cargo xtask fuzz`: coverage-guided fuzzing of the prover, from a corpus of its test cases.
 
-use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::guest;
 
@@ -38,23 +37,51 @@ pub(crate) struct Options {
 
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let mut chosen = TARGETS.iter().filter(|(name, _)| {
-        let only = options.target.as_deref();
-        only.is_none_or(|only| only == *name)
-    });
-    let mut any = false;
-    for (name, seeds) in &mut chosen {
-        any = true;
-        seed(name, *seeds)?;
-        fuzz(name, options.seconds)?;
-    }
-    if !any {
-        bail!(
-            "the targets are {}",
-            TARGETS.map(|(name, _)| name).join(", ")
-        );
+    let only = options.target.as_deref();
+    ensure!(
+        only.is_none_or(|only| TARGETS.iter().any(|(name, _)| *name == only)),
+        "the targets are {}",
+        TARGETS.map(|(name, _)| name).join(", ")
+    );
+    need(
+        &["--version"],
+        "fuzzing needs the nightly toolchain: `rustup toolchain install nightly`",
+    )?;
+    need(
+        &["fuzz", "--version"],
+        "fuzzing needs cargo-fuzz: `cargo install cargo-fuzz --locked`",
+    )?;
+    for (name, seeds) in TARGETS {
+        if only.is_none_or(|only| only == name) {
+            seed(name, seeds)?;
+            fuzz(name, options.seconds)?;
+        }
     }
     Ok(())
+}
+
+/// Nothing if nightly's cargo does this, or what to install.
+fn need(arguments: &[&str], missing: &str) -> Result<()> {
+    let there = nightly()
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    ensure!(there, "{missing}");
+    Ok(())
+}
+
+/// Nightly's cargo, in the workspace of the targets. We may have been started by another one, whose
+/// settings must not reach it.
+fn nightly() -> Command {
+    let mut command = Command::new("cargo");
+    command
+        .arg("+nightly")
+        .current_dir(guest::root().join("fuzz"))
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env_remove("CARGO");
+    command
 }
 
 /// Writes the corpus that a target starts from. What the fuzzer has found before stays.
@@ -77,20 +104,15 @@ fn seed(target: &str, seeds: Seeds) -> Result<()> {
 
 /// Runs one target. Every input must be dealt with in 20 seconds and 2 GiB.
 fn fuzz(target: &str, seconds: u64) -> Result<()> {
-    let directory: &Path = &guest::root().join("fuzz");
-    let status = Command::new("cargo")
-        .args(["+nightly", "fuzz", "run", "--fuzz-dir"])
-        .arg(directory)
-        .args([target, "--"])
+    let status = nightly()
+        .args(["fuzz", "run", "--fuzz-dir", ".", target, "--"])
         .arg(format!("-max_total_time={seconds}"))
         .args(["-timeout=20", "-rss_limit_mb=2048", "-max_len=65536"])
-        .current_dir(directory)
-        .env_remove("RUSTUP_TOOLCHAIN")
-        .env_remove("CARGO")
+        .arg("-print_final_stats=1")
         .status()
         .context("cargo does not start")?;
     if !status.success() {
-        bail!("{target} failed; `cargo install cargo-fuzz` if it is the command that is missing");
+        bail!("{target}: {status}; what the fuzzer printed above says why");
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use alligator_bound::analyze;
-use alligator_bound::report::Report;
+use alligator_bound::report::{EntryReport, Verdict};
 use alligator_meter::{End, Measured, Meter, Running, Units};
 use comfy_table::{CellAlignment, Table, presets};
 use wasmtime::{Val, ValType};
@@ -149,20 +149,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header(["call", "result", "measured", "+ bytes", "proved", "holds"]);
-    let mut all_hold = true;
+    let (mut all_hold, mut all_bounded) = (true, true);
     for (text, call) in arguments.calls.iter().zip(&calls) {
         let with_units = whole.call(call)?;
         let measured = fixed.call(call)?;
-        let proved = proved(&report, &call.name, &measured);
-        let holds = proved.is_none_or(|proved| measured.fuel <= proved);
-        all_hold &= holds;
+        let entry = report.entries.iter().find(|entry| entry.name == call.name);
+        let proved = entry.and_then(|entry| proved(entry, &measured));
+        let conditional = entry.is_some_and(|entry| entry.verdict == Verdict::Conditional);
+        all_bounded &= proved.is_some() && !conditional;
+        let holds = proved.map(|proved| measured.fuel <= proved);
+        all_hold &= holds != Some(false);
         table.add_row([
             text.clone(),
             describe_result(&measured),
             measured.fuel.to_string(),
             (with_units.fuel - measured.fuel).to_string(),
             proved.map_or_else(|| "unbounded".to_owned(), |proved| proved.to_string()),
-            if holds { "yes" } else { "NO" }.to_owned(),
+            match (holds, conditional) {
+                (None, _) => "-",
+                (Some(false), _) => "NO",
+                (Some(true), true) => "yes, on condition",
+                (Some(true), false) => "yes",
+            }
+            .to_owned(),
         ]);
     }
     for column in 2..5 {
@@ -171,12 +180,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
         }
     }
     println!("{table}");
-    Ok(u8::from(!all_hold))
+    Ok(match (all_hold, all_bounded) {
+        (false, _) => 1,
+        (true, false) => 2,
+        (true, true) => 0,
+    })
 }
 
 /// The bound that applies to what a call did: to its growth, and to whether it came to an end.
-fn proved(report: &Report, name: &str, measured: &Measured) -> Option<u64> {
-    let entry = report.entries.iter().find(|entry| entry.name == name)?;
+fn proved(entry: &EntryReport, measured: &Measured) -> Option<u64> {
     match (&measured.end, measured.grew) {
         (End::Trapped(_), _) => entry.trap_bound,
         // Without such a path, any cost is above what is proved.

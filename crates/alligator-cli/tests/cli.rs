@@ -95,6 +95,26 @@ fn a_replay_holds_what_is_measured_against_what_is_proved() {
 }
 
 #[test]
+fn a_replay_says_when_nothing_unconditional_is_proved() {
+    let unbounded = module("replay-unbounded.wasm");
+    let (status, stdout, stderr) = alligator("replay", &unbounded, &["spin(0)"]);
+    assert_eq!(status, Some(2), "{stdout}{stderr}");
+    assert!(
+        stdout.contains("unbounded") && !stdout.contains("yes"),
+        "{stdout}"
+    );
+    let asks = r#"(module (import "env" "now" (func $now))
+        (func (export "f") (param i32) (if (local.get 0) (then (call $now)))))"#;
+    let asks = file(
+        "replay-asks.wasm",
+        &wat::parse_str(asks).expect("well formed"),
+    );
+    let (status, stdout, stderr) = alligator("replay", &asks, &["f(0)"]);
+    assert_eq!(status, Some(2), "{stdout}{stderr}");
+    assert!(stdout.contains("yes, on condition"), "{stdout}");
+}
+
+#[test]
 fn json_and_witness_name_the_same_bound() {
     let module = module("json.wasm");
     let (_, json, _) = alligator("bound", &module, &["--json", "--entry", "op_alloc"]);
