@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use alligator_bound::report::{EntryReport, Figure, Report, Verdict};
 use alligator_bound::{Options as BoundOptions, analyze};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::guest::{self, Guest};
 use crate::lab::allocator::{Allocator, Exports, Kind, known};
@@ -73,6 +73,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let _ = writeln!(ours, "# Built by {compiler}.");
     if options.check && !are_comparable()? {
         print!("{ours}");
+        // Other code, other figures; but no code may be without a bound.
+        ensure!(!ours.contains("unbounded"), "an operation has no bound");
         println!(
             "Not compared: bounds.txt was recorded with another compiler, which gives other code."
         );
