@@ -20,7 +20,9 @@
 mod check;
 
 use core::cell::Cell;
+use core::mem::offset_of;
 
+use crate::size_class::WORD_SLOTS;
 use crate::source::Source;
 use crate::units::{
     GRANULE_BYTES, GRANULE_SHIFT, PAGE_BYTES, PAGE_GRANULES, PAGE_SHIFT, granule_floor,
@@ -55,11 +57,11 @@ impl HeaderId {
 /// It is read as one of three kinds; whoever holds its id knows which:
 /// - first granule of a used run: `granules`, `above`, `place`, `below`;
 /// - first granule of a free run: the same and `next`, `previous`, its bin's links; `below` is [`FREE`];
-/// - a MiniPage: what a used run has, `slots`, its class in `place`, and, while it has slots given back, its
-///   class's links.
+/// - a MiniPage: `slots` and [`MetaPages::other_slots`], which takes the place of `granules` and `above`; its
+///   class in `place`, `below`, and, while it has slots given back, its class's links.
 #[repr(C)]
 pub(crate) struct Header {
-    /// A MiniPage's slots that were given back and not taken out again, one bit each.
+    /// A MiniPage's slots that were given back and not taken out again, one bit each: the first 64.
     pub(crate) slots: Cell<u64>,
     /// The run's length.
     pub(crate) granules: Cell<usize>,
@@ -97,6 +99,13 @@ pub(crate) const CLASS_MASK: usize = MINI_PAGE - 1;
 
 /// Bytes in a header.
 const HEADER_BYTES: usize = size_of::<Header>();
+
+/// A MiniPage's second word of slots follows the first, and hides nothing that a MiniPage needs.
+const _: () = assert!(
+    offset_of!(Header, slots) == 0
+        && offset_of!(Header, granules) == size_of::<u64>()
+        && offset_of!(Header, next) >= 2 * size_of::<u64>()
+);
 
 /// Pages that the first tables serve where the memory grows on demand: 8 KiB of headers on wasm32. Fewer would
 /// save a few KiB in a heap of one page, but a block that grows at the heap's end would have to move more often
@@ -157,6 +166,21 @@ impl<S: Source> MetaPages<S> {
         // alone, are aligned to a granule and filled with zeros, a valid Header, and are never given back.
         // All fields are cells, so shared references may overlap.
         unsafe { &*header }
+    }
+
+    /// The word with the bit of slot `index` of the MiniPage `id`, whose number is the index modulo 64.
+    #[inline(always)]
+    pub(crate) fn slot_word(&self, id: HeaderId, index: usize) -> &Cell<u64> {
+        debug_assert!(index < 2 * WORD_SLOTS);
+        let word = id.0 + index / WORD_SLOTS * size_of::<u64>();
+        // SAFETY: as in `header`; the first two words of a header are plain integers.
+        unsafe { &*self.source.pointer(word).cast() }
+    }
+
+    /// Of the MiniPage `id`, what `slots` is for the first 64 slots, for the others.
+    #[inline(always)]
+    pub(crate) fn other_slots(&self, id: HeaderId) -> &Cell<u64> {
+        self.slot_word(id, WORD_SLOTS)
     }
 
     /// Whether the header of the granule after the one at `last` exists, and so all below it.

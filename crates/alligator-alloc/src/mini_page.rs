@@ -2,8 +2,8 @@
 //! keeps about its own in the GlobalMetaPage.
 //!
 //! Which slots are free is one bit each in the MiniPage's header; nothing is stored in or beside the slots.
-//! A class works from one *current* MiniPage, whose free bits it takes out of the header all at once, so one
-//! visit to a header serves up to 64 allocations. Freed slots go to the class's *magazine*, a short stack
+//! A class works from one *current* MiniPage, whose free bits it takes out of the header a word at a time, so
+//! one visit to a header serves up to 64 allocations. Freed slots go to the class's *magazine*, a short stack
 //! of addresses, and when that is full, back to their MiniPage's header, the current one's too. A MiniPage with
 //! bits in its header is in its class's list; when all bits are there it is a free run again.
 //!
@@ -16,7 +16,7 @@ use core::num::NonZeroUsize;
 
 use crate::meta_page::{HeaderId, MINI_PAGE};
 use crate::runs::Runs;
-use crate::size_class::{Class, ClassInfo, slot_index};
+use crate::size_class::{Class, ClassInfo, WORD_SLOTS, slot_index};
 use crate::source::Source;
 use crate::units::{SMALL, granule_floor};
 
@@ -33,11 +33,11 @@ pub(crate) const ENTRY_BYTES: usize = size_of::<NonZeroUsize>();
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct ClassState {
-    /// The free slots taken out of the current MiniPage's header, one bit each.
+    /// The free slots taken out of the current MiniPage's header, one bit each: a word of them.
     free: u64,
     /// The class's constants.
     info: ClassInfo,
-    /// The address of the current MiniPage. Without meaning when `free` is zero.
+    /// The address of the slot that the lowest bit of `free` is for. Without meaning when `free` is zero.
     current: usize,
     /// The MiniPages with slots given back, newest first.
     partial: HeaderId,
@@ -104,26 +104,15 @@ impl ClassState {
     pub(crate) fn take<S: Source>(&mut self, class: Class, runs: &mut Runs<S>) -> usize {
         let mut free = self.free;
         if free == 0 {
-            let mut id = self.partial;
+            let id = self.partial;
             if id.is_some() {
-                let header = runs.meta.header(id);
-                free = header.slots.replace(0);
-                self.current = header.first_byte();
-                self.partial = header.next.get();
-                if self.partial.is_some() {
-                    runs.meta.header(self.partial).previous.set(HeaderId::NONE);
-                }
+                free = self.take_word(id, runs);
             } else {
-                self.info = *class.info();
-                id = runs.allocate_granule();
+                let id = runs.allocate_granule();
                 if !id.is_some() {
                     return 0;
                 }
-                let header = runs.meta.header(id);
-                self.current = header.place.get();
-                header.place.set(self.current | MINI_PAGE | class.index());
-                header.slots.set(0);
-                free = self.info.all_slots();
+                free = self.make(id, class, runs);
             }
         }
         self.free = free & free.wrapping_sub(1);
@@ -131,28 +120,67 @@ impl ClassState {
         self.current + index * usize::from(self.info.slot_bytes)
     }
 
+    /// Takes a word of free slots out of the header of the MiniPage `id`, the first in the class's list.
+    #[inline(always)]
+    fn take_word<S: Source>(&mut self, id: HeaderId, runs: &Runs<S>) -> u64 {
+        let header = runs.meta.header(id);
+        let other = runs.meta.other_slots(id);
+        self.current = header.first_byte();
+        let mut word = &header.slots;
+        if word.get() == 0 {
+            word = other;
+            self.current += WORD_SLOTS * usize::from(self.info.slot_bytes);
+        }
+        let free = word.replace(0);
+        if other.get() == 0 {
+            self.partial = header.next.get();
+            if self.partial.is_some() {
+                runs.meta.header(self.partial).previous.set(HeaderId::NONE);
+            }
+        }
+        free
+    }
+
+    /// Makes the used granule `id` the class's only MiniPage with free slots, and takes the first word of
+    /// them out.
+    #[inline(always)]
+    fn make<S: Source>(&mut self, id: HeaderId, class: Class, runs: &Runs<S>) -> u64 {
+        self.info = *class.info();
+        let header = runs.meta.header(id);
+        self.current = header.place.get();
+        header.place.set(self.current | MINI_PAGE | class.index());
+        header.slots.set(0);
+        let other = self.info.other_slots();
+        runs.meta.other_slots(id).set(other);
+        if other != 0 {
+            self.link(id, runs);
+        }
+        self.info.first_slots()
+    }
+
     /// Gives the slot at `address` back to its MiniPage, and the MiniPage to the free runs if it was the
     /// last. *Time:* constant.
     #[inline(never)]
     pub(crate) fn give_back<S: Source>(&mut self, address: usize, runs: &mut Runs<S>) {
         let base = granule_floor(address);
-        let slot = 1 << slot_index(address - base, self.info.reciprocal);
+        let index = slot_index(address - base, self.info.reciprocal);
         let id = runs.meta.id_at(base);
+        let word = runs.meta.slot_word(id, index);
+        word.set(word.get() | 1 << (index % WORD_SLOTS));
         let header = runs.meta.header(id);
-        let old = header.slots.get();
-        let free = old | slot;
-        header.slots.set(free);
-        if free.count_ones() != u32::from(self.info.slots) {
-            if old == 0 {
+        let other = runs.meta.other_slots(id).get();
+        let count = header.slots.get().count_ones() + other.count_ones();
+        if count != u32::from(self.info.slots) {
+            if count == 1 {
                 self.link(id, runs);
             }
             return;
         }
-        if old != 0 {
+        if count != 1 {
             self.unlink(id, runs);
         }
-        runs.meta.header(id).place.set(base);
-        runs.free(id);
+        header.place.set(base);
+        runs.free_granule(id);
     }
 
     /// Puts the MiniPage `id` first in the class's list.

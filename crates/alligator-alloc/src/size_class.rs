@@ -11,15 +11,18 @@ use crate::mini_page::{ENTRY_BYTES, MAGAZINE_MAX};
 use crate::units::GRANULE_BYTES;
 
 /// Size classes.
-pub(crate) const CLASS_COUNT: usize = 20;
+pub(crate) const CLASS_COUNT: usize = 22;
 /// The largest slot in bytes; larger requests are runs of granules.
 pub(crate) const SLOT_BYTES_MAX: usize = SLOT_BYTES[CLASS_COUNT - 1] as usize;
-/// Slots in a MiniPage, at most: one bit each in a 64-bit word.
-pub(crate) const SLOTS_MAX: usize = 64;
+/// Slots of a MiniPage that one word of its header has bits for.
+pub(crate) const WORD_SLOTS: usize = 64;
+/// Slots in a MiniPage, at most: one bit each in two words.
+const SLOTS_MAX: usize = 2 * WORD_SLOTS;
 
 /// Bytes in a slot, by class.
 pub(crate) const SLOT_BYTES: [u16; CLASS_COUNT] = [
-    32, 40, 48, 56, 64, 72, 80, 96, 112, 128, 144, 160, 192, 224, 256, 320, 384, 512, 640, 1024,
+    16, 24, 32, 40, 48, 56, 64, 72, 80, 96, 112, 128, 144, 160, 192, 224, 256, 320, 384, 512, 640,
+    1024,
 ];
 
 /// A size class: an index below [`CLASS_COUNT`].
@@ -84,10 +87,26 @@ impl ClassInfo {
         slots: 0,
     };
 
-    /// All slots of a MiniPage, one bit each.
+    /// The slots of a MiniPage that the first word of its header has bits for.
     #[inline(always)]
-    pub(crate) fn all_slots(self) -> u64 {
-        u64::MAX >> (64 - u32::from(self.slots))
+    pub(crate) fn first_slots(self) -> u64 {
+        u64::MAX >> WORD_SLOTS.saturating_sub(self.slots.into())
+    }
+
+    /// The slots of a MiniPage that the second word of its header has bits for.
+    #[inline(always)]
+    pub(crate) fn other_slots(self) -> u64 {
+        if usize::from(self.slots) > WORD_SLOTS {
+            u64::MAX >> (SLOTS_MAX - usize::from(self.slots))
+        } else {
+            0
+        }
+    }
+
+    /// All slots of a MiniPage, one bit each.
+    #[cfg(feature = "check")]
+    pub(crate) fn all_slots(self) -> u128 {
+        u128::from(self.other_slots()) << WORD_SLOTS | u128::from(self.first_slots())
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) enum Kind {
     Foreign,
     /// A used run.
     Used(HeaderId),
-    /// A used run without a block, kept for reuse. If it was a MiniPage, its header has no length yet.
+    /// A used run without a block, kept for reuse.
     Recent(HeaderId),
     /// A free run.
     Free(HeaderId),
@@ -111,8 +111,8 @@ impl<'a, S: Source> Parts<'a, S> {
             (Kind::MiniPage(id, Class::from_index(tag & CLASS_MASK)), 1)
         } else if header.is_free() {
             (Kind::Free(id), header.granules.get())
-        } else if let Some(granules) = self.runs.recent_granules(id) {
-            (Kind::Recent(id), granules)
+        } else if self.runs.is_recent(id) {
+            (Kind::Recent(id), header.granules.get())
         } else {
             (Kind::Used(id), header.granules.get())
         })

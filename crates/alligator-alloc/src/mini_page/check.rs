@@ -7,7 +7,7 @@ use crate::check::parts::{Kind, Part};
 use crate::check::{Invariant, Violation};
 use crate::meta_page::HeaderId;
 use crate::runs::Runs;
-use crate::size_class::Class;
+use crate::size_class::{Class, WORD_SLOTS};
 use crate::source::Source;
 use crate::units::granule_floor;
 
@@ -39,7 +39,7 @@ impl ClassState {
         runs: &Runs<S>,
     ) -> Result<(), Violation> {
         let times = runs.entries(self.partial).filter(|&e| e == id).count();
-        let is_partial = runs.meta.header(id).slots.get() != 0;
+        let is_partial = given_back(id, runs) != 0;
         Invariant::Listed.require(times == usize::from(is_partial), part.address)
     }
 
@@ -60,11 +60,12 @@ impl ClassState {
         if self.free == 0 {
             return Ok(());
         }
-        let Some((id, 0)) = slot_at(self.current, class, runs) else {
+        let Some((id, 0 | WORD_SLOTS)) = slot_at(self.current, class, runs) else {
             return Invariant::Current.require(false, self.current);
         };
-        let others = class.info().all_slots() & !runs.meta.header(id).slots.get();
-        Invariant::Current.require(self.free & !others == 0, self.current)
+        let others = class.info().all_slots() & !given_back(id, runs);
+        let taken_out = self.taken_out(granule_floor(self.current));
+        Invariant::Current.require(taken_out & !others == 0, self.current)
     }
 
     /// [`Invariant::Magazine`].
@@ -90,16 +91,17 @@ impl ClassState {
         let Some((id, index)) = slot_at(address, class, runs) else {
             return false;
         };
-        let free = runs.meta.header(id).slots.get() | self.taken_out(granule_floor(address));
+        let free = given_back(id, runs) | self.taken_out(granule_floor(address));
         free >> index & 1 == 0
     }
 
     /// The free slots of the MiniPage at `address` that were taken out of its header.
-    fn taken_out(&self, address: usize) -> u64 {
-        if self.current == address {
-            self.free
-        } else {
-            0
+    fn taken_out(&self, address: usize) -> u128 {
+        let free = u128::from(self.free);
+        match self.current {
+            current if current == address => free,
+            current if granule_floor(current) == address => free << WORD_SLOTS,
+            _ => 0,
         }
     }
 
@@ -111,11 +113,17 @@ impl ClassState {
         address: usize,
         runs: &Runs<S>,
     ) -> usize {
-        let free = runs.meta.header(id).slots.get() | self.taken_out(address);
+        let free = given_back(id, runs) | self.taken_out(address);
         let in_magazine = self.magazine_slots();
         let in_magazine = in_magazine.filter(|&slot| granule_floor(slot) == address);
         free.count_ones() as usize + in_magazine.count()
     }
+}
+
+/// The slots that the header of the MiniPage `id` has as given back.
+fn given_back<S: Source>(id: HeaderId, runs: &Runs<S>) -> u128 {
+    let other = runs.meta.other_slots(id).get();
+    u128::from(other) << WORD_SLOTS | u128::from(runs.meta.header(id).slots.get())
 }
 
 /// [`Invariant::FreeSlots`].
@@ -125,7 +133,7 @@ fn free_slots_are_right<S: Source>(
     part: &Part,
     runs: &Runs<S>,
 ) -> Result<(), Violation> {
-    let (free, all) = (runs.meta.header(id).slots.get(), class.info().all_slots());
+    let (free, all) = (given_back(id, runs), class.info().all_slots());
     Invariant::FreeSlots.require(free & !all == 0 && free != all, part.address)
 }
 

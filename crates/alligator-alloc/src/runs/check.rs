@@ -18,10 +18,10 @@ impl<S: Source> Runs<S> {
         Parts::starting_at(self, address, self.end).part()
     }
 
-    /// The length of the used run `id` if no block is in it, but it is kept for reuse.
-    pub(crate) fn recent_granules(&self, id: HeaderId) -> Option<usize> {
+    /// Whether no block is in the used run `id`, but it is kept for reuse.
+    pub(crate) fn is_recent(&self, id: HeaderId) -> bool {
         let is_in = |recent: &Recent| self.entries(recent.first).any(|entry| entry == id);
-        self.recent.iter().position(is_in)
+        self.recent.iter().any(is_in)
     }
 
     /// Checks every run, its tags and the bins.
@@ -65,8 +65,7 @@ impl<S: Source> Runs<S> {
     /// [`Invariant::Above`].
     fn above_is_right(&self, part: &Part) -> Result<(), Violation> {
         let id = match part.kind {
-            Kind::Used(id) | Kind::Free(id) => id,
-            Kind::Recent(id) if part.granules > 1 => id,
+            Kind::Used(id) | Kind::Free(id) | Kind::Recent(id) => id,
             _ => return Ok(()),
         };
         let above = self.meta.header(id).above.get();
