@@ -22,7 +22,7 @@ mod check;
 use core::cell::Cell;
 use core::mem::offset_of;
 
-use crate::size_class::WORD_SLOTS;
+use crate::size_class::SLOT_WORDS;
 use crate::source::Source;
 use crate::units::{
     GRANULE_BYTES, GRANULE_SHIFT, PAGE_BYTES, PAGE_GRANULES, PAGE_SHIFT, granule_floor,
@@ -57,12 +57,12 @@ impl HeaderId {
 /// It is read as one of three kinds; whoever holds its id knows which:
 /// - first granule of a used run: `granules`, `above`, `place`, `below`;
 /// - first granule of a free run: the same and `next`, `previous`, its bin's links; `below` is [`FREE`];
-/// - a MiniPage: `slots` and [`MetaPages::other_slots`], which takes the place of `granules` and `above`; its
-///   class in `place`, `below`, and, while it has slots given back, its class's links.
+/// - a MiniPage: [`MetaPages::slots`], which take the place of `granules` and `above`, too; its class in
+///   `place`; `below`; and, while it has slots given back, its class's links.
 #[repr(C)]
 pub(crate) struct Header {
-    /// A MiniPage's slots that were given back and not taken out again, one bit each: the first 64.
-    pub(crate) slots: Cell<u64>,
+    /// The first word of a MiniPage's slots.
+    slots: Cell<u64>,
     /// The run's length.
     pub(crate) granules: Cell<usize>,
     /// The header of the granule after the run's last.
@@ -100,11 +100,9 @@ pub(crate) const CLASS_MASK: usize = MINI_PAGE - 1;
 /// Bytes in a header.
 const HEADER_BYTES: usize = size_of::<Header>();
 
-/// A MiniPage's second word of slots follows the first, and hides nothing that a MiniPage needs.
+/// A MiniPage's words of slots hide nothing that a MiniPage needs.
 const _: () = assert!(
-    offset_of!(Header, slots) == 0
-        && offset_of!(Header, granules) == size_of::<u64>()
-        && offset_of!(Header, next) >= 2 * size_of::<u64>()
+    offset_of!(Header, slots) == 0 && offset_of!(Header, next) >= SLOT_WORDS * size_of::<u64>()
 );
 
 /// Pages that the first tables serve where the memory grows on demand: 8 KiB of headers on wasm32. Fewer would
@@ -168,19 +166,12 @@ impl<S: Source> MetaPages<S> {
         unsafe { &*header }
     }
 
-    /// The word with the bit of slot `index` of the MiniPage `id`, whose number is the index modulo 64.
+    /// The slots of the MiniPage `id` that were given back and not taken out again, one bit each.
     #[inline(always)]
-    pub(crate) fn slot_word(&self, id: HeaderId, index: usize) -> &Cell<u64> {
-        debug_assert!(index < 2 * WORD_SLOTS);
-        let word = id.0 + index / WORD_SLOTS * size_of::<u64>();
-        // SAFETY: as in `header`; the first two words of a header are plain integers.
-        unsafe { &*self.source.pointer(word).cast() }
-    }
-
-    /// Of the MiniPage `id`, what `slots` is for the first 64 slots, for the others.
-    #[inline(always)]
-    pub(crate) fn other_slots(&self, id: HeaderId) -> &Cell<u64> {
-        self.slot_word(id, WORD_SLOTS)
+    pub(crate) fn slots(&self, id: HeaderId) -> &[Cell<u64>; SLOT_WORDS] {
+        let header: *const Header = self.header(id);
+        // SAFETY: a header starts with that many bytes of integers and cells of them, see below it.
+        unsafe { &*header.cast() }
     }
 
     /// Whether the header of the granule after the one at `last` exists, and so all below it.

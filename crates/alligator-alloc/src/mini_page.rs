@@ -16,7 +16,7 @@ use core::num::NonZeroUsize;
 
 use crate::meta_page::{HeaderId, MINI_PAGE};
 use crate::runs::Runs;
-use crate::size_class::{Class, ClassInfo, WORD_SLOTS, slot_index};
+use crate::size_class::{Class, ClassInfo, SLOT_WORDS, WORD_SLOTS, slot_index};
 use crate::source::Source;
 use crate::units::{SMALL, granule_floor};
 
@@ -124,9 +124,9 @@ impl ClassState {
     #[inline(always)]
     fn take_word<S: Source>(&mut self, id: HeaderId, runs: &Runs<S>) -> u64 {
         let header = runs.meta.header(id);
-        let other = runs.meta.other_slots(id);
+        let [first, other] = runs.meta.slots(id);
         self.current = header.first_byte();
-        let mut word = &header.slots;
+        let mut word = first;
         if word.get() == 0 {
             word = other;
             self.current += WORD_SLOTS * usize::from(self.info.slot_bytes);
@@ -149,10 +149,10 @@ impl ClassState {
         let header = runs.meta.header(id);
         self.current = header.place.get();
         header.place.set(self.current | MINI_PAGE | class.index());
-        header.slots.set(0);
-        let other = self.info.other_slots();
-        runs.meta.other_slots(id).set(other);
-        if other != 0 {
+        let [first, other] = runs.meta.slots(id);
+        first.set(0);
+        other.set(self.info.other_slots());
+        if other.get() != 0 {
             self.link(id, runs);
         }
         self.info.first_slots()
@@ -165,11 +165,10 @@ impl ClassState {
         let base = granule_floor(address);
         let index = slot_index(address - base, self.info.reciprocal);
         let id = runs.meta.id_at(base);
-        let word = runs.meta.slot_word(id, index);
+        let words = runs.meta.slots(id);
+        let word = &words[index / WORD_SLOTS % SLOT_WORDS];
         word.set(word.get() | 1 << (index % WORD_SLOTS));
-        let header = runs.meta.header(id);
-        let other = runs.meta.other_slots(id).get();
-        let count = header.slots.get().count_ones() + other.count_ones();
+        let count = words[0].get().count_ones() + words[1].get().count_ones();
         if count != u32::from(self.info.slots) {
             if count == 1 {
                 self.link(id, runs);
@@ -179,7 +178,7 @@ impl ClassState {
         if count != 1 {
             self.unlink(id, runs);
         }
-        header.place.set(base);
+        runs.meta.header(id).place.set(base);
         runs.free_granule(id);
     }
 

@@ -14,10 +14,12 @@ use crate::units::GRANULE_BYTES;
 pub(crate) const CLASS_COUNT: usize = 22;
 /// The largest slot in bytes; larger requests are runs of granules.
 pub(crate) const SLOT_BYTES_MAX: usize = SLOT_BYTES[CLASS_COUNT - 1] as usize;
-/// Slots of a MiniPage that one word of its header has bits for.
-pub(crate) const WORD_SLOTS: usize = 64;
-/// Slots in a MiniPage, at most: one bit each in two words.
-const SLOTS_MAX: usize = 2 * WORD_SLOTS;
+/// Words of a MiniPage's header with a bit for each of its slots.
+pub(crate) const SLOT_WORDS: usize = 2;
+/// Slots that one of these words has bits for.
+pub(crate) const WORD_SLOTS: usize = u64::BITS as usize;
+/// Slots in a MiniPage, at most.
+const SLOTS_MAX: usize = SLOT_WORDS * WORD_SLOTS;
 
 /// Bytes in a slot, by class.
 pub(crate) const SLOT_BYTES: [u16; CLASS_COUNT] = [

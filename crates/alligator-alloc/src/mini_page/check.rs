@@ -122,8 +122,8 @@ impl ClassState {
 
 /// The slots that the header of the MiniPage `id` has as given back.
 fn given_back<S: Source>(id: HeaderId, runs: &Runs<S>) -> u128 {
-    let other = runs.meta.other_slots(id).get();
-    u128::from(other) << WORD_SLOTS | u128::from(runs.meta.header(id).slots.get())
+    let [first, other] = runs.meta.slots(id);
+    u128::from(other.get()) << WORD_SLOTS | u128::from(first.get())
 }
 
 /// [`Invariant::FreeSlots`].
