@@ -168,7 +168,8 @@ impl<S: Source> Heap<S> {
                     bytes,
                     slot_bytes: class.info().slot_bytes.into(),
                     slot_count: class.info().all_slots().count_ones() as usize,
-                    free_slots: self.classes[class.index()].free_slots(id, address, &self.runs),
+                    free_slots: self.classes[class.index()]
+                        .free_slots(id, class, address, &self.runs),
                 },
             });
         }

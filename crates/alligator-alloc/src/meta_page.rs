@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A table is made when the heap first enters its range, so the headers are proportional to the memory owned
-//! (1 KiB per page on wasm32, at most twice that just after a range was entered) and never move. `bias[t]` is
+//! (1,280 bytes per page on wasm32, at most twice that just after a range was entered) and never move. `bias[t]` is
 //! where granule 0's header would stand if table `t` reached that far: one load and one addition find any
 //! header.
 //!
@@ -20,7 +20,6 @@
 mod check;
 
 use core::cell::Cell;
-use core::mem::offset_of;
 
 use crate::size_class::SLOT_WORDS;
 use crate::source::Source;
@@ -57,12 +56,12 @@ impl HeaderId {
 /// It is read as one of three kinds; whoever holds its id knows which:
 /// - first granule of a used run: `granules`, `above`, `place`, `below`;
 /// - first granule of a free run: the same and `next`, `previous`, its bin's links; `below` is [`FREE`];
-/// - a MiniPage: [`MetaPages::slots`], which take the place of `granules` and `above`, too; its class in
-///   `place`; `below`; and, while it has slots given back, its class's links.
+/// - a MiniPage: what a used run has, `slots`, its class in `place`, and, while it has slots given back, its
+///   class's links.
 #[repr(C)]
 pub(crate) struct Header {
-    /// The first word of a MiniPage's slots.
-    slots: Cell<u64>,
+    /// A MiniPage's slots that were given back and not taken out again, one bit each.
+    pub(crate) slots: [Cell<u64>; SLOT_WORDS],
     /// The run's length.
     pub(crate) granules: Cell<usize>,
     /// The header of the granule after the run's last.
@@ -100,15 +99,13 @@ pub(crate) const CLASS_MASK: usize = MINI_PAGE - 1;
 /// Bytes in a header.
 const HEADER_BYTES: usize = size_of::<Header>();
 
-/// A MiniPage's words of slots hide nothing that a MiniPage needs.
-const _: () = assert!(
-    offset_of!(Header, slots) == 0 && offset_of!(Header, next) >= SLOT_WORDS * size_of::<u64>()
-);
-
-/// Pages that the first tables serve where the memory grows on demand: 8 KiB of headers on wasm32. Fewer would
-/// save a few KiB in a heap of one page, but a block that grows at the heap's end would have to move more often
+/// Pages that the first tables serve where the memory grows on demand: 20 KiB of headers on wasm32. Fewer would
+/// save some KiB in a heap of one page, but a block that grows at the heap's end would have to move more often
 /// before it leaves room for all later MetaPages.
-const FIRST_PAGES: usize = 8;
+const FIRST_PAGES: usize = 16;
+/// Pages beyond the heap's end that have headers where the memory grows on demand. They change nothing but when
+/// the next table is made, which decides where it goes: see `docs/design.md`.
+const PAGES_AHEAD: usize = 3;
 /// Tables there can be: one for page 0 and one per bit of a page's number.
 const TABLE_COUNT: usize = (usize::BITS - PAGE_SHIFT) as usize + 1;
 
@@ -166,14 +163,6 @@ impl<S: Source> MetaPages<S> {
         unsafe { &*header }
     }
 
-    /// The slots of the MiniPage `id` that were given back and not taken out again, one bit each.
-    #[inline(always)]
-    pub(crate) fn slots(&self, id: HeaderId) -> &[Cell<u64>; SLOT_WORDS] {
-        let header: *const Header = self.header(id);
-        // SAFETY: a header starts with that many bytes of integers and cells of them, see below it.
-        unsafe { &*header.cast() }
-    }
-
     /// Whether the header of the granule after the one at `last` exists, and so all below it.
     #[inline]
     pub(crate) fn covers(&self, last: usize) -> bool {
@@ -224,11 +213,11 @@ impl<S: Source> MetaPages<S> {
     }
 
     /// How many pages, counted from `origin`, must have headers in a heap whose last byte is at `last`: the one
-    /// after it, too, and another where the memory grows on demand. That one changes nothing but when the next
-    /// table is made, which decides where it goes: see `docs/design.md`.
+    /// after it, too.
     fn pages_for_headers(&self, last: usize) -> usize {
         let pages_until_last = (last.wrapping_sub(self.origin) >> PAGE_SHIFT) + 1;
-        pages_until_last + 1 + usize::from(S::ON_DEMAND)
+        let ahead = if S::ON_DEMAND { PAGES_AHEAD } else { 0 };
+        pages_until_last + 1 + ahead
     }
 
     /// Sets the heap's first page, once, before anything is covered.

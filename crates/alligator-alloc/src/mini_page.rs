@@ -12,13 +12,14 @@
 #[cfg(feature = "check")]
 pub(crate) mod check;
 
+use core::cell::Cell;
 use core::num::NonZeroUsize;
 
 use crate::meta_page::{HeaderId, MINI_PAGE};
 use crate::runs::Runs;
 use crate::size_class::{Class, ClassInfo, SLOT_WORDS, WORD_SLOTS, slot_index};
 use crate::source::Source;
-use crate::units::{SMALL, granule_floor};
+use crate::units::{GRANULE_BYTES, SMALL, granule_floor};
 
 /// The most slots a magazine can hold.
 pub(crate) const MAGAZINE_MAX: usize = if SMALL { 0 } else { 24 };
@@ -124,19 +125,20 @@ impl ClassState {
     #[inline(always)]
     fn take_word<S: Source>(&mut self, id: HeaderId, runs: &Runs<S>) -> u64 {
         let header = runs.meta.header(id);
-        let [first, other] = runs.meta.slots(id);
+        let [first, second] = &header.slots;
         self.current = header.first_byte();
-        let mut word = first;
-        if word.get() == 0 {
-            word = other;
-            self.current += WORD_SLOTS * usize::from(self.info.slot_bytes);
-        }
-        let free = word.replace(0);
-        if other.get() == 0 {
-            self.partial = header.next.get();
-            if self.partial.is_some() {
-                runs.meta.header(self.partial).previous.set(HeaderId::NONE);
+        let mut free = first.replace(0);
+        if self.info.has_two_words() {
+            if free == 0 {
+                free = second.replace(0);
+                self.current += WORD_SLOTS * usize::from(self.info.slot_bytes);
+            } else if second.get() != 0 {
+                return free;
             }
+        }
+        self.partial = header.next.get();
+        if self.partial.is_some() {
+            runs.meta.header(self.partial).previous.set(HeaderId::NONE);
         }
         free
     }
@@ -149,26 +151,32 @@ impl ClassState {
         let header = runs.meta.header(id);
         self.current = header.place.get();
         header.place.set(self.current | MINI_PAGE | class.index());
-        let [first, other] = runs.meta.slots(id);
+        let [first, second] = &header.slots;
         first.set(0);
-        other.set(self.info.other_slots());
-        if other.get() != 0 {
-            self.link(id, runs);
+        let last = self.info.last_slots();
+        if !self.info.has_two_words() {
+            return last;
         }
-        self.info.first_slots()
+        second.set(last);
+        self.link(id, runs);
+        u64::MAX
     }
 
     /// Gives the slot at `address` back to its MiniPage, and the MiniPage to the free runs if it was the
     /// last. *Time:* constant.
     #[inline(never)]
     pub(crate) fn give_back<S: Source>(&mut self, address: usize, runs: &mut Runs<S>) {
-        let base = granule_floor(address);
-        let index = slot_index(address - base, self.info.reciprocal);
-        let id = runs.meta.id_at(base);
-        let words = runs.meta.slots(id);
-        let word = &words[index / WORD_SLOTS % SLOT_WORDS];
-        word.set(word.get() | 1 << (index % WORD_SLOTS));
-        let count = words[0].get().count_ones() + words[1].get().count_ones();
+        let id = runs.meta.id_at(address);
+        let header = runs.meta.header(id);
+        let index = slot_index(address % GRANULE_BYTES, self.info.reciprocal);
+        let count = if self.info.has_two_words() {
+            add_to_two_words(&header.slots, index)
+        } else {
+            let [word, _] = &header.slots;
+            let free = word.get() | 1 << index;
+            word.set(free);
+            free.count_ones()
+        };
         if count != u32::from(self.info.slots) {
             if count == 1 {
                 self.link(id, runs);
@@ -178,7 +186,7 @@ impl ClassState {
         if count != 1 {
             self.unlink(id, runs);
         }
-        runs.meta.header(id).place.set(base);
+        header.place.set(granule_floor(address));
         runs.free_granule(id);
     }
 
@@ -209,4 +217,12 @@ impl ClassState {
             self.partial = next;
         }
     }
+}
+
+/// Adds the slot `index` to the free ones; how many there are now. *Time:* constant.
+#[inline(never)]
+fn add_to_two_words(words: &[Cell<u64>; SLOT_WORDS], index: usize) -> u32 {
+    let word = &words[index / WORD_SLOTS % SLOT_WORDS];
+    word.set(word.get() | 1 << (index % WORD_SLOTS));
+    words[0].get().count_ones() + words[1].get().count_ones()
 }

@@ -18,7 +18,7 @@ mod grow;
 use crate::meta_page::{FREE, HeaderId, MetaPages};
 use crate::metrics::Recorder;
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, SMALL, bytes_of, round_up};
+use crate::units::{GRANULE_SHIFT, SMALL, bytes_of, round_up};
 
 /// Bins for free runs.
 const BIN_COUNT: usize = 64;
@@ -388,20 +388,22 @@ impl<S: Source> Runs<S> {
     #[inline(always)]
     pub(crate) fn free(&mut self, run: HeaderId) {
         let header = self.meta.header(run);
-        let (granules, above) = (header.granules.get(), header.above.get());
+        self.free_exactly(run, header.granules.get());
+    }
+
+    /// [`free`](Self::free) for a run that is known to have one granule.
+    #[inline(always)]
+    pub(crate) fn free_granule(&mut self, run: HeaderId) {
+        self.free_exactly(run, 1);
+    }
+
+    /// [`free`](Self::free) for a run of `granules`.
+    #[inline(always)]
+    fn free_exactly(&mut self, run: HeaderId, granules: usize) {
+        let above = self.meta.header(run).above.get();
         if !self.push_recent(run, granules) {
             self.give_back(run, granules, above);
         }
-    }
-
-    /// [`free`](Self::free) for a MiniPage, whose header does not know its length. *Time:* constant.
-    #[inline(always)]
-    pub(crate) fn free_granule(&mut self, id: HeaderId) {
-        let header = self.meta.header(id);
-        let above = self.meta.id_at(header.place.get() + GRANULE_BYTES);
-        header.granules.set(1);
-        header.above.set(above);
-        self.free(id);
     }
 
     /// Makes the used run `run` of `granules`, which ends below `above`, a free one, with its free

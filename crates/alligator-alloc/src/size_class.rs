@@ -89,26 +89,22 @@ impl ClassInfo {
         slots: 0,
     };
 
-    /// The slots of a MiniPage that the first word of its header has bits for.
+    /// Whether a MiniPage has more slots than one word has bits.
     #[inline(always)]
-    pub(crate) fn first_slots(self) -> u64 {
-        u64::MAX >> WORD_SLOTS.saturating_sub(self.slots.into())
+    pub(crate) fn has_two_words(self) -> bool {
+        usize::from(self.slots) > WORD_SLOTS
     }
 
-    /// The slots of a MiniPage that the second word of its header has bits for.
+    /// The slots of a MiniPage that the last word with any has bits for.
     #[inline(always)]
-    pub(crate) fn other_slots(self) -> u64 {
-        if usize::from(self.slots) > WORD_SLOTS {
-            u64::MAX >> (SLOTS_MAX - usize::from(self.slots))
-        } else {
-            0
-        }
+    pub(crate) fn last_slots(self) -> u64 {
+        u64::MAX >> (u32::from(self.slots).wrapping_neg() % u64::BITS)
     }
 
     /// All slots of a MiniPage, one bit each.
     #[cfg(feature = "check")]
     pub(crate) fn all_slots(self) -> u128 {
-        u128::from(self.other_slots()) << WORD_SLOTS | u128::from(self.first_slots())
+        u128::MAX >> (SLOTS_MAX - usize::from(self.slots))
     }
 }
 

@@ -21,7 +21,7 @@ impl ClassState {
         runs: &Runs<S>,
     ) -> Result<(), Violation> {
         free_slots_are_right(id, class, part, runs)?;
-        self.is_listed_when_partial(id, part, runs)
+        self.is_listed_when_partial(id, class, part, runs)
     }
 
     /// Checks what the class keeps besides: its list, its current MiniPage and its magazine.
@@ -35,11 +35,12 @@ impl ClassState {
     fn is_listed_when_partial<S: Source>(
         &self,
         id: HeaderId,
+        class: Class,
         part: &Part,
         runs: &Runs<S>,
     ) -> Result<(), Violation> {
         let times = runs.entries(self.partial).filter(|&e| e == id).count();
-        let is_partial = given_back(id, runs) != 0;
+        let is_partial = given_back(id, class, runs) != 0;
         Invariant::Listed.require(times == usize::from(is_partial), part.address)
     }
 
@@ -63,7 +64,7 @@ impl ClassState {
         let Some((id, 0 | WORD_SLOTS)) = slot_at(self.current, class, runs) else {
             return Invariant::Current.require(false, self.current);
         };
-        let others = class.info().all_slots() & !given_back(id, runs);
+        let others = class.info().all_slots() & !given_back(id, class, runs);
         let taken_out = self.taken_out(granule_floor(self.current));
         Invariant::Current.require(taken_out & !others == 0, self.current)
     }
@@ -91,7 +92,7 @@ impl ClassState {
         let Some((id, index)) = slot_at(address, class, runs) else {
             return false;
         };
-        let free = given_back(id, runs) | self.taken_out(granule_floor(address));
+        let free = given_back(id, class, runs) | self.taken_out(granule_floor(address));
         free >> index & 1 == 0
     }
 
@@ -110,20 +111,26 @@ impl ClassState {
     pub(crate) fn free_slots<S: Source>(
         &self,
         id: HeaderId,
+        class: Class,
         address: usize,
         runs: &Runs<S>,
     ) -> usize {
-        let free = given_back(id, runs) | self.taken_out(address);
+        let free = given_back(id, class, runs) | self.taken_out(address);
         let in_magazine = self.magazine_slots();
         let in_magazine = in_magazine.filter(|&slot| granule_floor(slot) == address);
         free.count_ones() as usize + in_magazine.count()
     }
 }
 
-/// The slots that the header of the MiniPage `id` has as given back.
-fn given_back<S: Source>(id: HeaderId, runs: &Runs<S>) -> u128 {
-    let [first, other] = runs.meta.slots(id);
-    u128::from(other.get()) << WORD_SLOTS | u128::from(first.get())
+/// The slots that the header of the MiniPage `id` of `class` has as given back.
+fn given_back<S: Source>(id: HeaderId, class: Class, runs: &Runs<S>) -> u128 {
+    let [first, second] = &runs.meta.header(id).slots;
+    let first = u128::from(first.get());
+    if class.info().has_two_words() {
+        u128::from(second.get()) << WORD_SLOTS | first
+    } else {
+        first // The second word has no meaning.
+    }
 }
 
 /// [`Invariant::FreeSlots`].
@@ -133,7 +140,7 @@ fn free_slots_are_right<S: Source>(
     part: &Part,
     runs: &Runs<S>,
 ) -> Result<(), Violation> {
-    let (free, all) = (given_back(id, runs), class.info().all_slots());
+    let (free, all) = (given_back(id, class, runs), class.info().all_slots());
     Invariant::FreeSlots.require(free & !all == 0 && free != all, part.address)
 }
 

@@ -64,9 +64,8 @@ impl<S: Source> Runs<S> {
 
     /// [`Invariant::Above`].
     fn above_is_right(&self, part: &Part) -> Result<(), Violation> {
-        let id = match part.kind {
-            Kind::Used(id) | Kind::Free(id) | Kind::Recent(id) => id,
-            _ => return Ok(()),
+        let (Kind::Used(id) | Kind::Free(id) | Kind::Recent(id)) = part.kind else {
+            return Ok(());
         };
         let above = self.meta.header(id).above.get();
         Invariant::Above.require(above == self.meta.id_at(part.end()), part.address)
