@@ -154,12 +154,12 @@ impl ClassState {
         let [first, second] = &header.slots;
         first.set(0);
         let last = self.info.last_slots();
-        if !self.info.has_two_words() {
-            return last;
+        if class.has_two_words() {
+            second.set(last);
+            self.link(id, runs);
+            return u64::MAX;
         }
-        second.set(last);
-        self.link(id, runs);
-        u64::MAX
+        last
     }
 
     /// Gives the slot at `address` back to its MiniPage, and the MiniPage to the free runs if it was the

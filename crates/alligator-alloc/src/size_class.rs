@@ -27,6 +27,9 @@ pub(crate) const SLOT_BYTES: [u16; CLASS_COUNT] = [
     1024,
 ];
 
+/// The first so many classes have more slots in a MiniPage than one word has bits.
+const TWO_WORD_CLASSES: usize = two_word_classes();
+
 /// A size class: an index below [`CLASS_COUNT`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Class(u32);
@@ -71,6 +74,12 @@ impl Class {
         self.0 as usize
     }
 
+    /// Whether a MiniPage has more slots than one word has bits: the smallest classes.
+    #[inline(always)]
+    pub(crate) fn has_two_words(self) -> bool {
+        self.index() < TWO_WORD_CLASSES
+    }
+
     #[inline(always)]
     pub(crate) fn info(self) -> &'static ClassInfo {
         debug_assert!(self.index() < CLASS_COUNT);
@@ -89,7 +98,7 @@ impl ClassInfo {
         slots: 0,
     };
 
-    /// Whether a MiniPage has more slots than one word has bits.
+    /// [`Class::has_two_words`], where only this is known.
     #[inline(always)]
     pub(crate) fn has_two_words(self) -> bool {
         usize::from(self.slots) > WORD_SLOTS
@@ -163,6 +172,14 @@ const fn info_table() -> [ClassInfo; CLASS_COUNT] {
         class += 1;
     }
     table
+}
+
+const fn two_word_classes() -> usize {
+    let mut class = 0;
+    while GRANULE_BYTES / SLOT_BYTES[class] as usize > WORD_SLOTS {
+        class += 1;
+    }
+    class
 }
 
 /// Every slot start gives its own index back, and there is a bit for each.
