@@ -1,11 +1,11 @@
-//! Every block in use, what it must contain, and the operations that check what an allocator owes: right
-//! alignment, no two blocks over one another, contents kept, zero where zero was asked.
+//! The contract kit's ledger for tests that unwind: every block in use, what it must contain, and requests
+//! whose answers are checked. A failure panics, and the heap is checked after steps.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::collections::BTreeMap;
+use std::alloc::{GlobalAlloc, System};
 use std::fmt;
 
 use alligator_alloc::{AlligatorAlloc, Lock, Source};
+use alligator_contract::{Block, Failure, LedgerOver, Storage, Unknown};
 
 /// An allocator that may be able to check itself.
 pub(crate) trait Subject: GlobalAlloc {
@@ -28,61 +28,29 @@ impl Subject for System {
     fn assert_sound(&self, _context: &dyn fmt::Display) {}
 }
 
-struct Block {
-    pointer: *mut u8,
-    layout: Layout,
-    seed: u8,
-}
+/// As many places for blocks as are needed.
+struct Places(Vec<Block>);
 
-impl Block {
-    fn end(&self) -> usize {
-        self.pointer.addr() + self.layout.size()
+impl Storage for Places {
+    fn places(&self) -> &[Block] {
+        &self.0
     }
 
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: `Live` only makes blocks that the allocator gave for this layout, that it has filled, and
-        // that are in use.
-        unsafe { std::slice::from_raw_parts(self.pointer, self.layout.size()) }
+    fn places_mut(&mut self) -> &mut [Block] {
+        &mut self.0
     }
 
-    fn fill(&mut self) {
-        let seed = self.seed;
-        // SAFETY: the allocator gave so many bytes for writing, and nobody else refers to them.
-        unsafe { self.pointer.write_bytes(seed, self.layout.size()) };
-        for at in sample(self.layout.size()) {
-            // SAFETY: as above; `at` is below the size.
-            let byte = unsafe { self.pointer.add(at) };
-            // SAFETY: as above.
-            unsafe { byte.write(content(seed, at)) };
-        }
+    fn extend(&mut self) -> bool {
+        self.0.push(Block::NONE);
+        true
     }
-}
-
-/// The byte at `at` of a block filled from `seed`: also a shifted copy is found.
-fn content(seed: u8, at: usize) -> u8 {
-    seed ^ (at % 251).to_le_bytes()[0]
-}
-
-/// The offsets at which contents are written and compared: all in small blocks, some in large ones, the
-/// first and the last bytes always.
-fn sample(bytes: usize) -> impl Iterator<Item = usize> {
-    let step = match bytes {
-        0..=2048 if !cfg!(miri) => 1,
-        0..=65_536 => 31,
-        _ => 1021,
-    };
-    (0..bytes)
-        .step_by(step)
-        .chain(bytes.saturating_sub(8)..bytes)
 }
 
 /// All blocks in use of one allocator. What is still in use at the end is given back.
 pub(crate) struct Live<'a, A: Subject> {
-    pub(crate) allocator: &'a A,
-    blocks: BTreeMap<usize, Block>,
+    allocator: &'a A,
+    ledger: LedgerOver<'a, Places>,
     context: String,
-    steps: usize,
-    bytes: usize,
 }
 
 impl<'a, A: Subject> Live<'a, A> {
@@ -94,179 +62,85 @@ impl<'a, A: Subject> Live<'a, A> {
     pub(crate) fn named(allocator: &'a A, context: String) -> Self {
         Self {
             allocator,
-            blocks: BTreeMap::new(),
+            ledger: LedgerOver::new(allocator, &Unknown, Places(Vec::new())),
             context,
-            steps: 0,
-            bytes: 0,
         }
     }
 
     /// Blocks in use.
     pub(crate) fn count(&self) -> usize {
-        self.blocks.len()
+        self.ledger.count()
     }
 
     /// The address of the block in use that is number `index` by address.
     pub(crate) fn nth(&self, index: usize) -> usize {
-        *self.blocks.keys().nth(index).expect("so many blocks")
+        self.ledger.nth(index).expect("so many blocks")
     }
 
     /// The addresses of all blocks, lowest first.
     pub(crate) fn addresses(&self) -> Vec<usize> {
-        self.blocks.keys().copied().collect()
+        (0..self.count()).map(|index| self.nth(index)).collect()
     }
 
     /// Bytes asked for and in use.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.ledger.bytes()
     }
 
     /// A new block, filled, or `None` if the allocator has no room.
     pub(crate) fn allocate(&mut self, size: usize, align: usize) -> Option<usize> {
-        let layout = Layout::from_size_align(size, align).expect("a layout");
-        // SAFETY: no test asks for zero bytes here.
-        let pointer = unsafe { self.allocator.alloc(layout) };
-        self.take_in(pointer, layout)
+        let block = self.ledger.try_allocate(size, align);
+        self.after_step(block)
     }
 
     /// As `allocate`; all bytes must be zero.
     pub(crate) fn allocate_zeroed(&mut self, size: usize, align: usize) -> Option<usize> {
-        let layout = Layout::from_size_align(size, align).expect("a layout");
-        // SAFETY: as in `allocate`.
-        let pointer = unsafe { self.allocator.alloc_zeroed(layout) };
-        if !pointer.is_null() {
-            // SAFETY: the allocator gave so many bytes, and zero is initialised.
-            let bytes = unsafe { std::slice::from_raw_parts(pointer, size) };
-            let is_zero = bytes.iter().all(|&byte| byte == 0);
-            assert!(
-                is_zero,
-                "{self}: a zeroed block of {layout:?} has other bytes"
-            );
-        }
-        self.take_in(pointer, layout)
+        let block = self.ledger.try_allocate_zeroed(size, align);
+        self.after_step(block)
     }
 
     /// Gives back the block at `address`, whose contents must be right.
     pub(crate) fn free(&mut self, address: usize) {
-        let block = self.take_out(address);
-        // SAFETY: the allocator gave it for this layout, and it has just left the blocks in use.
-        unsafe { self.allocator.dealloc(block.pointer, block.layout) };
-        self.after_step();
+        let freed = self.ledger.free(address);
+        self.after_step(freed);
     }
 
     /// Gives back all blocks, by address.
     pub(crate) fn free_all(&mut self) {
-        while let Some((&address, _)) = self.blocks.first_key_value() {
-            self.free(address);
+        while self.count() > 0 {
+            self.free(self.nth(0));
         }
     }
 
     /// Changes the size of the block at `address`; returns where it is then, or `None` if there was no
     /// room, and then it is as it was.
     pub(crate) fn reallocate(&mut self, address: usize, new_size: usize) -> Option<usize> {
-        let mut block = self.take_out(address);
-        let old = block.layout;
-        // SAFETY: as in `free`; the size is not zero.
-        let pointer = unsafe { self.allocator.realloc(block.pointer, old, new_size) };
-        if pointer.is_null() {
-            self.bytes += old.size();
-            self.blocks.insert(address, block);
-            self.after_step();
-            return None;
-        }
-        let kept = old.size().min(new_size);
-        for at in sample(old.size()).filter(|&at| at < kept) {
-            // SAFETY: the allocator gave at least so many bytes and copied the old contents.
-            let byte = unsafe { pointer.add(at) };
-            // SAFETY: as above.
-            let found = unsafe { byte.read() };
-            let expected = content(block.seed, at);
-            assert_eq!(
-                found, expected,
-                "{self}: realloc {old:?} to {new_size} lost byte {at}"
-            );
-        }
-        block.layout = Layout::from_size_align(new_size, old.align()).expect("a layout");
-        self.take_in(pointer, block.layout)
+        let block = self.ledger.try_reallocate(address, new_size);
+        self.after_step(block)
     }
 
     /// Looks at the contents of all blocks.
     pub(crate) fn assert_all_intact(&self) {
-        for block in self.blocks.values() {
-            self.assert_intact(block);
-        }
+        self.unless_failed(self.ledger.require_all_intact());
     }
 
-    fn take_in(&mut self, pointer: *mut u8, layout: Layout) -> Option<usize> {
-        if pointer.is_null() {
-            self.after_step();
-            return None;
-        }
-        let seed = (self.steps % 253).to_le_bytes()[0];
-        let mut block = Block {
-            pointer,
-            layout,
-            seed,
-        };
-        let address = pointer.addr();
-        assert!(
-            address % layout.align() == 0,
-            "{self}: {address:#x} is not aligned for {layout:?}"
-        );
-        self.assert_apart(&block);
-        block.fill();
-        self.blocks.insert(address, block);
-        self.bytes += layout.size();
-        self.after_step();
-        Some(address)
-    }
-
-    fn take_out(&mut self, address: usize) -> Block {
-        let block = self.blocks.remove(&address).expect("a block in use");
-        self.assert_intact(&block);
-        self.bytes -= block.layout.size();
-        block
-    }
-
-    fn assert_apart(&self, new: &Block) {
-        let layout = new.layout;
-        let address = new.pointer.addr();
-        if let Some((_, lower)) = self.blocks.range(..=address).next_back() {
-            assert!(
-                lower.end() <= address,
-                "{self}: {layout:?} lies on a lower block"
-            );
-        }
-        if let Some((&higher, _)) = self.blocks.range(address..).next() {
-            assert!(
-                new.end() <= higher,
-                "{self}: {layout:?} lies on a higher block"
-            );
-        }
-    }
-
-    fn assert_intact(&self, block: &Block) {
-        let (bytes, seed) = (block.bytes(), block.seed);
-        let damage = sample(bytes.len()).find(|&at| bytes[at] != content(seed, at));
-        let (address, layout) = (block.pointer.addr(), block.layout);
-        assert_eq!(
-            damage, None,
-            "{self}: block {address:#x} of {layout:?} is damaged"
-        );
-    }
-
-    fn after_step(&mut self) {
-        self.steps += 1;
+    fn after_step<T>(&self, outcome: Result<T, Failure>) -> T {
+        let result = self.unless_failed(outcome);
         // A check takes time in proportion to the pieces of the heap: with many blocks not after every step.
-        if self.steps % (1 + (self.count() / 100).pow(2)) == 0 {
+        if self.ledger.steps() % (1 + (self.count() / 100).pow(2)) == 0 {
             self.allocator.assert_sound(self);
         }
+        result
+    }
+
+    fn unless_failed<T>(&self, outcome: Result<T, Failure>) -> T {
+        outcome.unwrap_or_else(|failure| panic!("{}{failure}", self.context))
     }
 }
 
 impl<A: Subject> fmt::Display for Live<'_, A> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}, step {}", self.context, self.steps)
+        write!(formatter, "{}, step {}", self.context, self.ledger.steps())
     }
 }
 

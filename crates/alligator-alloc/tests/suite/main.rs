@@ -2,7 +2,7 @@
 //! itself runs on it.
 //!
 //! `memory` simulates a growing Wasm memory on any host, `live` knows every block in use and looks at all
-//! of them for damage, and with the feature `check` every step is followed by a check of the whole heap.
+//! of them for damage, `contract` runs the contract kit's clauses, and with the feature `check` every step is followed by a check of the whole heap.
 
 #![allow(
     clippy::std_instead_of_core,

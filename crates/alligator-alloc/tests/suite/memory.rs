@@ -1,9 +1,10 @@
 //! A Wasm memory on any host: it starts with a module's data and a spare tail, grows by pages at its end,
 //! can be grown by somebody else as well, and refuses beyond a limit.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
-use std::cell::{Cell, RefCell};
-use std::ops::Range;
+use core::alloc::Layout;
+use core::cell::{Cell, RefCell};
+use core::ops::Range;
+use std::alloc::{alloc_zeroed, dealloc, handle_alloc_error};
 use std::rc::Rc;
 
 use alligator_alloc::{AlligatorAlloc, PAGE_BYTES, Source, SpinLock};
@@ -69,7 +70,14 @@ impl Memory {
     pub(crate) fn heap<const STEP_PAGES: usize, const ON_DEMAND: bool>(
         self: &Rc<Self>,
     ) -> Simulated<STEP_PAGES, ON_DEMAND> {
-        AlligatorAlloc::with_source(SimulatedMemory(Rc::clone(self)))
+        AlligatorAlloc::with_source(self.source())
+    }
+
+    /// The memory for a heap.
+    pub(crate) fn source<const STEP_PAGES: usize, const ON_DEMAND: bool>(
+        self: &Rc<Self>,
+    ) -> SimulatedMemory<STEP_PAGES, ON_DEMAND> {
+        SimulatedMemory(Rc::clone(self))
     }
 
     /// Pages there are now.
@@ -101,6 +109,11 @@ impl Memory {
         }
     }
 
+    /// Looks at somebody else's pages no more: whoever asked for them has written to them.
+    pub(crate) fn forget_foreign(&self) {
+        self.foreign.borrow_mut().clear();
+    }
+
     /// Writes `byte` all over `range`, which no block is in.
     pub(crate) fn fill(&self, range: Range<usize>, byte: u8) {
         let first = self.pointer(range.start);
@@ -130,11 +143,13 @@ impl Memory {
         self.start..self.start + self.data_bytes
     }
 
-    fn spare(&self) -> Range<usize> {
+    /// The part of the initial memory that nobody uses.
+    pub(crate) fn spare(&self) -> Range<usize> {
         self.data().end..self.start + self.initial_pages * PAGE_BYTES
     }
 
-    fn pointer(&self, address: usize) -> *mut u8 {
+    /// A pointer to `address`, which is inside the memory.
+    pub(crate) fn pointer(&self, address: usize) -> *mut u8 {
         self.reserved.with_addr(address)
     }
 }
