@@ -4,12 +4,15 @@
 mod bench;
 mod bounds;
 mod clib;
+mod contract;
 mod demo;
 mod engine;
 mod fuzz;
 mod guest;
 mod lab;
 mod measure;
+mod model;
+mod same;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -29,12 +32,18 @@ enum Command {
     Bounds(bounds::Options),
     /// Builds the C library: archives, header, pkg-config and CMake files, and a tarball of them.
     Clib(clib::Options),
+    /// Runs the allocators' contract on wasm32: ours with every selection of features, and two peers.
+    Contract(contract::Options),
     /// Runs a real program on std's allocator and on Alligator, and reports what the heap cost.
     Demo(demo::Options),
     /// Fuzzes the prover, guided by coverage (needs a nightly toolchain and cargo-fuzz).
     Fuzz(fuzz::Options),
     /// Measures the allocator and its peers: instructions, memory, code size, time.
     Measure(measure::Options),
+    /// Runs random programs on the heap against a model, by the thousand million.
+    Model(model::Options),
+    /// Runs the same programs on every engine: they agree on every address and every byte.
+    Same(same::Options),
     /// Checks and tests everything, step by step.
     Test(test::Options),
     /// Runs a test program that was built for wasm32-wasip1.
@@ -46,9 +55,12 @@ fn main() -> anyhow::Result<()> {
         Command::Bench(options) => bench::run(&options),
         Command::Bounds(options) => bounds::run(&options),
         Command::Clib(options) => clib::run(&options),
+        Command::Contract(options) => contract::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Measure(options) => measure::run(&options),
+        Command::Model(options) => model::run(&options),
+        Command::Same(options) => same::run(&options),
         Command::Test(options) => test::run(&options),
         Command::WasiRun(options) => test::wasi::run(&options),
     }

@@ -9,7 +9,8 @@ pub(crate) mod wasi;
 
 use anyhow::Result;
 
-use crate::{clib, guest};
+use crate::lab::engines::ENGINES;
+use crate::{clib, contract, guest, model, same};
 use steps::{Steps, cargo, nightly_has, rustup_nightly};
 
 /// Targets that the steps build for.
@@ -34,6 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     check_source(&mut steps);
     test_on_hosts(&mut steps)?;
     test_on_wasm(&mut steps);
+    test_on_random_programs(&mut steps);
     clib::test_from_nothing(&mut steps);
     check_docs_and_package(&mut steps);
     check_on_nightly(&mut steps);
@@ -109,6 +111,11 @@ fn test_on_hosts(steps: &mut Steps) -> Result<()> {
                 .run()
             })
     });
+    steps.run("tests, contract kit", || {
+        cargo(&["test", "-p", "alligator-contract"])
+            .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
+            .run()
+    });
     match steps::links_for(HOST_32) {
         Ok(()) => steps.run("tests, 32-bit host", || {
             suite()
@@ -126,6 +133,8 @@ fn test_on_hosts(steps: &mut Steps) -> Result<()> {
             "alligator-cli",
             "-p",
             "alligator-meter",
+            "-p",
+            "alligator-model",
             "-p",
             "xtask",
         ])
@@ -149,6 +158,25 @@ fn test_on_wasm(steps: &mut Steps) {
         });
     }
     steps.run(&format!("tests, {WASM}"), guests::run);
+    steps.run("the contract, on wasm32, ours and peers", || {
+        contract::run_all(true)
+    });
+}
+
+/// Short portions of what has long commands: random programs against a model, and engines that must agree.
+fn test_on_random_programs(steps: &mut Steps) {
+    steps.run("the model finds a planted fault", model::run_canary);
+    steps.run("the model, the heap checked after each step", || {
+        model::run_short(1)
+    });
+    steps.run("the model, long programs", || model::run_short(20_000));
+    for engine in ENGINES {
+        let name = format!("the same addresses and contents: {}", engine.name());
+        match engine.find() {
+            Ok(_) => steps.run(&name, || same::run_one(engine)),
+            Err(error) => steps.skip(&name, &format!("{error:#}")),
+        }
+    }
 }
 
 fn check_docs_and_package(steps: &mut Steps) {

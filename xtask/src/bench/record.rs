@@ -14,7 +14,7 @@ use super::run::OPT_LEVELS;
 use crate::engine::counting_engine;
 use crate::guest::{self, guests_dir};
 use crate::lab::allocator::{self, Allocator, Exports, Kind};
-use crate::lab::engines::{Engine, Job, Measure, ModuleFile, Task};
+use crate::lab::engines::{Engine, Job, Measure, ModuleFile, Task, Tier};
 use crate::lab::fuel::{self, Figures};
 use crate::lab::probe::Probe;
 use crate::lab::workloads::Synthetic;
@@ -206,6 +206,7 @@ fn report(
         tasks,
         milliseconds_min: 0,
         milliseconds_warm: 0,
+        tier: Tier::Optimising,
     };
     let is_ours = |name: &str| {
         let mut found = allocators.iter();

@@ -13,7 +13,7 @@ use super::results::{Check, Latencies, Results, Start, Times};
 use crate::engine::{counting_engine, counting_store};
 use crate::guest::guests_dir;
 use crate::lab::allocator::{self, Allocator, Exports};
-use crate::lab::engines::{Engine, Job, Measure, ModuleFile, Outcome, Task};
+use crate::lab::engines::{Engine, Job, Measure, ModuleFile, Outcome, Task, Tier};
 use crate::lab::probe::Probe;
 use crate::lab::trace::{Op, Trace};
 use crate::lab::{fuel, oracle, programs, size, special};
@@ -424,6 +424,7 @@ impl<'a> Runner<'a> {
                 tasks: tasks.clone(),
                 milliseconds_min: self.plan.milliseconds_min(),
                 milliseconds_warm: engine.milliseconds_warm(),
+                tier: Tier::Optimising,
             };
             let (bar, results, file) = (&self.bar, &mut self.results, &self.file);
             let names: Vec<String> = self.traces.iter().map(|trace| trace.name.clone()).collect();
@@ -606,6 +607,7 @@ impl<'a> Runner<'a> {
                     }],
                     milliseconds_min: 0,
                     milliseconds_warm: 0,
+                    tier: Tier::Optimising,
                 };
                 let mut start = Start {
                     engine,

@@ -81,6 +81,16 @@ pub(crate) struct Task {
     pub(crate) program: Option<u32>,
 }
 
+/// Which compiler of an engine compiles everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Tier {
+    /// The one that takes little time.
+    Baseline,
+    /// The one whose code is fast.
+    #[default]
+    Optimising,
+}
+
 /// Tasks for one process of an engine.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Job {
@@ -89,6 +99,8 @@ pub(crate) struct Job {
     pub(crate) milliseconds_min: u32,
     /// Each module runs at least this long before it is measured.
     pub(crate) milliseconds_warm: u32,
+    #[serde(skip)]
+    pub(crate) tier: Tier,
 }
 
 /// Nanoseconds below which shares of the operations were.
@@ -163,6 +175,16 @@ impl Engine {
             Self::V8 => shell::find(&shell::NODE),
             Self::JavaScriptCore => shell::find(&shell::JSC),
             Self::SpiderMonkey => firefox::find(),
+        }
+    }
+
+    /// What the engine is told, so that this compiler compiles everything. `None` if it cannot be told.
+    pub(crate) fn flags(self, tier: Tier) -> Option<String> {
+        match self {
+            Self::Wasmtime => (tier == Tier::Optimising).then(wasmtime::flags),
+            Self::V8 => Some(shell::NODE.flags(tier)),
+            Self::JavaScriptCore => Some(shell::JSC.flags(tier)),
+            Self::SpiderMonkey => Some(firefox::flags(tier)),
         }
     }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use tiny_http::{Header, Method, Request, Response, Server};
 
 use super::shell::{CORE, PATIENCE};
-use super::{Found, Job, Outcome};
+use super::{Found, Job, Outcome, Tier};
 use crate::guest::guests_dir;
 
 const PAGE: &str = include_str!("../../../../lab/hosts/page.html");
@@ -18,11 +18,8 @@ const PAGE: &str = include_str!("../../../../lab/hosts/page.html");
 /// Names under which Firefox is installed.
 const COMMANDS: [&str; 2] = ["firefox-esr", "firefox"];
 
-/// Every function is compiled by the optimising compiler at once, the clock is not blurred, and
-/// nothing else happens in the browser.
+/// The clock is not blurred, and nothing else happens in the browser.
 const PREFERENCES: &str = r#"
-user_pref("javascript.options.wasm_baselinejit", false);
-user_pref("javascript.options.wasm_optimizingjit", true);
 user_pref("privacy.reduceTimerPrecision", false);
 user_pref("privacy.reduceTimerPrecision.unconditional", false);
 user_pref("privacy.resistFingerprinting.reduceTimerPrecision.jitter", false);
@@ -45,8 +42,29 @@ pub(super) fn find() -> Result<Found> {
     let (_, version) = installed()?;
     Ok(Found {
         version,
-        tiers: "javascript.options.wasm_baselinejit=false".to_owned(),
+        tiers: flags(Tier::Optimising),
     })
+}
+
+/// The preferences of the compilers: the one that is off, so that the other one compiles every function at once.
+const COMPILERS: [(&str, Tier); 2] = [
+    ("javascript.options.wasm_baselinejit", Tier::Baseline),
+    ("javascript.options.wasm_optimizingjit", Tier::Optimising),
+];
+
+/// What turns the other compiler off.
+pub(super) fn flags(tier: Tier) -> String {
+    let others = COMPILERS.iter().filter(|(_, compiler)| *compiler != tier);
+    let flags: Vec<_> = others.map(|(name, _)| format!("{name}=false")).collect();
+    flags.join(" ")
+}
+
+fn preferences(tier: Tier) -> String {
+    let compilers = COMPILERS.map(|(name, compiler)| {
+        let is_on = compiler == tier;
+        format!("user_pref(\"{name}\", {is_on});\n")
+    });
+    compilers.concat() + PREFERENCES
 }
 
 /// The command, and what it says it is.
@@ -81,7 +99,7 @@ pub(super) fn run(job: &Job, on_outcome: &mut dyn FnMut(Outcome)) -> Result<()> 
         fs::remove_dir_all(&profile)?;
     }
     fs::create_dir_all(&profile)?;
-    fs::write(profile.join("user.js"), PREFERENCES)?;
+    fs::write(profile.join("user.js"), preferences(job.tier))?;
     let (command, _) = installed()?;
     let child = Command::new(command)
         .args(["--headless", "--no-remote", "--profile"])

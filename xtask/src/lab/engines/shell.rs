@@ -7,7 +7,7 @@ use std::sync::mpsc;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Found, Job, Measure, Outcome};
+use super::{Found, Job, Measure, Outcome, Tier};
 use crate::guest::guests_dir;
 
 /// What all JavaScript hosts run.
@@ -26,6 +26,8 @@ pub(super) struct Shell {
     version: &'static [&'static str],
     /// Arguments with which the optimising compiler compiles everything.
     optimising: &'static [&'static str],
+    /// Arguments with which the baseline compiler does.
+    baseline: &'static [&'static str],
     /// Arguments in any case.
     always: &'static [&'static str],
     /// Between the script and its argument.
@@ -42,6 +44,7 @@ pub(super) const NODE: Shell = Shell {
         "`V8 ${process.versions.v8} (node ${process.versions.node})`",
     ],
     optimising: &["--no-liftoff", "--no-wasm-lazy-compilation"],
+    baseline: &["--liftoff-only", "--no-wasm-lazy-compilation"],
     always: &["--expose-gc"],
     separator: &[],
     file: "node.js",
@@ -57,12 +60,30 @@ pub(super) const JSC: Shell = Shell {
         "--thresholdForBBQOptimizeAfterWarmUp=1",
         "--thresholdForOMGOptimizeAfterWarmUp=1",
     ],
+    baseline: &[
+        "--useOMGJIT=false",
+        "--thresholdForBBQOptimizeAfterWarmUp=1",
+    ],
     // Every instance is to have the same kind of memory.
     always: &["--maxNumWasmFastMemories=100"],
     separator: &["--"],
     file: "jsc.js",
     host: include_str!("../../../../lab/hosts/jsc.js"),
 };
+
+impl Shell {
+    /// Arguments with which this compiler compiles everything.
+    fn arguments(&self, tier: Tier) -> &'static [&'static str] {
+        match tier {
+            Tier::Baseline => self.baseline,
+            Tier::Optimising => self.optimising,
+        }
+    }
+
+    pub(super) fn flags(&self, tier: Tier) -> String {
+        self.arguments(tier).join(" ")
+    }
+}
 
 /// Looks for a shell.
 pub(super) fn find(shell: &Shell) -> Result<Found> {
@@ -92,7 +113,7 @@ pub(super) fn find(shell: &Shell) -> Result<Found> {
     };
     Ok(Found {
         version,
-        tiers: shell.optimising.join(" "),
+        tiers: shell.flags(Tier::Optimising),
     })
 }
 
@@ -121,7 +142,7 @@ pub(super) fn run(shell: &Shell, job: &Job, on_outcome: &mut dyn FnMut(Outcome))
     let is_start = job.tasks.iter().any(|task| task.measure == Measure::Start);
     let mut command = Command::new(shell.command);
     if !is_start {
-        command.args(shell.optimising);
+        command.args(shell.arguments(job.tier));
     }
     let mut child = command
         .args(shell.always)

@@ -31,8 +31,13 @@ pub(super) fn found() -> Result<Found> {
     let version = locked_version(&root().join("Cargo.lock"), "wasmtime")?;
     Ok(Found {
         version: format!("wasmtime {version}"),
-        tiers: "Cranelift, opt-level speed".to_owned(),
+        tiers: flags(),
     })
+}
+
+/// What this program tells it.
+pub(super) fn flags() -> String {
+    "Cranelift, opt-level speed".to_owned()
 }
 
 /// Runs a job in this process.
