@@ -17,7 +17,7 @@ use crate::heap::{Heap, at_least_one_byte, class_of};
 use crate::meta_page::{CLASS_MASK, HeaderId, MINI_PAGE};
 use crate::size_class::{Class, SLOT_BYTES};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, SMALL, bytes_of, granules_for};
+use crate::units::{GRANULE_BYTES, HARDENED, SMALL, bytes_of, granules_for};
 
 /// Bytes in the smallest slot, and what it is aligned to.
 const SLOT_BYTES_MIN: usize = SLOT_BYTES[0] as usize;
@@ -57,7 +57,11 @@ impl<S: Source> Heap<S> {
     /// This heap gave `pointer` and it has not been given back since.
     #[inline(always)]
     pub unsafe fn usable_size(&self, pointer: NonNull<u8>) -> usize {
-        self.bytes_at(pointer.addr())
+        let address = pointer.addr();
+        if HARDENED {
+            self.require_any_block(address);
+        }
+        self.bytes_at(address)
     }
 
     /// Gives back the block at `pointer`. *Time:* constant.
@@ -68,6 +72,9 @@ impl<S: Source> Heap<S> {
     #[inline(always)]
     pub unsafe fn deallocate_by_address(&mut self, pointer: NonNull<u8>) {
         let address = pointer.addr();
+        if HARDENED {
+            self.require_any_block(address);
+        }
         self.runs.record.freed(self.layout_at(address));
         self.deallocate_at(address);
     }
@@ -89,6 +96,9 @@ impl<S: Source> Heap<S> {
         layout: Layout,
     ) -> Option<NonNull<u8>> {
         let address = pointer.addr();
+        if HARDENED {
+            self.require_any_block(address);
+        }
         let old = self.layout_at(address);
         // SAFETY: the caller's duty.
         let new = unsafe { self.resize_or_move_at(pointer, layout) };
@@ -155,12 +165,15 @@ impl<S: Source> Heap<S> {
     fn deallocate_at(&mut self, address: NonZeroUsize) {
         match self.block_at(address) {
             Block::Slot(class) => self.deallocate_slot(address, class),
-            Block::Run(run) | Block::Aligned(run) => self.deallocate_run(run),
+            Block::Run(run) | Block::Aligned(run) => self.deallocate_run(address, run),
         }
     }
 
     #[inline(never)]
-    fn deallocate_run(&mut self, run: HeaderId) {
+    fn deallocate_run(&mut self, address: NonZeroUsize, run: HeaderId) {
+        if HARDENED {
+            self.runs.leave(address.get());
+        }
         self.runs.free(run);
     }
 

@@ -56,6 +56,11 @@ pub enum Invariant {
     Recent,
     /// The slots in a class's magazine are different, and each is in use in a MiniPage of that class.
     Magazine,
+    /// In a hardened heap, a header that is not a piece's first says that nothing starts there, or that the
+    /// block of an aligned run does.
+    Interior,
+    /// In a hardened heap, what is free starts with poison, or with zeros if it is untouched.
+    Poison,
 }
 
 /// An invariant that does not hold, and where.

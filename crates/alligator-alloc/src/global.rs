@@ -80,10 +80,19 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
     #[inline(always)]
     pub(crate) fn with<R>(&self, action: impl FnOnce(&mut Heap<S>) -> R) -> R {
         self.lock.lock();
+        let _unlock = Unlock(&self.lock);
         // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
-        let result = action(unsafe { &mut *self.heap.get() });
-        self.lock.unlock();
-        result
+        action(unsafe { &mut *self.heap.get() })
+    }
+}
+
+/// Gives a lock back when it goes, also if a hardened heap has found a fault and panics.
+struct Unlock<'a, L: Lock>(&'a L);
+
+impl<L: Lock> Drop for Unlock<'_, L> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.unlock();
     }
 }
 

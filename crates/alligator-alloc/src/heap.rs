@@ -9,7 +9,7 @@ use crate::mini_page::ClassState;
 use crate::runs::Runs;
 use crate::size_class::{CLASS_COUNT, Class, SLOT_BYTES_MAX};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, SMALL, granules_for, round_up};
+use crate::units::{GRANULE_BYTES, HARDENED, REQUEST_BYTES_MAX, SMALL, granules_for, round_up};
 
 /// The alignment every slot has without rounding its size up.
 const SLOT_ALIGN: usize = 8;
@@ -60,7 +60,12 @@ impl<S: Source> Heap<S> {
     #[inline(always)]
     fn allocate_address(&mut self, layout: Layout) -> usize {
         if is_plain_slot(layout) {
-            self.allocate_slot(Class::of(layout.size()))
+            let class = Class::of(layout.size());
+            if HARDENED {
+                let (state, runs) = self.parts(class);
+                return state.take_fast(class, runs);
+            }
+            self.allocate_slot(class)
         } else {
             self.allocate_large(layout)
         }
@@ -84,6 +89,10 @@ impl<S: Source> Heap<S> {
     /// As there.
     #[inline(always)]
     pub(crate) unsafe fn deallocate_nonzero(&mut self, pointer: NonNull<u8>, layout: Layout) {
+        if HARDENED {
+            self.deallocate_address(pointer.addr(), layout);
+            return self.runs.record.freed(layout); // What is refused is not counted.
+        }
         self.runs.record.freed(layout);
         self.deallocate_address(pointer.addr(), layout);
     }
@@ -110,7 +119,11 @@ impl<S: Source> Heap<S> {
     #[inline(always)]
     pub(crate) fn deallocate_slot(&mut self, slot: NonZeroUsize, class: Class) {
         let (state, runs) = self.parts(class);
-        if !state.push(slot) {
+        if HARDENED {
+            if !state.give_back_if_in_use(class, slot.get(), runs) {
+                self.refuse(slot);
+            }
+        } else if !state.push(slot) {
             state.give_back(slot.get(), runs);
         }
     }
@@ -142,6 +155,9 @@ impl<S: Source> Heap<S> {
     fn deallocate_large(&mut self, address: NonZeroUsize, layout: Layout) {
         if let Some(class) = rare_class_of(layout) {
             return self.deallocate_slot(address, class);
+        }
+        if HARDENED {
+            return self.deallocate_run_if_in_use(address, layout);
         }
         let mut run = self.runs.meta.id_at(address.get());
         if layout.align() > GRANULE_BYTES {
@@ -205,6 +221,9 @@ impl<S: Source> Heap<S> {
         new_layout: Layout,
     ) -> Option<NonNull<u8>> {
         let (old_class, new_class) = (class_of(layout), class_of(new_layout));
+        if HARDENED {
+            self.require_block(pointer.addr(), layout);
+        }
         let address = match (old_class, new_class) {
             (Some(old), Some(new)) => {
                 if old == new {

@@ -66,6 +66,8 @@ unsafe impl Lock for SpinLock {
             .is_err()
         {
             while self.0.load(Ordering::Relaxed) {
+                #[cfg(feature = "hardened")]
+                crate::fault::follow();
                 hint::spin_loop();
             }
         }

@@ -18,14 +18,17 @@
 
 #[cfg(feature = "check")]
 mod check;
+mod guard;
 
 use core::cell::Cell;
 
 use crate::size_class::SLOT_WORDS;
 use crate::source::Source;
 use crate::units::{
-    GRANULE_BYTES, GRANULE_SHIFT, PAGE_BYTES, PAGE_GRANULES, PAGE_SHIFT, granule_floor,
+    GRANULE_BYTES, GRANULE_SHIFT, HARDENED, PAGE_BYTES, PAGE_GRANULES, PAGE_SHIFT, bytes_of,
+    granule_floor,
 };
+use guard::{GUARD_GRANULES, Guards};
 
 /// The address of a [`Header`]; zero means none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +94,8 @@ impl Header {
 
 /// `below` of a free run. A used run never has it: headers are aligned.
 pub(crate) const FREE: HeaderId = HeaderId(1);
+/// `place` of what is no run any more in a hardened heap, since it has merged with another: no address.
+pub(crate) const MERGED: usize = 1 << 6;
 /// In `place`: this is a MiniPage, not a run.
 pub(crate) const MINI_PAGE: usize = 1 << 5;
 /// In `place`: the class, in the bits below [`MINI_PAGE`].
@@ -99,15 +104,17 @@ pub(crate) const CLASS_MASK: usize = MINI_PAGE - 1;
 /// Bytes in a header.
 const HEADER_BYTES: usize = size_of::<Header>();
 
-/// Pages that the first tables serve where the memory grows on demand: 20 KiB of headers on wasm32. Fewer would
-/// save some KiB in a heap of one page, but a block that grows at the heap's end would have to move more often
-/// before it leaves room for all later MetaPages.
-const FIRST_PAGES: usize = 16;
 /// Pages beyond the heap's end that have headers where the memory grows on demand. They change nothing but when
 /// the next table is made, which decides where it goes: see `docs/design.md`.
 const PAGES_AHEAD: usize = 3;
 /// Tables there can be: one for page 0 and one per bit of a page's number.
 const TABLE_COUNT: usize = (usize::BITS - PAGE_SHIFT) as usize + 1;
+
+/// The table that serves the page `offset` bytes from the origin lies in, as an index of `bias`.
+#[inline(always)]
+fn table_of(offset: usize) -> usize {
+    (offset >> PAGE_SHIFT).leading_zeros() as usize - PAGE_SHIFT as usize + (TABLE_COUNT - 1)
+}
 
 /// The headers of all granules, and the memory they and the granules are in.
 #[derive(Debug)]
@@ -119,6 +126,8 @@ pub(crate) struct MetaPages<S> {
     /// The tables' biases by the leading zeros of the page's number: the widest numbers come first. The
     /// entries before them are scratch for [`MetaPages::cover`].
     bias: [usize; 2 * TABLE_COUNT - 1],
+    /// What stands before each table.
+    guards: Guards,
     /// Which headers exist, and where.
     #[cfg(feature = "check")]
     covers: check::Covers,
@@ -131,6 +140,7 @@ impl<S: Source> MetaPages<S> {
             origin: 0,
             covered_pages: 0,
             bias: [0; 2 * TABLE_COUNT - 1],
+            guards: Guards::NEW,
             #[cfg(feature = "check")]
             covers: check::Covers::NEW,
             source,
@@ -142,8 +152,7 @@ impl<S: Source> MetaPages<S> {
     #[inline(always)]
     pub(crate) fn id_at(&self, address: usize) -> HeaderId {
         let offset = address.wrapping_sub(self.origin);
-        let bias = self.bias[(offset >> PAGE_SHIFT).leading_zeros() as usize - PAGE_SHIFT as usize
-            + (TABLE_COUNT - 1)];
+        let bias = self.bias[table_of(offset)];
         HeaderId(bias.wrapping_add((offset >> GRANULE_SHIFT) * HEADER_BYTES))
     }
 
@@ -172,7 +181,7 @@ impl<S: Source> MetaPages<S> {
     /// How many granules of headers `cover(_, from, last, _)` needs.
     pub(crate) fn granules_to_cover(&self, from: usize, last: usize) -> usize {
         let granules = self.covered_after(last) - self.uncovered_from(from);
-        (granules * HEADER_BYTES).div_ceil(GRANULE_BYTES)
+        (granules * HEADER_BYTES).div_ceil(GRANULE_BYTES) + GUARD_GRANULES
     }
 
     /// Makes the headers of the granules from `from` to the one after `last`, in the granules at `place`,
@@ -180,6 +189,7 @@ impl<S: Source> MetaPages<S> {
     /// known to be zero.
     pub(crate) fn cover(&mut self, place: usize, from: usize, last: usize, dirty: bool) {
         let (first, after) = (self.uncovered_from(from), self.covered_after(last));
+        let place = place + bytes_of(GUARD_GRANULES);
         if dirty {
             let bytes = (after - first) * HEADER_BYTES;
             // SAFETY: the caller owns these granules, see above.
@@ -193,21 +203,27 @@ impl<S: Source> MetaPages<S> {
         if let Some(window) = self.bias.get_mut(widest..widest + TABLE_COUNT) {
             window.copy_from_slice(&[bias; TABLE_COUNT]);
         }
+        self.guard(place, widest);
         self.covered_pages = after / PAGE_GRANULES;
         #[cfg(feature = "check")]
         self.covers.note(place, first..after);
     }
 
-    /// The first granule, counted from `origin`, whose header is missing; none below `from` is needed.
+    /// The first granule, counted from `origin`, whose header is missing; none below `from` is needed, except
+    /// where any address may be asked for.
     #[inline(always)]
     fn uncovered_from(&self, from: usize) -> usize {
-        ((from - self.origin) >> GRANULE_SHIFT).max(self.covered_pages * PAGE_GRANULES)
+        let covered = self.covered_pages * PAGE_GRANULES;
+        if HARDENED {
+            return covered;
+        }
+        ((from - self.origin) >> GRANULE_SHIFT).max(covered)
     }
 
     /// The granule, counted from `origin`, before which all headers exist once that after `last` does.
     #[inline(always)]
     fn covered_after(&self, last: usize) -> usize {
-        let pages_min = if S::ON_DEMAND { FIRST_PAGES } else { 1 };
+        let pages_min = if S::ON_DEMAND { S::HEADER_PAGES } else { 1 };
         let pages = self.pages_for_headers(last).max(pages_min);
         pages.next_power_of_two() * PAGE_GRANULES
     }

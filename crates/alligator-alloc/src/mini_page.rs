@@ -11,18 +11,20 @@
 
 #[cfg(feature = "check")]
 pub(crate) mod check;
+mod hardened;
 
 use core::cell::Cell;
 use core::num::NonZeroUsize;
 
+use self::hardened::{require_own, require_poison};
 use crate::meta_page::{HeaderId, MINI_PAGE};
 use crate::runs::Runs;
 use crate::size_class::{Class, ClassInfo, SLOT_WORDS, WORD_SLOTS, slot_index};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, SMALL, granule_floor};
+use crate::units::{GRANULE_BYTES, HARDENED, KEEPS_FREED, granule_floor};
 
 /// The most slots a magazine can hold.
-pub(crate) const MAGAZINE_MAX: usize = if SMALL { 0 } else { 24 };
+pub(crate) const MAGAZINE_MAX: usize = if KEEPS_FREED { 24 } else { 0 };
 
 /// Bytes in an entry of a magazine.
 pub(crate) const ENTRY_BYTES: usize = size_of::<NonZeroUsize>();
@@ -40,6 +42,8 @@ pub(crate) struct ClassState {
     info: ClassInfo,
     /// The address of the slot that the lowest bit of `free` is for. Without meaning when `free` is zero.
     current: usize,
+    /// Which addresses are of the slots that the bits of `free` are for.
+    window: hardened::Window,
     /// The MiniPages with slots given back, newest first.
     partial: HeaderId,
     /// Bytes of the magazine in use: counted so, an entry is found by one addition.
@@ -53,6 +57,7 @@ impl ClassState {
         free: 0,
         info: ClassInfo::ZERO,
         current: 0,
+        window: hardened::Window::NONE,
         partial: HeaderId::NONE,
         magazine_bytes: 0,
         magazine: [None; MAGAZINE_MAX],
@@ -62,7 +67,7 @@ impl ClassState {
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<NonZeroUsize> {
         let bytes = self.magazine_bytes;
-        if SMALL || bytes == 0 {
+        if !KEEPS_FREED || bytes == 0 {
             return None;
         }
         self.magazine_bytes = bytes - ENTRY_BYTES;
@@ -76,7 +81,7 @@ impl ClassState {
     #[inline(always)]
     pub(crate) fn push(&mut self, slot: NonZeroUsize) -> bool {
         let bytes = self.magazine_bytes;
-        if SMALL || bytes >= usize::from(self.info.magazine_bytes_max) {
+        if !KEEPS_FREED || bytes >= usize::from(self.info.magazine_bytes_max) {
             return false;
         }
         self.magazine_bytes = bytes + ENTRY_BYTES;
@@ -115,15 +120,31 @@ impl ClassState {
                 }
                 free = self.make(id, class, runs);
             }
+            if HARDENED {
+                self.open_window();
+            }
         }
+        self.take_lowest(free, runs)
+    }
+
+    /// The address of the slot of the lowest bit of `free`, which is not zero; the others stay the class's.
+    #[inline(always)]
+    fn take_lowest<S: Source>(&mut self, free: u64, runs: &Runs<S>) -> usize {
         self.free = free & free.wrapping_sub(1);
         let index = free.trailing_zeros() as usize;
-        self.current + index * usize::from(self.info.slot_bytes)
+        let slot = self.current + index * usize::from(self.info.slot_bytes);
+        if HARDENED {
+            require_poison(slot, runs);
+        }
+        slot
     }
 
     /// Takes a word of free slots out of the header of the MiniPage `id`, the first in the class's list.
     #[inline(always)]
     fn take_word<S: Source>(&mut self, id: HeaderId, runs: &Runs<S>) -> u64 {
+        if HARDENED {
+            require_own(id, runs);
+        }
         let header = runs.meta.header(id);
         let [first, second] = &header.slots;
         self.current = header.first_byte();
@@ -150,6 +171,9 @@ impl ClassState {
         self.info = *class.info();
         let header = runs.meta.header(id);
         self.current = header.place.get();
+        if HARDENED {
+            runs.poison_granule(self.current);
+        }
         header.place.set(self.current | MINI_PAGE | class.index());
         let [first, second] = &header.slots;
         first.set(0);
@@ -167,8 +191,21 @@ impl ClassState {
     #[inline(never)]
     pub(crate) fn give_back<S: Source>(&mut self, address: usize, runs: &mut Runs<S>) {
         let id = runs.meta.id_at(address);
-        let header = runs.meta.header(id);
         let index = slot_index(address % GRANULE_BYTES, self.info.reciprocal);
+        self.mark_free(id, address, index, runs);
+    }
+
+    /// Marks slot `index` of the MiniPage `id`, which is at `address`, as free, and gives the MiniPage to the free
+    /// runs if it was the last in use.
+    #[inline(always)]
+    fn mark_free<S: Source>(
+        &mut self,
+        id: HeaderId,
+        address: usize,
+        index: usize,
+        runs: &mut Runs<S>,
+    ) {
+        let header = runs.meta.header(id);
         let count = if self.info.has_two_words() {
             add_to_two_words(&header.slots, index)
         } else {
@@ -179,9 +216,15 @@ impl ClassState {
         };
         if count != u32::from(self.info.slots) {
             if count == 1 {
+                if HARDENED {
+                    require_own(id, runs);
+                }
                 self.link(id, runs);
             }
             return;
+        }
+        if HARDENED {
+            require_own(id, runs);
         }
         if count != 1 {
             self.unlink(id, runs);

@@ -14,11 +14,12 @@
 #[cfg(feature = "check")]
 mod check;
 mod grow;
+mod hardened;
 
 use crate::meta_page::{FREE, HeaderId, MetaPages};
 use crate::metrics::Recorder;
 use crate::source::Source;
-use crate::units::{GRANULE_SHIFT, SMALL, bytes_of, round_up};
+use crate::units::{GRANULE_SHIFT, HARDENED, KEEPS_FREED, bytes_of, round_up};
 
 /// Bins for free runs.
 const BIN_COUNT: usize = 64;
@@ -108,7 +109,7 @@ impl<S: Source> Runs<S> {
     /// Takes a recent run of exactly `granules`, or none. *Time:* constant.
     #[inline(always)]
     fn pop_recent(&mut self, granules: usize) -> HeaderId {
-        let Some(recent) = self.recent.get_mut(granules).filter(|_| !SMALL) else {
+        let Some(recent) = self.recent.get_mut(granules).filter(|_| KEEPS_FREED) else {
             return HeaderId::NONE;
         };
         let run = recent.first;
@@ -123,7 +124,7 @@ impl<S: Source> Runs<S> {
     /// constant.
     #[inline(always)]
     fn push_recent(&mut self, run: HeaderId, granules: usize) -> bool {
-        let Some(recent) = self.recent.get_mut(granules).filter(|_| !SMALL) else {
+        let Some(recent) = self.recent.get_mut(granules).filter(|_| KEEPS_FREED) else {
             return false;
         };
         if recent.count >= usize::from(RECENT_MAX[granules]) {
@@ -170,6 +171,9 @@ impl<S: Source> Runs<S> {
         let header = self.meta.header(self.meta.id_at(address));
         header.next.set(run);
         header.place.set(place); // Not its own address: so a block is told apart by its address alone.
+        if HARDENED {
+            self.lead(run, self.meta.id_at(address));
+        }
         address
     }
 
@@ -241,6 +245,10 @@ impl<S: Source> Runs<S> {
     /// Makes the lower `granules` of the free run `run` a used run; the rest stays free.
     #[inline(never)]
     fn split(&mut self, run: HeaderId, granules: usize) {
+        if HARDENED {
+            self.require_free(run);
+            self.require_poison(run);
+        }
         self.unlink(run);
         let header = self.meta.header(run);
         let rest = header.granules.get() - granules;
@@ -248,6 +256,9 @@ impl<S: Source> Runs<S> {
         let after = header.place.get() + bytes_of(granules);
         header.below.set(HeaderId::NONE);
         header.granules.set(granules);
+        if HARDENED {
+            self.lead(run, run);
+        }
         if after > self.untouched {
             self.untouched = after;
         }
@@ -264,6 +275,9 @@ impl<S: Source> Runs<S> {
     /// Makes `run` a free run of `granules` that ends below `above`, the first of its bin.
     #[inline(always)]
     fn put_in(&mut self, run: HeaderId, granules: usize, above: HeaderId) {
+        if HARDENED {
+            self.poison(run);
+        }
         let header = self.meta.header(run);
         header.granules.set(granules);
         header.above.set(above);
@@ -322,6 +336,9 @@ impl<S: Source> Runs<S> {
     fn extend(&mut self, run: HeaderId, granules: usize) {
         let above = self.meta.header(run).above.get();
         self.split(above, granules);
+        if HARDENED {
+            self.retire(above);
+        }
         let header = self.meta.header(run);
         header.granules.set(header.granules.get() + granules);
         header.above.set(self.meta.header(above).above.get());
@@ -417,12 +434,20 @@ impl<S: Source> Runs<S> {
     ) {
         let above_header = self.meta.header(above);
         if above_header.is_free() {
+            if HARDENED {
+                self.require_free(above);
+                self.retire(above);
+            }
             granules += above_header.granules.get();
             self.unlink(above);
             above = self.meta.header(above).above.get();
         }
         let below = self.meta.header(run).below.get();
         if below.is_some() {
+            if HARDENED {
+                self.require_free(below);
+                self.retire(run);
+            }
             run = below;
             granules += self.meta.header(below).granules.get();
             self.unlink(below);

@@ -8,6 +8,11 @@
 /// Whether the feature `small` trades speed for code: no magazines, no recent runs, and a block that changes
 /// its size moves.
 pub(crate) const SMALL: bool = cfg!(feature = "small");
+/// Whether the feature `hardened` trades speed for the detection of misuse: see `docs/hardened.md`.
+pub(crate) const HARDENED: bool = cfg!(feature = "hardened");
+/// Whether freed slots and runs are kept for the next request of their length before the headers are told: in
+/// magazines and as recent runs. A hardened heap tells the headers at once, and so knows what is free.
+pub(crate) const KEEPS_FREED: bool = !SMALL && !HARDENED;
 
 /// Bytes in a WebAssembly page, the unit of `memory.grow`.
 pub const PAGE_BYTES: usize = 1 << PAGE_SHIFT;

@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use super::{HEADER_BYTES, HeaderId, MetaPages, TABLE_COUNT};
+use super::{GUARD_GRANULES, HEADER_BYTES, HeaderId, MetaPages, TABLE_COUNT};
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, bytes_of, round_up};
 
@@ -60,10 +60,12 @@ impl Covers {
 }
 
 impl<S: Source> MetaPages<S> {
-    /// The addresses of the granules that hold MetaPages made together, and start at `address`, if any.
+    /// The addresses of the granules that hold MetaPages made together, with their guard, and start at
+    /// `address`, if any.
     pub(crate) fn table_at(&self, address: usize) -> Option<Range<usize>> {
-        let cover = self.covers.all().iter().find(|c| c.place == address)?;
-        Some(address..address + round_up(cover.bytes(), GRANULE_BYTES))
+        let place = address + bytes_of(GUARD_GRANULES);
+        let cover = self.covers.all().iter().find(|c| c.place == place)?;
+        Some(address..place + round_up(cover.bytes(), GRANULE_BYTES))
     }
 
     /// The lowest granule at or above `address` that has a header, if any.

@@ -6,10 +6,11 @@ use super::{ClassState, ENTRY_BYTES};
 use crate::check::parts::{Kind, Part};
 use crate::check::{Invariant, Violation};
 use crate::meta_page::HeaderId;
+use crate::poison;
 use crate::runs::Runs;
 use crate::size_class::{Class, WORD_SLOTS};
 use crate::source::Source;
-use crate::units::granule_floor;
+use crate::units::{HARDENED, granule_floor};
 
 impl ClassState {
     /// Checks the MiniPage `id` of `class`, which is this one and which is `part`.
@@ -21,6 +22,9 @@ impl ClassState {
         runs: &Runs<S>,
     ) -> Result<(), Violation> {
         free_slots_are_right(id, class, part, runs)?;
+        if HARDENED {
+            self.is_poisoned(id, class, part, runs)?;
+        }
         self.is_listed_when_partial(id, class, part, runs)
     }
 
@@ -42,6 +46,28 @@ impl ClassState {
         let times = runs.entries(self.partial).filter(|&e| e == id).count();
         let is_partial = given_back(id, class, runs) != 0;
         Invariant::Listed.require(times == usize::from(is_partial), part.address)
+    }
+
+    /// [`Invariant::Poison`] for the free slots of a MiniPage.
+    fn is_poisoned<S: Source>(
+        &self,
+        id: HeaderId,
+        class: Class,
+        part: &Part,
+        runs: &Runs<S>,
+    ) -> Result<(), Violation> {
+        let slot_bytes = usize::from(class.info().slot_bytes);
+        let free = given_back(id, class, runs) | self.taken_out(part.address);
+        for index in 0..usize::from(class.info().slots) {
+            let slot = part.address + index * slot_bytes;
+            let is_poisoned = free >> index & 1 == 0 || {
+                let place = runs.meta.source.pointer(slot);
+                // SAFETY: the MiniPage is the heap's, and all of it was written when it was made.
+                unsafe { poison::is_intact(place, poison::POISON) }
+            };
+            Invariant::Poison.require(is_poisoned, slot)?;
+        }
+        Ok(())
     }
 
     /// [`Invariant::ListLinks`].

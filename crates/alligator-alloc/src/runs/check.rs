@@ -3,9 +3,9 @@
 use super::{BIN_COUNT, RECENT_MAX, Recent, Runs, bin_of};
 use crate::check::parts::{Kind, Part, Parts};
 use crate::check::{Invariant, Violation};
-use crate::meta_page::HeaderId;
+use crate::meta_page::{HeaderId, MERGED};
 use crate::source::Source;
-use crate::units::GRANULE_SHIFT;
+use crate::units::{GRANULE_SHIFT, HARDENED, bytes_of};
 
 impl<S: Source> Runs<S> {
     /// All parts of the heap by address.
@@ -35,6 +35,10 @@ impl<S: Source> Runs<S> {
             self.is_touched(&part)?;
             self.meta_page_is_used(&part)?;
             self.is_in_bin_once(&part)?;
+            if HARDENED {
+                self.interior_is_right(&part)?;
+                self.is_poisoned(&part)?;
+            }
             below = match part.kind {
                 Kind::Free(id) => id,
                 _ => HeaderId::NONE,
@@ -111,9 +115,33 @@ impl<S: Source> Runs<S> {
             && header.above.get() == self.meta.id_at(part.end());
         let place = header.place.get();
         Invariant::MetaPageRun.require(
-            !header.is_free() && (place == 0 || place == part.address && is_run),
+            !header.is_free() && (place & !MERGED == 0 || place == part.address && is_run),
             part.address,
         )
+    }
+
+    /// [`Invariant::Interior`].
+    fn interior_is_right(&self, part: &Part) -> Result<(), Violation> {
+        let block = match part.kind {
+            Kind::Used(id) => self.meta.header(id).next.get(),
+            _ => HeaderId::NONE,
+        };
+        for granule in 1..part.granules {
+            let address = part.address + bytes_of(granule);
+            let id = self.meta.id_at(address);
+            let expected = if id == block { part.address } else { 0 };
+            let place = self.meta.header(id).place.get();
+            Invariant::Interior.require(place & !MERGED == expected, address)?;
+        }
+        Ok(())
+    }
+
+    /// [`Invariant::Poison`] for a free run.
+    fn is_poisoned(&self, part: &Part) -> Result<(), Violation> {
+        let Kind::Free(id) = part.kind else {
+            return Ok(());
+        };
+        Invariant::Poison.require(self.has_poison(id), part.address)
     }
 
     /// [`Invariant::InBin`].

@@ -5,8 +5,8 @@ use super::Runs;
 use crate::meta_page::HeaderId;
 use crate::source::Source;
 use crate::units::{
-    GRANULE_BYTES, GRANULE_SHIFT, PAGE_GRANULES, PAGE_SHIFT, bytes_of, granule_floor, pages_for,
-    round_up,
+    GRANULE_BYTES, GRANULE_SHIFT, HARDENED, PAGE_GRANULES, PAGE_SHIFT, bytes_of, granule_floor,
+    pages_for, round_up,
 };
 
 impl<S: Source> Runs<S> {
@@ -64,6 +64,12 @@ impl<S: Source> Runs<S> {
             let reach = bytes_of(granules + (granules >> 3) + PAGE_GRANULES);
             let last = end.wrapping_sub(1);
             let last = last.checked_add(reach).unwrap_or(last);
+            let last = if HARDENED && self.end != 0 {
+                // Somebody else's pages need headers, too.
+                last.saturating_add(end.wrapping_sub(self.end) >> 4)
+            } else {
+                last
+            };
             let mut needed = granules;
             let mut present = (end - start) >> GRANULE_SHIFT;
             if !self.meta.covers(last) {
@@ -117,6 +123,9 @@ impl<S: Source> Runs<S> {
             let run = self.take(granules);
             if run.is_some() {
                 let place = self.meta.header(run).place.get();
+                if HARDENED {
+                    self.retire(run);
+                }
                 self.meta.cover(place, start, end - 1, true);
             } else {
                 first += bytes_of(granules);
@@ -127,6 +136,9 @@ impl<S: Source> Runs<S> {
             }
         }
         if first != self.end {
+            if HARDENED {
+                self.touch();
+            }
             self.untouched = first.max(zero_from);
         }
         self.end = end;

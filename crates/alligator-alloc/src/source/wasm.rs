@@ -27,6 +27,9 @@ pub trait Growth {
     const STEP_PAGES: usize = 1;
     /// The most pages the whole memory may have, this module's data and stack included.
     const PAGES_MAX: usize = usize::MAX >> PAGE_SHIFT;
+    /// Where the memory grows on demand, pages whose headers lie below all blocks, where no write past a block
+    /// reaches them: see [`Source::HEADER_PAGES`]. As many as `PAGES_MAX` for all of them.
+    const HEADER_PAGES: usize = 16;
     /// Whether the heap may use the end of the initial memory, from the linker's `__heap_base` to
     /// `__heap_end`. False where a C library does so: on WASI and Emscripten.
     const USE_INITIAL_MEMORY: bool = cfg!(target_os = "unknown");
@@ -83,6 +86,7 @@ unsafe extern "C" {
 unsafe impl<G: Growth> Source for WasmMemory<G> {
     const ON_DEMAND: bool = G::ON_DEMAND;
     const STEP_PAGES: usize = G::STEP_PAGES;
+    const HEADER_PAGES: usize = G::HEADER_PAGES;
 
     #[inline]
     fn spare(&mut self) -> Range<usize> {
