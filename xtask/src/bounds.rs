@@ -25,7 +25,7 @@ const OPERATIONS: [(&str, &str); 4] = [
 ];
 
 /// Ours: builds whose bounds are promised.
-const OURS: [&str; 2] = ["alligator", "alligator-small"];
+const OURS: [&str; 3] = ["alligator", "alligator-small", "alligator-hardened"];
 
 /// What to prove, and whether to search.
 #[derive(clap::Args, Debug)]
@@ -200,7 +200,7 @@ fn ours_header() -> String {
     );
     let _ = writeln!(
         text,
-        "{:<16} {:<13} {:>7} {:>7} {:>12} {:>6}",
+        "{:<18} {:<13} {:>7} {:>7} {:>12} {:>6}",
         "# build", "operation", "bound", "plain", "with growth", "bytes"
     );
     text
@@ -213,7 +213,7 @@ fn add_ours(text: &mut String, name: &str, report: &Report) {
         let bulk = main.and_then(|figure| figure.bulk_operations);
         let _ = writeln!(
             text,
-            "{name:<16} {:<13} {:>7} {:>7} {:>12} {:>6}",
+            "{name:<18} {:<13} {:>7} {:>7} {:>12} {:>6}",
             operation(entry),
             bound(main),
             plain.map_or_else(|| "-".to_owned(), |plain| plain.to_string()),

@@ -9,6 +9,7 @@ mod demo;
 mod engine;
 mod fuzz;
 mod guest;
+mod hardened;
 mod lab;
 mod measure;
 mod model;
@@ -38,6 +39,8 @@ enum Command {
     Demo(demo::Options),
     /// Fuzzes the prover, guided by coverage (needs a nightly toolchain and cargo-fuzz).
     Fuzz(fuzz::Options),
+    /// Measures what the feature `hardened` costs, and writes docs/hardened.md's table.
+    Hardened(hardened::Options),
     /// Measures the allocator and its peers: instructions, memory, code size, time.
     Measure(measure::Options),
     /// Runs random programs on the heap against a model, by the thousand million.
@@ -58,6 +61,7 @@ fn main() -> anyhow::Result<()> {
         Command::Contract(options) => contract::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Hardened(options) => hardened::run(&options),
         Command::Measure(options) => measure::run(&options),
         Command::Model(options) => model::run(&options),
         Command::Same(options) => same::run(&options),

@@ -2,6 +2,7 @@
 //!
 //! A step that this machine has no tool for is left out, and says so. The last line counts the steps.
 
+mod faults;
 mod guests;
 mod package;
 pub(crate) mod steps;
@@ -145,7 +146,7 @@ fn test_on_hosts(steps: &mut Steps) -> Result<()> {
 
 /// The allocator's tests on wasm32, on the allocator itself.
 fn test_on_wasm(steps: &mut Steps) {
-    for selection in ["", "check", "small"] {
+    for selection in ["", "check", "small", "check,hardened"] {
         let name = if selection.is_empty() {
             "none"
         } else {
@@ -158,6 +159,7 @@ fn test_on_wasm(steps: &mut Steps) {
         });
     }
     steps.run(&format!("tests, {WASM}"), guests::run);
+    steps.run(&format!("every fault, named, {WASM}"), faults::run);
     steps.run("the contract, on wasm32, ours and peers", || {
         contract::run_all(true)
     });

@@ -5,7 +5,7 @@
 #[path = "../../../driver/mod.rs"]
 mod driver;
 
-#[cfg(not(any(feature = "small", feature = "metrics")))]
+#[cfg(not(any(feature = "small", feature = "metrics", feature = "hardened")))]
 global_allocator!(
     b"alligator",
     alligator_alloc::AlligatorAlloc,
@@ -22,6 +22,13 @@ global_allocator!(
 #[cfg(feature = "metrics")]
 global_allocator!(
     b"alligator-metrics",
+    alligator_alloc::AlligatorAlloc,
+    alligator_alloc::AlligatorAlloc::new()
+);
+
+#[cfg(feature = "hardened")]
+global_allocator!(
+    b"alligator-hardened",
     alligator_alloc::AlligatorAlloc,
     alligator_alloc::AlligatorAlloc::new()
 );
