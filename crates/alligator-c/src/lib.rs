@@ -32,13 +32,22 @@ pub use layouts::*;
 #[cfg(feature = "malloc")]
 pub use malloc::*;
 
-/// No code of ours panics, and the optimiser sees it: this is not in the library.
+/// No code of ours panics, and the optimiser sees it: this is not in the library. Only a hardened heap does, where
+/// it cannot trap.
 #[cfg(all(feature = "library", not(test)))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     #[cfg(target_arch = "wasm32")]
     core::arch::wasm32::unreachable();
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(all(not(target_arch = "wasm32"), feature = "hardened"))]
+    {
+        unsafe extern "C" {
+            fn abort() -> !;
+        }
+        // SAFETY: C's `abort` may be called at any time.
+        unsafe { abort() }
+    }
+    #[cfg(all(not(target_arch = "wasm32"), not(feature = "hardened")))]
     loop {
         core::hint::spin_loop();
     }
