@@ -2,7 +2,7 @@
 //!
 //! Writes the table into `docs/hardened.md`.
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
 use wasmtime::{Engine, Instance, Module};
