@@ -10,12 +10,17 @@ const FUEL: u64 = u64::MAX / 2;
 /// `memory.fill` move, for which wasmtime otherwise charges one unit each, cost nothing: a
 /// figure is then the allocator's own work, the copy of a moving realloc and zeroing apart.
 pub(crate) fn counting_engine() -> Result<Engine> {
+    Ok(Engine::new(&counting_config())?)
+}
+
+/// How [`counting_engine`] is set up.
+pub(crate) fn counting_config() -> Config {
     let mut cost = OperatorCost::new();
     cost.variable.memory_copy_per_byte = 0;
     cost.variable.memory_fill_per_byte = 0;
     let mut config = Config::new();
     config.consume_fuel(true).operator_cost(cost);
-    Ok(Engine::new(&config)?)
+    config
 }
 
 /// A store with fuel to count down from, around the state that imported functions need.

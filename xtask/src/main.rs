@@ -1,6 +1,7 @@
 //! Project automation: `cargo xtask <command>`.
 #![forbid(unsafe_code)]
 
+mod attacks;
 mod bench;
 mod bounds;
 mod clib;
@@ -27,6 +28,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Attacks the heap, ours and the peers': what a program's memory bug gives an attacker.
+    Attacks(attacks::Options),
     /// Runs the lab: every allocator, workload and engine, and a report to look at.
     Bench(bench::Options),
     /// Proves our bounds and the peers' verdicts, and searches how close our bounds are.
@@ -55,6 +58,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Attacks(options) => attacks::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Bounds(options) => bounds::run(&options),
         Command::Clib(options) => clib::run(&options),

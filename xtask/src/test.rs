@@ -206,6 +206,9 @@ fn check_docs_and_package(steps: &mut Steps) {
             .args(&["--measure", "counts,time", "--output", "target/lab-test"])
             .run()
     });
+    steps.run("attacks: a short search, and the known ones", || {
+        cargo(&["xtask", "attacks", "--check", "--trials", "2000"]).run()
+    });
     steps.run("bounds are as recorded", || {
         cargo(&["xtask", "bounds", "--check"]).run()
     });
