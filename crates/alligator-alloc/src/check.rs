@@ -8,6 +8,8 @@
 //! every walk along a list is counted.
 
 pub(crate) mod parts;
+#[cfg(test)]
+pub(crate) mod planted;
 
 use core::fmt;
 

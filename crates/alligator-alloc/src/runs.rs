@@ -12,7 +12,7 @@
 //! tag (Knuth, TAOCP 2.5, Algorithm C).
 
 #[cfg(feature = "check")]
-mod check;
+pub(crate) mod check;
 mod grow;
 mod hardened;
 

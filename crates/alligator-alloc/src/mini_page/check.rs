@@ -1,5 +1,8 @@
 //! The invariants of MiniPages and of what a class knows about its own. See [`crate::check`].
 
+#[cfg(test)]
+pub(crate) mod planted;
+
 use core::num::NonZeroUsize;
 
 use super::{ClassState, ENTRY_BYTES};

@@ -1,5 +1,8 @@
 //! The invariants of runs and bins. See [`crate::check`].
 
+#[cfg(test)]
+pub(crate) mod planted;
+
 use super::{BIN_COUNT, RECENT_MAX, Recent, Runs, bin_of};
 use crate::check::parts::{Kind, Part, Parts};
 use crate::check::{Invariant, Violation};

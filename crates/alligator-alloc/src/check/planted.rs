@@ -1,0 +1,133 @@
+//! Each invariant catches a violation planted for it. The violations themselves stand beside the layer whose
+//! state they break.
+
+extern crate std;
+
+use core::alloc::Layout;
+use core::ops::Range;
+use core::ptr::NonNull;
+use std::vec::Vec;
+
+use super::Invariant;
+use crate::heap::Heap;
+use crate::mini_page::check::planted as mini_page;
+use crate::runs::check::planted as runs;
+use crate::source::Source;
+use crate::units::{GRANULE_BYTES, PAGE_BYTES};
+
+/// Pages the test's memory can grow to.
+const PAGES_MAX: usize = 40;
+
+/// A heap that the tests break.
+pub(crate) type Victim = Heap<Growing>;
+
+/// Memory that grows page by page.
+pub(crate) struct Growing {
+    memory: *mut u8,
+    pages: usize,
+}
+
+impl Growing {
+    fn new() -> Self {
+        let layout = Layout::from_size_align(PAGES_MAX * PAGE_BYTES, PAGE_BYTES);
+        // SAFETY: the layout is not empty. The memory is never given back: the heap may outlive the test.
+        let memory = unsafe { std::alloc::alloc_zeroed(layout.expect("a layout")) };
+        assert!(!memory.is_null());
+        Self { memory, pages: 0 }
+    }
+}
+
+// SAFETY: the memory is zero, nobody else's, and given out once, from its start to its end.
+unsafe impl Source for Growing {
+    fn spare(&mut self) -> Range<usize> {
+        0..0
+    }
+
+    fn end(&self) -> usize {
+        self.memory.addr() + self.pages * PAGE_BYTES
+    }
+
+    fn grow(&mut self, pages: usize) -> Option<usize> {
+        let new = self.end();
+        let is_room = pages <= PAGES_MAX - self.pages;
+        self.pages += if is_room { pages } else { 0 };
+        is_room.then_some(new)
+    }
+
+    fn pointer(&self, address: usize) -> *mut u8 {
+        self.memory.with_addr(address)
+    }
+}
+
+/// A heap that has some of everything: a full magazine, a list of MiniPages, a current one with free slots, used,
+/// free and recent runs, and MetaPages in what was a free run.
+fn heap_with_everything() -> Victim {
+    let mut heap = Heap::new(Growing::new());
+    let slot = Layout::from_size_align(64, 8).expect("a layout");
+    let slots = allocate(&mut heap, slot, 40);
+    free(&mut heap, slot, &slots[..30]);
+    let run = |granules| Layout::from_size_align(granules * GRANULE_BYTES, 8).expect("a layout");
+    let long = allocate(&mut heap, run(20), 6);
+    free(&mut heap, run(20), &[long[1], long[3]]);
+    let short = allocate(&mut heap, run(3), 3);
+    free(&mut heap, run(3), &[short[0], short[2]]);
+    allocate(&mut heap, run(30), 10);
+    assert_eq!(heap.check(), Ok(()));
+    heap
+}
+
+fn allocate(heap: &mut Victim, layout: Layout, count: usize) -> Vec<NonNull<u8>> {
+    let block = |_| heap.allocate(layout).expect("room");
+    (0..count).map(block).collect()
+}
+
+fn free(heap: &mut Victim, layout: Layout, blocks: &[NonNull<u8>]) {
+    for &block in blocks {
+        // SAFETY: the caller has just allocated them with this layout.
+        unsafe { heap.deallocate(block, layout) };
+    }
+}
+
+/// Makes a test of each line, and a match of all of them: an invariant without a line does not compile.
+macro_rules! each_is_caught {
+    ($($(#[$attribute:meta])* $invariant:ident: $test:ident, $plant:path;)*) => {
+        $(
+            $(#[$attribute])*
+            #[test]
+            fn $test() {
+                let mut heap = heap_with_everything();
+                $plant(&mut heap);
+                let found = heap.check().map_err(|violation| violation.invariant);
+                assert_eq!(found, Err(Invariant::$invariant));
+            }
+        )*
+
+        #[expect(dead_code, reason = "it is there to be compiled")]
+        fn has_a_test(invariant: Invariant) {
+            match invariant {
+                $(Invariant::$invariant => {})*
+            }
+        }
+    };
+}
+
+each_is_caught! {
+    HeaderAtStart: a_header_of_another_place_is_caught, runs::header_of_another_place;
+    Extent: a_run_without_length_is_caught, runs::run_without_length;
+    Above: a_wrong_upper_neighbour_is_caught, runs::wrong_upper_neighbour;
+    Below: a_free_run_below_that_is_none_is_caught, runs::free_run_below_that_is_none;
+    Merged: free_neighbours_are_caught, runs::free_neighbours;
+    Untouched: a_block_in_untouched_memory_is_caught, runs::block_in_untouched_memory;
+    MetaPageRun: a_table_in_a_run_of_another_length_is_caught, runs::table_of_another_length;
+    InBin: a_free_run_in_no_bin_is_caught, runs::free_run_in_no_bin;
+    BinLinks: a_bin_whose_run_points_elsewhere_is_caught, runs::bin_that_points_elsewhere;
+    BinBitmap: a_bit_without_a_run_is_caught, runs::bit_without_a_run;
+    FreeSlots: a_free_slot_that_is_none_is_caught, mini_page::free_slot_that_is_none;
+    Listed: a_mini_page_that_no_list_has_is_caught, mini_page::in_no_list;
+    ListLinks: a_list_that_points_elsewhere_is_caught, mini_page::list_that_points_elsewhere;
+    Current: a_current_mini_page_at_no_granule_is_caught, mini_page::current_at_no_granule;
+    #[cfg(not(feature = "small"))]
+    Recent: a_recent_run_that_is_not_there_is_caught, runs::recent_run_that_is_not_there;
+    #[cfg(not(feature = "small"))]
+    Magazine: a_slot_twice_in_a_magazine_is_caught, mini_page::slot_twice_in_a_magazine;
+}
