@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod attacks;
+mod alloctests;
 mod bench;
 mod bounds;
 mod clib;
@@ -30,6 +31,8 @@ struct Cli {
 enum Command {
     /// Attacks the heap, ours and the peers': what a program's memory bug gives an attacker.
     Attacks(attacks::Options),
+    /// Runs the test suites of Rust's own `alloc` on Alligator, and compares with std's allocator.
+    Alloctests(alloctests::Options),
     /// Runs the lab: every allocator, workload and engine, and a report to look at.
     Bench(bench::Options),
     /// Proves our bounds and the peers' verdicts, and searches how close our bounds are.
@@ -59,6 +62,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Attacks(options) => attacks::run(&options),
+        Command::Alloctests(options) => alloctests::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Bounds(options) => bounds::run(&options),
         Command::Clib(options) => clib::run(&options),

@@ -4,6 +4,7 @@
 
 mod faults;
 mod guests;
+mod lean;
 mod package;
 pub(crate) mod steps;
 pub(crate) mod wasi;
@@ -12,11 +13,12 @@ use anyhow::Result;
 
 use crate::lab::engines::ENGINES;
 use crate::{clib, contract, guest, model, same};
+use crate::{alloctests, clib, guest};
 use steps::{Steps, cargo, nightly_has, rustup_nightly};
 
 /// Targets that the steps build for.
 const WASM: &str = guest::TARGET;
-const WASI: &str = "wasm32-wasip1";
+pub(crate) const WASI: &str = "wasm32-wasip1";
 const HOST_32: &str = "i686-unknown-linux-gnu";
 
 /// What to leave out.
@@ -178,6 +180,11 @@ fn test_on_random_programs(steps: &mut Steps) {
             Ok(_) => steps.run(&name, || same::run_one(engine)),
             Err(error) => steps.skip(&name, &format!("{error:#}")),
         }
+    steps.run("nothing hidden in the release module", lean::run);
+    let name = format!("Rust's own tests of alloc, {WASI}");
+    match alloctests::is_possible() {
+        Ok(()) => steps.run(&name, alloctests::run_on_wasm),
+        Err(reason) => steps.skip(&name, &reason.to_string()),
     }
 }
 

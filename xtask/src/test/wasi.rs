@@ -82,31 +82,49 @@ pub(crate) fn engine_with_fuel() -> Result<Engine> {
 
 /// Runs `module` to its end, and keeps what it writes. Functions of WASI that are not here trap.
 pub(crate) fn execute(engine: &Engine, module: &Module, args: &[&str]) -> Result<Finished> {
+    match execute_with(engine, module, args, &[])? {
+        (finished, None) => Ok(finished),
+        (_, Some(trap)) => Err(trap),
+    }
+}
+
+/// As [`execute`], with more in the environment, as `NAME=value`. If the program traps, what it did until then
+/// and why.
+pub(crate) fn execute_with(
+    engine: &Engine,
+    module: &Module,
+    args: &[&str],
+    environment: &[&str],
+) -> Result<(Finished, Option<anyhow::Error>)> {
     let mut linker = linker(engine)?;
     linker.define_unknown_imports_as_traps(module)?;
     let args = args.iter().map(|&arg| arg.to_owned()).collect();
-    let mut store = Store::new(engine, Process::new(args, Some(Vec::new())));
+    let mut process = Process::new(args, Some(Vec::new()));
+    let more = environment.iter().map(|&variable| variable.to_owned());
+    process.environment.extend(more);
+    let mut store = Store::new(engine, process);
     let counts = store.set_fuel(FUEL).is_ok();
     let instance = linker.instantiate(&mut store, module)?;
     let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
     let started = Instant::now();
     let outcome = start.call(&mut store, ());
     let seconds = started.elapsed().as_secs_f64();
-    let status = match outcome {
-        Ok(()) => 0,
+    let (status, trap) = match outcome {
+        Ok(()) => (0, None),
         Err(error) => match error.downcast_ref::<Exit>() {
-            Some(Exit(status)) => *status,
-            None => return Err(error.into()),
+            Some(Exit(status)) => (*status, None),
+            None => (1, Some(anyhow::Error::from(error))),
         },
     };
     let memory = instance.get_memory(&mut store, "memory");
-    Ok(Finished {
+    let finished = Finished {
         status,
         fuel: counts.then(|| FUEL - store.get_fuel().unwrap_or(FUEL)),
         pages: memory.map_or(0, |memory| memory.size(&store)),
         seconds,
         output: store.into_data().kept.unwrap_or_default(),
-    })
+    };
+    Ok((finished, trap))
 }
 
 /// Runs the command.
