@@ -1,21 +1,67 @@
-//! `cargo xtask fuzz`: coverage-guided fuzzing of the prover, from a corpus of its test cases.
+//! `cargo xtask fuzz`: coverage-guided fuzzing of the heap, of the C library's functions and of the prover, and a
+//! canary, in which a fault is planted and which must fail.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::guest;
+use crate::lab::random::Random;
 
-/// Targets of `fuzz/Cargo.toml`, and the extension of the test cases that seed each.
-const TARGETS: [(&str, Seeds); 3] = [
-    ("module_bytes", Seeds::Modules),
-    ("module_structured", Seeds::None),
-    ("text_files", Seeds::Texts),
+/// A target of `fuzz` or of `fuzz/heap`.
+#[derive(Debug)]
+struct Target {
+    name: &'static str,
+    /// The folder of its `Cargo.toml`.
+    folder: &'static str,
+    seeds: Seeds,
+    /// Bytes of an input at most.
+    bytes_max: usize,
+    /// What AddressSanitizer must report, if a fault is planted.
+    must_report: Option<&'static str>,
+}
+
+const HEAP: &str = "fuzz/heap";
+const PROVER: &str = "fuzz";
+/// Bytes of a program for the heap: enough for its longest.
+const PROGRAM_BYTES_MAX: usize = 8192;
+/// Bytes of a module or a text.
+const FILE_BYTES_MAX: usize = 65_536;
+
+const TARGETS: [Target; 6] = [
+    target("canary", HEAP, Seeds::Random, Some("use-after-poison")),
+    target("heap", HEAP, Seeds::Random, None),
+    target("c_functions", HEAP, Seeds::Random, None),
+    target("module_bytes", PROVER, Seeds::Modules, None),
+    target("module_structured", PROVER, Seeds::None, None),
+    target("text_files", PROVER, Seeds::Texts, None),
 ];
+
+const fn target(
+    name: &'static str,
+    folder: &'static str,
+    seeds: Seeds,
+    must_report: Option<&'static str>,
+) -> Target {
+    let bytes_max = match seeds {
+        Seeds::Random => PROGRAM_BYTES_MAX,
+        _ => FILE_BYTES_MAX,
+    };
+    Target {
+        name,
+        folder,
+        seeds,
+        bytes_max,
+        must_report,
+    }
+}
 
 /// What a corpus starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seeds {
+    /// Random bytes, always the same.
+    Random,
     /// The modules of the test cases, in binary.
     Modules,
     /// Bounds files and cost tables of the test cases.
@@ -39,9 +85,9 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let only = options.target.as_deref();
     ensure!(
-        only.is_none_or(|only| TARGETS.iter().any(|(name, _)| *name == only)),
+        only.is_none_or(|only| TARGETS.iter().any(|target| target.name == only)),
         "the targets are {}",
-        TARGETS.map(|(name, _)| name).join(", ")
+        TARGETS.map(|target| target.name).join(", ")
     );
     need(
         &["--version"],
@@ -51,10 +97,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         &["fuzz", "--version"],
         "fuzzing needs cargo-fuzz: `cargo install cargo-fuzz --locked`",
     )?;
-    for (name, seeds) in TARGETS {
-        if only.is_none_or(|only| only == name) {
-            seed(name, seeds)?;
-            fuzz(name, options.seconds)?;
+    for target in &TARGETS {
+        if only.is_none_or(|only| only == target.name) {
+            target.seed()?;
+            target.fuzz(options.seconds)?;
         }
     }
     Ok(())
@@ -72,47 +118,87 @@ fn need(arguments: &[&str], missing: &str) -> Result<()> {
     Ok(())
 }
 
-/// Nightly's cargo, in the workspace of the targets. We may have been started by another one, whose
-/// settings must not reach it.
+/// Nightly's cargo. We may have been started by another one, whose settings must not reach it.
 fn nightly() -> Command {
     let mut command = Command::new("cargo");
     command
         .arg("+nightly")
-        .current_dir(guest::root().join("fuzz"))
+        .env(
+            "CARGO_TARGET_DIR",
+            guest::root().join("fuzz").join("target"),
+        )
         .env_remove("RUSTUP_TOOLCHAIN")
         .env_remove("CARGO");
     command
 }
 
-/// Writes the corpus that a target starts from. What the fuzzer has found before stays.
-fn seed(target: &str, seeds: Seeds) -> Result<()> {
-    let corpus = guest::root().join("fuzz").join("corpus").join(target);
-    std::fs::create_dir_all(&corpus)?;
-    let cases = guest::root().join("crates/alligator-bound/tests/cases");
-    for case in std::fs::read_dir(&cases).context("the test cases are gone")? {
-        let case = case?.path();
-        let extension = case.extension().unwrap_or_default().to_owned();
-        let name = case.file_stem().unwrap_or_default().to_owned();
-        if seeds == Seeds::Modules && extension == "wat" {
-            std::fs::write(corpus.join(name), wat::parse_file(&case)?)?;
-        } else if seeds == Seeds::Texts && extension == "toml" {
-            std::fs::copy(&case, corpus.join(name))?;
-        }
+impl Target {
+    /// Where its inputs are kept.
+    fn corpus(&self) -> PathBuf {
+        guest::root().join("fuzz").join("corpus").join(self.name)
     }
-    Ok(())
-}
 
-/// Runs one target. Every input must be dealt with in 20 seconds and 2 GiB.
-fn fuzz(target: &str, seconds: u64) -> Result<()> {
-    let status = nightly()
-        .args(["fuzz", "run", "--fuzz-dir", ".", target, "--"])
-        .arg(format!("-max_total_time={seconds}"))
-        .args(["-timeout=20", "-rss_limit_mb=2048", "-max_len=65536"])
-        .arg("-print_final_stats=1")
-        .status()
-        .context("cargo does not start")?;
-    if !status.success() {
-        bail!("{target}: {status}; what the fuzzer printed above says why");
+    /// Writes the corpus that it starts from. What the fuzzer has found before stays.
+    fn seed(&self) -> Result<()> {
+        let corpus = self.corpus();
+        std::fs::create_dir_all(&corpus)?;
+        if self.seeds == Seeds::Random {
+            for number in 0..16_u64 {
+                let mut random = Random::new(number);
+                let bytes = 64 << (number % 6);
+                let bytes: Vec<u8> = (0..bytes)
+                    .map(|_| random.below(256).to_le_bytes()[0])
+                    .collect();
+                std::fs::write(corpus.join(format!("random-{number}")), bytes)?;
+            }
+            return Ok(());
+        }
+        let cases = guest::root().join("crates/alligator-bound/tests/cases");
+        for case in std::fs::read_dir(&cases).context("the test cases are gone")? {
+            let case = case?.path();
+            let extension = case.extension().unwrap_or_default().to_owned();
+            let name = case.file_stem().unwrap_or_default().to_owned();
+            if self.seeds == Seeds::Modules && extension == "wat" {
+                std::fs::write(corpus.join(name), wat::parse_file(&case)?)?;
+            } else if self.seeds == Seeds::Texts && extension == "toml" {
+                std::fs::copy(&case, corpus.join(name))?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Runs it. Every input must be dealt with in 20 seconds and 2 GiB.
+    fn fuzz(&self, seconds: u64) -> Result<()> {
+        let mut command = nightly();
+        command
+            .current_dir(guest::root().join(self.folder))
+            .args(["fuzz", "run", "--fuzz-dir", ".", self.name])
+            .arg(self.corpus())
+            .args([
+                "--",
+                "-timeout=20",
+                "-rss_limit_mb=2048",
+                "-print_final_stats=1",
+            ])
+            .arg(format!("-max_total_time={seconds}"))
+            .arg(format!("-max_len={}", self.bytes_max));
+        let Some(report) = self.must_report else {
+            let status = command.status().context("cargo does not start")?;
+            if !status.success() {
+                bail!(
+                    "{}: {status}; what the fuzzer printed above says why",
+                    self.name
+                );
+            }
+            return Ok(());
+        };
+        println!("{}: a fault is planted; it must be found", self.name);
+        let output = command.output().context("cargo does not start")?;
+        let text = String::from_utf8_lossy(&output.stderr);
+        let report = text.lines().find(|line| line.contains(report));
+        let report = report
+            .with_context(|| format!("{}: the planted fault was not found: {text}", self.name))?;
+        println!("{}: found, as it must be: {report}", self.name);
+        Ok(())
+    }
 }

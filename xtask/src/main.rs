@@ -9,6 +9,7 @@ mod clib;
 mod contract;
 mod demo;
 mod engine;
+mod folder;
 mod fuzz;
 mod guest;
 mod hardened;
@@ -16,6 +17,7 @@ mod lab;
 mod measure;
 mod model;
 mod same;
+mod mutants;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -43,7 +45,7 @@ enum Command {
     Contract(contract::Options),
     /// Runs a real program on std's allocator and on Alligator, and reports what the heap cost.
     Demo(demo::Options),
-    /// Fuzzes the prover, guided by coverage (needs a nightly toolchain and cargo-fuzz).
+    /// Fuzzes the heap, the C functions and the prover, guided by coverage (needs a nightly toolchain and cargo-fuzz).
     Fuzz(fuzz::Options),
     /// Measures what the feature `hardened` costs, and writes docs/hardened.md's table.
     Hardened(hardened::Options),
@@ -53,6 +55,8 @@ enum Command {
     Model(model::Options),
     /// Runs the same programs on every engine: they agree on every address and every byte.
     Same(same::Options),
+    /// Plants faults in a copy of the allocator, which its tests must notice.
+    Mutants(mutants::Options),
     /// Checks and tests everything, step by step.
     Test(test::Options),
     /// Runs a test program that was built for wasm32-wasip1.
@@ -73,6 +77,7 @@ fn main() -> anyhow::Result<()> {
         Command::Measure(options) => measure::run(&options),
         Command::Model(options) => model::run(&options),
         Command::Same(options) => same::run(&options),
+        Command::Mutants(options) => mutants::run(&options),
         Command::Test(options) => test::run(&options),
         Command::WasiRun(options) => test::wasi::run(&options),
     }

@@ -4,6 +4,7 @@
 
 mod faults;
 mod guests;
+pub(crate) mod guests;
 mod lean;
 mod package;
 pub(crate) mod steps;

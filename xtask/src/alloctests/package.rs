@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::folder::{self, Times};
 use crate::guest;
 
 /// The test programs' roots.
@@ -34,9 +35,9 @@ pub(super) fn make() -> Result<PathBuf> {
     if to.exists() {
         fs::remove_dir_all(&to)?;
     }
-    copy_folder(&library.join("alloc"), &to.join("alloc"))?;
+    folder::copy(&library.join("alloc"), &to.join("alloc"), Times::Kept)?;
     let package = to.join("alloctests");
-    copy_folder(&library.join("alloctests"), &package)?;
+    folder::copy(&library.join("alloctests"), &package, Times::Kept)?;
     // The same versions of the tests' dependencies as in Rust's own repository.
     fs::copy(library.join("Cargo.lock"), package.join("Cargo.lock"))?;
     let suites = guest::root().join("guests/suites");
@@ -57,24 +58,4 @@ pub(super) fn make() -> Result<PathBuf> {
 fn append(file: &Path, text: &str) -> Result<()> {
     let old = fs::read_to_string(file).with_context(|| format!("no {}", file.display()))?;
     Ok(fs::write(file, old + text)?)
-}
-
-/// Copies all files of a folder, keeping their times, so that nothing unchanged is built again.
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_folder(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), &target)?;
-            let modified = entry.metadata()?.modified()?;
-            fs::File::options()
-                .write(true)
-                .open(&target)?
-                .set_modified(modified)?;
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Runs the guest tests: each export whose name starts with `test_`, in an instance of its own.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use wasmtime::{Caller, Engine, Extern, Linker, Module, Store};
 
@@ -7,8 +9,13 @@ use crate::guest::{self, Guest};
 
 /// Builds `guests/tests` and runs all of it.
 pub(crate) fn run() -> Result<()> {
+    run_in(&guest::root().join("guests").join("tests"))
+}
+
+/// Builds the tests in `crate_dir` and runs all of them.
+pub(crate) fn run_in(crate_dir: &Path) -> Result<()> {
     let path = guest::build(&Guest {
-        crate_dir: &guest::root().join("guests").join("tests"),
+        crate_dir,
         library: "guest_tests",
         features: &[],
         output: "guest-tests",

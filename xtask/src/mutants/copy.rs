@@ -1,0 +1,73 @@
+//! A copy of the allocator, as a workspace of its own, to plant faults in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
+use super::Fault;
+use crate::folder::{self, Times};
+use crate::guest;
+
+/// The members of the workspace that the copy does without.
+const MEMBERS: &str = "members = [\"crates/*\", \"xtask\"]";
+
+/// The copy.
+#[derive(Debug)]
+pub(super) struct Copy {
+    root: PathBuf,
+}
+
+impl Copy {
+    /// Makes the copy anew. What was built in it stays.
+    pub(super) fn make() -> Result<Self> {
+        let (from, root) = (guest::root(), guest::root().join("target").join("mutants"));
+        for name in ["crates/alligator-alloc", "guests/tests"] {
+            let to = root.join(name);
+            if to.exists() {
+                fs::remove_dir_all(&to)?;
+            }
+            folder::copy(&from.join(name), &to, Times::New)?;
+        }
+        let manifest = fs::read_to_string(from.join("Cargo.toml"))?;
+        ensure!(
+            manifest.contains(MEMBERS),
+            "the workspace has other members"
+        );
+        let manifest = manifest.replace(MEMBERS, "members = [\"crates/alligator-alloc\"]");
+        fs::write(root.join("Cargo.toml"), manifest)?;
+        fs::copy(from.join("Cargo.lock"), root.join("Cargo.lock"))?;
+        Ok(Self { root })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Plants `fault`.
+    pub(super) fn plant(&self, fault: &Fault) -> Result<()> {
+        let original = fs::read_to_string(original(fault))?;
+        Ok(fs::write(
+            self.planted(fault),
+            original.replacen(&fault.find, &fault.replace, 1),
+        )?)
+    }
+
+    /// Takes `fault` out again.
+    pub(super) fn restore(&self, fault: &Fault) -> Result<()> {
+        let original = fs::read_to_string(original(fault))?;
+        Ok(fs::write(self.planted(fault), original)?)
+    }
+
+    fn planted(&self, fault: &Fault) -> PathBuf {
+        self.root
+            .join("crates/alligator-alloc/src")
+            .join(&fault.file)
+    }
+}
+
+fn original(fault: &Fault) -> PathBuf {
+    guest::root()
+        .join("crates/alligator-alloc/src")
+        .join(&fault.file)
+}

@@ -1,0 +1,156 @@
+//! One run of tests in the copy, ended by the first failure.
+
+use core::fmt;
+use core::time::Duration;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use super::Suite;
+use super::copy::Copy;
+use crate::test::{WASI, guests};
+
+/// What became of the tests.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The compiler or an assertion in a constant refused the sources.
+    Refused,
+    /// A test failed, or the program ended otherwise.
+    Caught(String),
+    /// The tests did not end in time.
+    Endless,
+    /// Nobody has noticed anything.
+    Passed,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => write!(formatter, "caught when it is compiled"),
+            Self::Caught(by) => write!(formatter, "caught by {by}"),
+            Self::Endless => write!(formatter, "caught: the tests do not end"),
+            Self::Passed => write!(formatter, "not noticed"),
+        }
+    }
+}
+
+/// Builds and runs the tests of `suite`.
+pub(super) fn run(copy: &Copy, suite: Suite, seconds: u64) -> Result<Outcome> {
+    if suite == Suite::Guests {
+        return Ok(match guests::run_in(&copy.root().join("guests/tests")) {
+            Ok(()) => Outcome::Passed,
+            Err(error) => Outcome::Caught(first_line(&error.to_string())),
+        });
+    }
+    let Some(program) = build(copy, suite)? else {
+        return Ok(Outcome::Refused);
+    };
+    let mut command = if suite == Suite::Wasi {
+        let mut runner = Command::new(std::env::current_exe()?);
+        runner.arg("wasi-run").arg(&program);
+        runner
+    } else {
+        Command::new(&program)
+    };
+    let mut child = command
+        .args(["--nocapture", "--test-threads", "2"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("the tests do not start")?;
+    let outcome = watch(&mut child, Duration::from_secs(seconds));
+    // It may have ended by itself.
+    let _ = child.kill();
+    let status = child.wait()?;
+    Ok(match outcome? {
+        Outcome::Passed if !status.success() => Outcome::Caught(status.to_string()),
+        outcome => outcome,
+    })
+}
+
+/// The test program, or none if it cannot be built.
+fn build(copy: &Copy, suite: Suite) -> Result<Option<PathBuf>> {
+    let test = match suite {
+        Suite::Suite | Suite::Wasi | Suite::Guests => "suite",
+        Suite::ByAddress => "by_address",
+        Suite::AllocatorApi => "allocator_api",
+        Suite::Metrics => "metrics",
+    };
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["test", "--no-run", "--quiet", "--message-format", "json"])
+        .args(["-p", "alligator-alloc", "--test", test])
+        .args(["--features", "check,metrics,allocator-api2"])
+        .current_dir(copy.root())
+        .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_TEST_DEBUG", "false")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    if suite == Suite::Wasi {
+        command.args(["--target", WASI]);
+    }
+    let output = command.output().context("cargo does not start")?;
+    let messages = String::from_utf8(output.stdout)?;
+    let executable = messages.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    Ok(executable.filter(|path| output.status.success() && Path::exists(path)))
+}
+
+/// Waits for the first panic, the program's end, or the end of its time.
+fn watch(child: &mut Child, limit: Duration) -> Result<Outcome> {
+    let errors = lines(child)?;
+    let end = Instant::now() + limit;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match errors.recv_timeout(left) {
+            Ok(line) if line.contains("panicked at") => return Ok(Outcome::Caught(test_in(&line))),
+            Ok(_) => {}
+            Err(RecvTimeoutError::Timeout) => return Ok(Outcome::Endless),
+            Err(RecvTimeoutError::Disconnected) => return Ok(Outcome::Passed),
+        }
+    }
+}
+
+/// What the program writes to its standard error, line by line.
+fn lines(child: &mut Child) -> Result<Receiver<String>> {
+    let errors = child.stderr.take().context("no standard error")?;
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(errors).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// The test's name in `thread 'name' panicked at`.
+fn test_in(line: &str) -> String {
+    let name = line.split('\'').nth(1).unwrap_or(line);
+    first_line(if name == "main" { "the suite" } else { name })
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_failed_test_is_read_from_its_panic() {
+        assert_eq!(
+            test_in("thread 'growth::a_limit' (71) panicked at x.rs:1:2:"),
+            "growth::a_limit"
+        );
+    }
+}
