@@ -31,6 +31,18 @@ pub(crate) struct Options {
     seconds: u64,
 }
 
+impl Options {
+    /// The few that `cargo xtask test` plants.
+    pub(crate) fn short() -> Self {
+        Self {
+            only: None,
+            short: true,
+            record: false,
+            seconds: 300,
+        }
+    }
+}
+
 /// One fault.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -15,12 +15,14 @@ use anyhow::Result;
 use crate::lab::engines::ENGINES;
 use crate::{clib, contract, guest, model, same};
 use crate::{alloctests, clib, guest};
+use crate::{alloctests, clib, guest, mutants};
 use steps::{Steps, cargo, nightly_has, rustup_nightly};
 
 /// Targets that the steps build for.
 const WASM: &str = guest::TARGET;
 pub(crate) const WASI: &str = "wasm32-wasip1";
 const HOST_32: &str = "i686-unknown-linux-gnu";
+const HOST_64: &str = "x86_64-unknown-linux-gnu";
 
 /// What to leave out.
 #[derive(clap::Args, Debug)]
@@ -181,6 +183,9 @@ fn test_on_random_programs(steps: &mut Steps) {
             Ok(_) => steps.run(&name, || same::run_one(engine)),
             Err(error) => steps.skip(&name, &format!("{error:#}")),
         }
+    steps.run("planted faults are noticed (a few)", || {
+        mutants::run(&mutants::Options::short())
+    });
     steps.run("nothing hidden in the release module", lean::run);
     let name = format!("Rust's own tests of alloc, {WASI}");
     match alloctests::is_possible() {
@@ -237,19 +242,27 @@ fn check_on_nightly(steps: &mut Steps) {
         }),
         Err(reason) => steps.skip(name, &reason.to_string()),
     }
-    let name = "short tests under Miri (nightly)";
-    match nightly_has("miri") {
+    let name = "every way through the heap under Miri, 64 and 32 bits (nightly)";
+    match nightly_has("miri").and_then(|()| nightly_has("rust-src")) {
         Ok(()) => steps.run(name, || {
-            rustup_nightly(&["miri", "test", "-p", "alligator-alloc", "--test", "suite"])
-                .args(&["--", "without_any_memory", "nothing_is_asked"])
-                .env(
-                    "MIRIFLAGS",
-                    "-Zmiri-strict-provenance -Zmiri-disable-isolation -Zmiri-ignore-leaks",
-                )
-                .run()
+            [HOST_64, HOST_32]
+                .iter()
+                .try_for_each(|target| miri(target))
         }),
         Err(reason) => steps.skip(name, &reason.to_string()),
     }
+}
+
+/// The tests that are short enough for an interpreter, which sees every misuse of a pointer.
+fn miri(target: &str) -> Result<()> {
+    rustup_nightly(&["miri", "test", "-p", "alligator-alloc", "--test", "suite"])
+        .args(&["--target", target])
+        .args(&["--", "short_", "without_any_memory", "nothing_is_asked"])
+        .env(
+            "MIRIFLAGS",
+            "-Zmiri-strict-provenance -Zmiri-disable-isolation -Zmiri-ignore-leaks",
+        )
+        .run()
 }
 
 /// `cargo test` of the allocator, optimised a little: the tests look at every byte.

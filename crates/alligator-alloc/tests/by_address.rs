@@ -7,7 +7,6 @@
 )]
 
 use std::alloc::Layout;
-use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use alligator_alloc::{Arena, Heap};
@@ -21,8 +20,7 @@ const SIZES: [usize; 22] = [
 ];
 
 fn heap() -> Heap<Arena> {
-    let memory = vec![MaybeUninit::uninit(); ARENA_BYTES];
-    Heap::new(Arena::new(Box::leak(memory.into_boxed_slice())))
+    Heap::new(Arena::new(Box::leak(Box::new_uninit_slice(ARENA_BYTES))))
 }
 
 fn layouts() -> impl Iterator<Item = Layout> {

@@ -18,7 +18,7 @@ const PLANTED: [(&str, &str); 5] = [
     ("planted-panic", "imports host.panicked"),
     ("planted-text", "has code of core::fmt"),
     ("planted-loop", "has a loop"),
-    ("planted-recursion", "calls itself"),
+    ("planted-recursion", "leads to recursion"),
     ("planted-indirect-call", "calls what only"),
 ];
 
@@ -102,7 +102,7 @@ fn look(bytes: &[u8]) -> Result<Vec<String>> {
         callees.push(called);
     }
     for index in in_cycles(&callees) {
-        found.push(format!("{} calls itself", module.display_name(index)));
+        found.push(format!("{} leads to recursion", module.display_name(index)));
     }
     Ok(found)
 }
@@ -138,7 +138,9 @@ mod tests {
     fn recursion_around_a_corner_is_found() {
         let found = found("(module (func $a call $b) (func $b call $c) (func $c call $b))");
         assert!(
-            found.iter().any(|fault| fault.contains("c calls itself")),
+            found
+                .iter()
+                .any(|fault| fault.contains("c leads to recursion")),
             "{found:?}"
         );
     }

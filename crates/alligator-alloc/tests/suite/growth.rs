@@ -198,3 +198,19 @@ fn fresh_memory_is_not_filled_with_zeros_again() {
     // SAFETY: the heap gave it for this layout.
     unsafe { std::alloc::GlobalAlloc::dealloc(&heap, zeroed, layout) };
 }
+
+#[test]
+fn somebody_else_may_grow_the_memory_while_the_heap_asks_for_it() {
+    for initial_pages in [0, 2] {
+        let memory = Memory::new(initial_pages, 0, 60);
+        memory.intruder_pages.set(1);
+        let heap = memory.heap::<1, true>();
+        let mut live = Live::new(&heap);
+        for size in [100, 3_000, 70_000, 200_000] {
+            live.allocate(size, 8).expect("room");
+        }
+        live.assert_all_intact();
+        live.free_all();
+        memory.assert_others_are_intact();
+    }
+}

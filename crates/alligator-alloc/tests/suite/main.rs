@@ -19,6 +19,7 @@ mod live;
 mod memory;
 mod model;
 mod regressions;
+mod short;
 mod threads;
 
 #[cfg(target_family = "wasm")]

@@ -32,6 +32,8 @@ pub(crate) struct Memory {
     pub(crate) pages_max: Cell<usize>,
     /// The growths that were the heap's.
     pub(crate) growths: Cell<usize>,
+    /// Pages that somebody else takes just before each growth of the heap's.
+    pub(crate) intruder_pages: Cell<usize>,
     foreign: RefCell<Vec<Range<usize>>>,
 }
 
@@ -54,6 +56,7 @@ impl Memory {
             pages: Cell::new(initial_pages),
             pages_max: Cell::new(pages_max),
             growths: Cell::new(0),
+            intruder_pages: Cell::new(0),
             foreign: RefCell::default(),
         };
         memory.fill(memory.data(), DATA);
@@ -181,6 +184,9 @@ unsafe impl<const STEP_PAGES: usize, const ON_DEMAND: bool> Source
     }
 
     fn grow(&mut self, pages: usize) -> Option<usize> {
+        if self.0.intruder_pages.get() > 0 {
+            self.0.grow_by_somebody_else(self.0.intruder_pages.get());
+        }
         let start = self.0.add(pages)?;
         self.0
             .growths

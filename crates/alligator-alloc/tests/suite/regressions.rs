@@ -2,6 +2,8 @@
 //! heap.
 
 use alligator_alloc::PAGE_BYTES;
+#[cfg(feature = "check")]
+use alligator_alloc::Piece;
 
 use crate::live::Live;
 use crate::memory::Memory;
@@ -219,4 +221,48 @@ fn a_few_blocks_of_every_small_size_need_two_pages_at_most() {
         }
     }
     assert!(memory.pages() <= 2, "{} pages", memory.pages());
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "too many blocks")]
+fn mini_pages_of_every_size_are_filled_to_the_last_slot_and_then_serve_others() {
+    const BYTES: usize = 5 * PAGE_BYTES;
+    for size in [16, 24, 32, 40, 64, 128, 512, 1024] {
+        let memory = Memory::empty(16);
+        let heap = memory.heap::<1, true>();
+        let mut live = Live::new(&heap);
+        let mut fill = |size: usize| {
+            for _ in 0..BYTES / size {
+                live.allocate(size, 8).expect("room");
+            }
+            live.free_all();
+            memory.pages()
+        };
+        // Headers, and what is left over at the end of each granule.
+        let pages = fill(size);
+        assert!(pages <= 7, "{pages} pages of slots of {size}");
+        assert!(fill(3_000) <= pages + 1, "slots of {size} are not reused");
+    }
+}
+
+#[cfg(feature = "check")]
+#[test]
+fn a_magazine_holds_eight_kibibytes_at_most() {
+    let memory = Memory::empty(16);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    for size in [512, 640, 1024] {
+        for _ in 0..100 {
+            live.allocate(size, 8).expect("room");
+        }
+        live.free_all();
+        let mut mini_pages = 0;
+        heap.walk(|piece| {
+            let of_size = matches!(piece, Piece::MiniPage { slot_bytes, .. } if slot_bytes == size);
+            mini_pages += usize::from(of_size);
+        });
+        // Each slot may keep a MiniPage, and the class its current one.
+        let most = 8192 / size + 1;
+        assert!(mini_pages <= most, "{mini_pages} of {size}, {most} at most");
+    }
 }

@@ -1,0 +1,141 @@
+//! Each way through the heap once, in little memory and few steps: what an interpreter such as Miri can follow.
+
+use std::alloc::Layout;
+
+use alligator_alloc::{Arena, Heap, PAGE_BYTES};
+
+use crate::live::Live;
+use crate::memory::Memory;
+
+#[test]
+fn short_slots_of_every_class() {
+    let memory = Memory::empty(4);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    for size in [
+        1, 16, 24, 32, 40, 48, 56, 64, 72, 80, 96, 112, 128, 160, 224, 320, 512, 640, 1024,
+    ] {
+        let first = live.allocate(size, 8).expect("room");
+        let second = live.allocate(size, 1).expect("room");
+        live.free(first);
+        live.reallocate(second, size + 9).expect("room");
+    }
+}
+
+#[test]
+fn short_more_slots_than_a_magazine_holds() {
+    let memory = Memory::empty(3);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    // 512 bytes: four slots to a MiniPage. The magazine overflows, MiniPages become runs, and others again.
+    for size in [512, 300] {
+        for _ in 0..30 {
+            live.allocate(size, 8).expect("room");
+        }
+        live.free_all();
+    }
+}
+
+#[test]
+fn short_slots_in_the_second_word() {
+    let memory = Memory::empty(2);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    for _ in 0..90 {
+        live.allocate(16, 8).expect("room");
+    }
+    // Of both words some, beyond what the magazine takes, and again.
+    let addresses = live.addresses();
+    for block in addresses.iter().step_by(3) {
+        live.free(*block);
+    }
+    for _ in 0..40 {
+        live.allocate(16, 8).expect("room");
+    }
+}
+
+#[test]
+fn short_runs_that_split_merge_and_move() {
+    let memory = Memory::empty(12);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let sizes = [20_000, 3_000, 40_000, 5_000, 20_000];
+    let blocks = sizes.map(|size| live.allocate(size, 8).expect("room"));
+    live.free(blocks[2]);
+    let grown = live.reallocate(blocks[1], 30_000).expect("room");
+    live.free(blocks[0]);
+    let moved = live.reallocate(blocks[3], 18_000).expect("room");
+    live.reallocate(grown, 2_500).expect("room");
+    live.reallocate(moved, 700).expect("room");
+    live.free(blocks[4]);
+    live.allocate(90_000, 8).expect("the runs have merged");
+}
+
+#[test]
+fn short_alignments_above_a_granule() {
+    let memory = Memory::empty(9);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    for align in [4096, 65_536] {
+        let block = live.allocate(5_000, align).expect("room");
+        let block = live.reallocate(block, 9_000).expect("room");
+        live.free(block);
+    }
+    live.allocate_zeroed(3_000, 4096).expect("room");
+}
+
+#[test]
+fn short_zeroed_blocks_in_dirty_memory() {
+    let memory = Memory::new(1, 10_000, 6);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let dirty = live.allocate(4_000, 8).expect("room");
+    live.free(dirty);
+    for size in [24, 4_000, 30_000] {
+        live.allocate_zeroed(size, 8).expect("room");
+    }
+    memory.assert_others_are_intact();
+}
+
+#[test]
+fn short_growth_into_a_second_table_beside_others() {
+    let memory = Memory::new(2, PAGE_BYTES, 24);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let first = live.allocate(4 * PAGE_BYTES, 8).expect("room");
+    memory.grow_by_somebody_else(1);
+    live.allocate(6 * PAGE_BYTES, 8).expect("room");
+    live.free(first);
+    live.allocate(2 * PAGE_BYTES, 8).expect("room");
+    memory.assert_others_are_intact();
+}
+
+#[test]
+fn short_reservations_and_refusals() {
+    let memory = Memory::empty(4);
+    let heap = memory.heap::<1, false>();
+    let mut live = Live::new(&heap);
+    assert!(live.allocate(100, 8).is_none());
+    assert!(heap.reserve(2 * PAGE_BYTES));
+    let block = live.allocate(2 * PAGE_BYTES, 8).expect("it was reserved");
+    assert!(live.reallocate(block, 8 * PAGE_BYTES).is_none());
+    assert!(!heap.reserve(8 * PAGE_BYTES));
+    live.allocate(100, 8).expect("room");
+}
+
+#[test]
+fn short_blocks_by_their_address_in_an_arena() {
+    let memory = Box::leak(Box::new_uninit_slice(3 * PAGE_BYTES));
+    let mut heap = Heap::new(Arena::new(memory));
+    for (size, align) in [(0, 1), (24, 8), (700, 16), (3_000, 16), (5_000, 4096)] {
+        let layout = Layout::from_size_align(size, align).expect("a layout");
+        let block = heap.allocate_by_address(layout).expect("room");
+        // SAFETY: the block is in use.
+        assert!(unsafe { heap.usable_size(block) } >= size);
+        let larger = Layout::from_size_align(size + 2_000, 16).expect("a layout");
+        // SAFETY: as above.
+        let block = unsafe { heap.reallocate_by_address(block, larger) }.expect("room");
+        // SAFETY: as above.
+        unsafe { heap.deallocate_by_address(block) };
+    }
+}
