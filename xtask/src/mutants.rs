@@ -70,7 +70,7 @@ struct Fault {
 enum Suite {
     /// `tests/suite` on the host.
     #[default]
-    Suite,
+    Host,
     /// `tests/by_address.rs`.
     ByAddress,
     /// `tests/allocator_api.rs`.
@@ -86,7 +86,7 @@ enum Suite {
 impl Suite {
     /// Those run when the fault's own has not noticed.
     const OTHERS: [Self; 4] = [
-        Self::Suite,
+        Self::Host,
         Self::ByAddress,
         Self::AllocatorApi,
         Self::Metrics,

@@ -43,7 +43,10 @@ pub(super) fn make() -> Result<PathBuf> {
     let suites = guest::root().join("guests/suites");
     append(
         &package.join("Cargo.toml"),
-        &format!("\n[dependencies]\nsuites = {{ path = {suites:?} }}\n\n[workspace]\n"),
+        &format!(
+            "\n[dependencies]\nsuites = {{ path = '{}' }}\n\n[workspace]\n",
+            suites.display()
+        ),
     )?;
     for root in ROOTS {
         let test = format!(

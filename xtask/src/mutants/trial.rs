@@ -76,7 +76,7 @@ pub(super) fn run(copy: &Copy, suite: Suite, seconds: u64) -> Result<Outcome> {
 /// The test program, or none if it cannot be built.
 fn build(copy: &Copy, suite: Suite) -> Result<Option<PathBuf>> {
     let test = match suite {
-        Suite::Suite | Suite::Wasi | Suite::Guests => "suite",
+        Suite::Host | Suite::Wasi | Suite::Guests => "suite",
         Suite::ByAddress => "by_address",
         Suite::AllocatorApi => "allocator_api",
         Suite::Metrics => "metrics",

@@ -207,8 +207,10 @@ fn somebody_else_may_grow_the_memory_while_the_heap_asks_for_it() {
         let heap = memory.heap::<1, true>();
         let mut live = Live::new(&heap);
         for size in [100, 3_000, 70_000, 200_000] {
-            live.allocate(size, 8).expect("room");
+            // It may get null: the new pages do not continue the free run that they were to make longer.
+            live.allocate(size, 8);
         }
+        assert!(live.count() > 1);
         live.assert_all_intact();
         live.free_all();
         memory.assert_others_are_intact();
