@@ -19,7 +19,7 @@ fn listed(heap: &Victim) -> (HeaderId, usize) {
 
 pub(crate) fn free_slot_that_is_none(heap: &mut Victim) {
     let (id, _) = listed(heap);
-    let [first, _] = heap.runs.meta.slots(id);
+    let [first, _] = &heap.runs.meta.header(id).slots;
     // The test's MiniPages have fewer slots.
     first.set(first.get() | 1 << 63);
 }
