@@ -1,8 +1,8 @@
 //! Project automation: `cargo xtask <command>`.
 #![forbid(unsafe_code)]
 
-mod attacks;
 mod alloctests;
+mod attacks;
 mod bench;
 mod bounds;
 mod clib;
@@ -16,8 +16,8 @@ mod hardened;
 mod lab;
 mod measure;
 mod model;
-mod same;
 mod mutants;
+mod same;
 mod test;
 
 use clap::{Parser, Subcommand};

@@ -3,7 +3,6 @@
 //! A step that this machine has no tool for is left out, and says so. The last line counts the steps.
 
 mod faults;
-mod guests;
 pub(crate) mod guests;
 mod lean;
 mod package;
@@ -13,9 +12,7 @@ pub(crate) mod wasi;
 use anyhow::Result;
 
 use crate::lab::engines::ENGINES;
-use crate::{clib, contract, guest, model, same};
-use crate::{alloctests, clib, guest};
-use crate::{alloctests, clib, guest, mutants};
+use crate::{alloctests, clib, contract, guest, model, mutants, same};
 use steps::{Steps, cargo, nightly_has, rustup_nightly};
 
 /// Targets that the steps build for.
@@ -42,6 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     test_on_hosts(&mut steps)?;
     test_on_wasm(&mut steps);
     test_on_random_programs(&mut steps);
+    test_the_tests(&mut steps);
     clib::test_from_nothing(&mut steps);
     check_docs_and_package(&mut steps);
     check_on_nightly(&mut steps);
@@ -183,6 +181,11 @@ fn test_on_random_programs(steps: &mut Steps) {
             Ok(_) => steps.run(&name, || same::run_one(engine)),
             Err(error) => steps.skip(&name, &format!("{error:#}")),
         }
+    }
+}
+
+/// Evidence about the tests and about the compiled module.
+fn test_the_tests(steps: &mut Steps) {
     steps.run("planted faults are noticed (a few)", || {
         mutants::run(&mutants::Options::short())
     });

@@ -46,25 +46,6 @@ impl Storage for Places {
     }
 }
 
-/// The byte at `at` of a block filled from `seed`: also a shifted copy is found.
-fn content(seed: u8, at: usize) -> u8 {
-    seed ^ (at % 251).to_le_bytes()[0]
-}
-
-/// The offsets at which contents are written and compared: all in small blocks, some in large ones, the
-/// first and the last bytes always.
-fn sample(bytes: usize) -> impl Iterator<Item = usize> {
-    let step = match bytes {
-        0..=2048 if cfg!(miri) => 31,
-        0..=2048 => 1,
-        0..=65_536 if !cfg!(miri) => 31,
-        _ => 1021,
-    };
-    (0..bytes)
-        .step_by(step)
-        .chain(bytes.saturating_sub(8)..bytes)
-}
-
 /// All blocks in use of one allocator. What is still in use at the end is given back.
 pub(crate) struct Live<'a, A: Subject> {
     allocator: &'a A,
@@ -116,22 +97,6 @@ impl<'a, A: Subject> Live<'a, A> {
     pub(crate) fn allocate_zeroed(&mut self, size: usize, align: usize) -> Option<usize> {
         let block = self.ledger.try_allocate_zeroed(size, align);
         self.after_step(block)
-        let layout = Layout::from_size_align(size, align).expect("a layout");
-        // SAFETY: as in `allocate`.
-        let pointer = unsafe { self.allocator.alloc_zeroed(layout) };
-        if !pointer.is_null() {
-            // SAFETY: the allocator gave so many bytes, and zero is initialised.
-            let bytes = unsafe { std::slice::from_raw_parts(pointer, size) };
-            // Piece by piece: an interpreter compares slices at once.
-            let is_zero = bytes
-                .chunks(1024)
-                .all(|piece| piece == &[0; 1024][..piece.len()]);
-            assert!(
-                is_zero,
-                "{self}: a zeroed block of {layout:?} has other bytes"
-            );
-        }
-        self.take_in(pointer, layout)
     }
 
     /// Gives back the block at `address`, whose contents must be right.
