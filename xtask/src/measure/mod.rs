@@ -44,7 +44,7 @@ pub(crate) struct Options {
     /// No times in V8
     #[arg(long)]
     no_time: bool,
-    /// The targets of issue 2 and what of them is reached, instead of all tables; for the first
+    /// The targets and what of them is reached, instead of all tables; for the first
     /// allocator measured, with all workloads
     #[arg(long, conflicts_with_all = ["only", "quick"])]
     targets: bool,

@@ -1,4 +1,4 @@
-//! The targets of issue 2, the best peer's figure, and what the allocator measured first reaches.
+//! The targets, the best peer's figure, and what the allocator measured first reaches.
 
 use super::report::{Report, Row, print_table};
 
