@@ -385,10 +385,10 @@ fn overflow_into_tables() -> Vec<Program> {
         vec![Value::Address(Place::Block(0), 0)],
     ];
     let mut variants = Vec::new();
-    for (size, count) in [(30_000, 24), (60_000, 12), (120_000, 8), (2000, 300)] {
+    for (size, count) in [(30_000, 48), (60_000, 30), (120_000, 20), (4000, 300)] {
         for words in &fillings {
             for from in [0, count / 2, count - 1] {
-                for bytes in [4096, 70_000, 200_000] {
+                for bytes in [4096, 70_000, 1_200_000] {
                     let mut program: Program = row(0, count, size).collect();
                     program.push(Action::Overflow {
                         block: from,
@@ -415,7 +415,10 @@ fn off_by_one_into_tables() -> Vec<Program> {
     const SLOTS: usize = 96;
     let mut variants = Vec::new();
     // Where the slots come to lie, in steps of 2 KiB: one of these is right.
-    for (long, short) in (29..33).flat_map(|long| (0..8).map(move |short| (long, short))) {
+    for (long, short) in (29..33)
+        .chain(59..65)
+        .flat_map(|long| (0..8).map(move |short| (long, short)))
+    {
         let runs = long + short;
         let mut program: Program = row(0, long, 16_384).collect();
         program.extend(row(long, short, 2048));
@@ -441,7 +444,7 @@ fn overflow_with_contents_known() -> Vec<Program> {
         Value::Address(Place::HeapBase, 65_536),
     ];
     let mut variants = Vec::new();
-    for (size, count) in [(32_768, 24), (65_536, 12)] {
+    for (size, count) in [(32_768, 48), (65_536, 28)] {
         // A header of ours has ten words.
         for (position, value) in (0..10).flat_map(|word| values.map(|value| (word, value))) {
             let mut words = vec![Value::Kept; 10];
@@ -449,7 +452,7 @@ fn overflow_with_contents_known() -> Vec<Program> {
             let mut program: Program = row(0, count, size).collect();
             program.push(Action::Overflow {
                 block: 2,
-                bytes: 16 * size,
+                bytes: 32 * size,
                 words,
             });
             program.extend(row(count, 3, 60));
