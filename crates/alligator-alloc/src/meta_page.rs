@@ -106,7 +106,7 @@ const HEADER_BYTES: usize = size_of::<Header>();
 
 /// Pages beyond the heap's end that have headers where the memory grows on demand. They change nothing but when
 /// the next table is made, which decides where it goes: see `docs/design.md`.
-const PAGES_AHEAD: usize = 3;
+const PAGES_AHEAD: usize = 1;
 /// Tables there can be: one for page 0 and one per bit of a page's number.
 const TABLE_COUNT: usize = (usize::BITS - PAGE_SHIFT) as usize + 1;
 

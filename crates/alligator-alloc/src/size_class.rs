@@ -113,7 +113,12 @@ impl ClassInfo {
     /// All slots of a MiniPage, one bit each.
     #[cfg(feature = "check")]
     pub(crate) fn all_slots(self) -> u128 {
-        u128::MAX >> (SLOTS_MAX - usize::from(self.slots))
+        let last = u128::from(self.last_slots());
+        if self.has_two_words() {
+            last << WORD_SLOTS | u128::from(u64::MAX)
+        } else {
+            last
+        }
     }
 }
 

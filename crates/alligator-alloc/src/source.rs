@@ -35,9 +35,9 @@ pub unsafe trait Source {
     /// Where the memory grows on demand, pages whose headers are made before the first block, and so lie below
     /// all blocks: 1.25 KiB for each on 32 bits, for a power of two of pages. Later headers lie among the blocks.
     ///
-    /// Fewer than sixteen would save some KiB in a heap of one page, but a block that grows at the heap's end
+    /// Fewer than eight would save some KiB in a heap of one page, but a block that grows at the heap's end
     /// would have to move more often before it leaves room for all later headers.
-    const HEADER_PAGES: usize = 16;
+    const HEADER_PAGES: usize = 8;
 
     /// Memory that is there from the start, if any: the addresses of its first byte and of the byte after
     /// its last. It need not be zero. The heap asks once, before the first `grow`.

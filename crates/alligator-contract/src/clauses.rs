@@ -1,7 +1,7 @@
 //! The clauses: what every allocator owes, one function each.
 //!
 //! A clause takes a ledger of the allocator without blocks, and leaves none behind when it is kept. Which
-//! sizes it asks for depends on [`World::room_bytes`](crate::World::room_bytes).
+//! sizes it asks for depends on [`World::room_bytes`].
 
 mod end;
 mod memory;

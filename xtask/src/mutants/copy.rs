@@ -22,7 +22,11 @@ impl Copy {
     /// Makes the copy anew. What was built in it stays.
     pub(super) fn make() -> Result<Self> {
         let (from, root) = (guest::root(), guest::root().join("target").join("mutants"));
-        for name in ["crates/alligator-alloc", "guests/tests"] {
+        for name in [
+            "crates/alligator-alloc",
+            "crates/alligator-contract",
+            "guests/tests",
+        ] {
             let to = root.join(name);
             if to.exists() {
                 fs::remove_dir_all(&to)?;
@@ -34,7 +38,7 @@ impl Copy {
             manifest.contains(MEMBERS),
             "the workspace has other members"
         );
-        let manifest = manifest.replace(MEMBERS, "members = [\"crates/alligator-alloc\"]");
+        let manifest = manifest.replace(MEMBERS, "members = [\"crates/*\"]");
         fs::write(root.join("Cargo.toml"), manifest)?;
         fs::copy(from.join("Cargo.lock"), root.join("Cargo.lock"))?;
         Ok(Self { root })

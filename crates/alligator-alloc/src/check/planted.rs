@@ -118,6 +118,8 @@ each_is_caught! {
     Below: a_free_run_below_that_is_none_is_caught, runs::free_run_below_that_is_none;
     Merged: free_neighbours_are_caught, runs::free_neighbours;
     Untouched: a_block_in_untouched_memory_is_caught, runs::block_in_untouched_memory;
+    // In a hardened heap, a run that becomes a table is none any more.
+    #[cfg(not(feature = "hardened"))]
     MetaPageRun: a_table_in_a_run_of_another_length_is_caught, runs::table_of_another_length;
     InBin: a_free_run_in_no_bin_is_caught, runs::free_run_in_no_bin;
     BinLinks: a_bin_whose_run_points_elsewhere_is_caught, runs::bin_that_points_elsewhere;
@@ -126,8 +128,12 @@ each_is_caught! {
     Listed: a_mini_page_that_no_list_has_is_caught, mini_page::in_no_list;
     ListLinks: a_list_that_points_elsewhere_is_caught, mini_page::list_that_points_elsewhere;
     Current: a_current_mini_page_at_no_granule_is_caught, mini_page::current_at_no_granule;
-    #[cfg(not(feature = "small"))]
+    #[cfg(not(any(feature = "small", feature = "hardened")))]
     Recent: a_recent_run_that_is_not_there_is_caught, runs::recent_run_that_is_not_there;
-    #[cfg(not(feature = "small"))]
+    #[cfg(not(any(feature = "small", feature = "hardened")))]
     Magazine: a_slot_twice_in_a_magazine_is_caught, mini_page::slot_twice_in_a_magazine;
+    #[cfg(feature = "hardened")]
+    Interior: a_start_inside_a_run_is_caught, runs::start_inside_a_run;
+    #[cfg(feature = "hardened")]
+    Poison: a_write_to_a_free_run_is_caught, runs::write_to_a_free_run;
 }

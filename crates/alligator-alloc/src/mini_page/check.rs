@@ -63,7 +63,7 @@ impl ClassState {
         let free = given_back(id, class, runs) | self.taken_out(part.address);
         for index in 0..usize::from(class.info().slots) {
             let slot = part.address + index * slot_bytes;
-            let is_poisoned = free >> index & 1 == 0 || {
+            let is_poisoned = !has(free, index) || {
                 let place = runs.meta.source.pointer(slot);
                 // SAFETY: the MiniPage is the heap's, and all of it was written when it was made.
                 unsafe { poison::is_intact(place, poison::POISON) }
@@ -122,7 +122,7 @@ impl ClassState {
             return false;
         };
         let free = given_back(id, class, runs) | self.taken_out(granule_floor(address));
-        free >> index & 1 == 0
+        !has(free, index)
     }
 
     /// The free slots of the MiniPage at `address` that were taken out of its header.
@@ -149,6 +149,14 @@ impl ClassState {
         let in_magazine = in_magazine.filter(|&slot| granule_floor(slot) == address);
         free.count_ones() as usize + in_magazine.count()
     }
+}
+
+/// Whether the slot `index` is among `slots`.
+fn has(slots: u128, index: usize) -> bool {
+    // Word by word: to shift 128 bits by a variable is a call of a library.
+    #[expect(clippy::cast_possible_truncation, reason = "the lower word is meant")]
+    let words = [slots as u64, (slots >> WORD_SLOTS) as u64];
+    words[index / WORD_SLOTS] >> (index % WORD_SLOTS) & 1 == 1
 }
 
 /// The slots that the header of the MiniPage `id` of `class` has as given back.

@@ -61,7 +61,7 @@ impl<S: Source> Runs<S> {
         }
         if may_add {
             // What the new run and its MetaPages can reach. Past the address space, the source will refuse.
-            let reach = bytes_of(granules + (granules >> 3) + PAGE_GRANULES);
+            let reach = bytes_of(granules + (granules >> 1) + PAGE_GRANULES);
             let last = end.wrapping_sub(1);
             let last = last.checked_add(reach).unwrap_or(last);
             let last = if HARDENED && self.end != 0 {

@@ -29,7 +29,7 @@ pub trait Growth {
     const PAGES_MAX: usize = usize::MAX >> PAGE_SHIFT;
     /// Where the memory grows on demand, pages whose headers lie below all blocks, where no write past a block
     /// reaches them: see [`Source::HEADER_PAGES`]. As many as `PAGES_MAX` for all of them.
-    const HEADER_PAGES: usize = 16;
+    const HEADER_PAGES: usize = 8;
     /// Whether the heap may use the end of the initial memory, from the linker's `__heap_base` to
     /// `__heap_end`. False where a C library does so: on WASI and Emscripten.
     const USE_INITIAL_MEMORY: bool = cfg!(target_os = "unknown");

@@ -3,6 +3,8 @@
 use super::{Kind, Part};
 use crate::check::planted::Victim;
 use crate::meta_page::{FREE, HeaderId};
+#[cfg(feature = "hardened")]
+use crate::source::Source;
 use crate::units::GRANULE_BYTES;
 
 /// The first part that `is_it`.
@@ -65,6 +67,7 @@ pub(crate) fn block_in_untouched_memory(heap: &mut Victim) {
     heap.runs.untouched = part.address;
 }
 
+#[cfg(not(feature = "hardened"))]
 pub(crate) fn table_of_another_length(heap: &mut Victim) {
     let has_header = |part: &Part| {
         let meta = &heap.runs.meta;
@@ -92,7 +95,23 @@ pub(crate) fn bit_without_a_run(heap: &mut Victim) {
     heap.runs.nonempty |= 1 << 63;
 }
 
-#[cfg(not(feature = "small"))]
+#[cfg(feature = "hardened")]
+pub(crate) fn start_inside_a_run(heap: &mut Victim) {
+    let long = |part: &Part| matches!(part.kind, Kind::Used(_)) && part.granules > 1;
+    let inside = part(heap, long).address + GRANULE_BYTES;
+    let meta = &heap.runs.meta;
+    meta.header(meta.id_at(inside)).place.set(inside);
+}
+
+#[cfg(feature = "hardened")]
+pub(crate) fn write_to_a_free_run(heap: &mut Victim) {
+    let (_, part) = free(heap);
+    let first = heap.runs.meta.source.pointer(part.address);
+    // SAFETY: the run is the heap's, and nobody uses it.
+    unsafe { first.write(1) };
+}
+
+#[cfg(not(any(feature = "small", feature = "hardened")))]
 pub(crate) fn recent_run_that_is_not_there(heap: &mut Victim) {
     let recent = heap.runs.recent.iter_mut().find(|recent| recent.count > 0);
     recent.expect("a recent run").count += 1;
