@@ -144,7 +144,8 @@ fn build(feature: &str) -> Result<PathBuf> {
         format!("check,alligator-alloc/{feature}")
     };
     cargo(&["build", "--quiet", "--release", "-p", "alligator-model"])
-        .args(&["--features", &features])
+        // Found below, wherever this machine has cargo build.
+        .args(&["--features", &features, "--target-dir", "target"])
         .run()?;
     let target = guest::root().join("target");
     let dir = target.join("model");
