@@ -137,3 +137,27 @@ each_is_caught! {
     #[cfg(feature = "hardened")]
     Poison: a_write_to_a_free_run_is_caught, runs::write_to_a_free_run;
 }
+
+/// A hardened heap stops at a record written over before it follows it: by a panic, where a fault is no trap.
+#[cfg(all(feature = "hardened", not(target_family = "wasm")))]
+#[test]
+fn a_free_run_whose_header_links_or_guard_were_written_over_is_not_taken() {
+    use crate::fault::Fault;
+    use core::panic::AssertUnwindSafe;
+    use std::panic::catch_unwind;
+    use std::string::String;
+
+    for plant in [
+        runs::bin_that_points_elsewhere,
+        runs::free_run_of_another_place,
+        |heap: &mut Victim| heap.runs.meta.write_over_canaries(),
+    ] {
+        let mut heap = heap_with_everything();
+        plant(&mut heap);
+        let granule = Layout::from_size_align(GRANULE_BYTES, 8).expect("a layout");
+        let taken = catch_unwind(AssertUnwindSafe(|| allocate(&mut heap, granule, 1)));
+        let message = taken.expect_err("a fault").downcast::<String>();
+        let expected = std::format!("{}", Fault::Corrupted);
+        assert!(message.expect("a message").starts_with(&expected));
+    }
+}

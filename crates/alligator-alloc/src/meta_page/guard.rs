@@ -72,4 +72,18 @@ impl<S: Source> MetaPages<S> {
             HeaderId::NONE
         }
     }
+
+    /// Writes over all canaries, and over nothing else, for the tests.
+    #[cfg(all(
+        test,
+        feature = "check",
+        feature = "hardened",
+        not(target_family = "wasm")
+    ))]
+    pub(crate) fn write_over_canaries(&self) {
+        for &canary in self.guards.0.iter().filter(|&&canary| canary != 0) {
+            // SAFETY: `guard` has written this word in memory that is the heap's.
+            unsafe { self.canary_at(canary).write(!CANARY) };
+        }
+    }
 }

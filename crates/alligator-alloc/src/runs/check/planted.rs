@@ -95,6 +95,13 @@ pub(crate) fn bit_without_a_run(heap: &mut Victim) {
     heap.runs.nonempty |= 1 << 63;
 }
 
+#[cfg(all(feature = "hardened", not(target_family = "wasm")))]
+pub(crate) fn free_run_of_another_place(heap: &mut Victim) {
+    let bin = heap.runs.nonempty.trailing_zeros() as usize;
+    let header = heap.runs.meta.header(heap.runs.bins[bin]);
+    header.place.set(header.place.get() + GRANULE_BYTES);
+}
+
 #[cfg(feature = "hardened")]
 pub(crate) fn start_inside_a_run(heap: &mut Victim) {
     let long = |part: &Part| matches!(part.kind, Kind::Used(_)) && part.granules > 1;
