@@ -156,7 +156,7 @@ impl<S: Source> Heap<S> {
         };
         match class_of(layout) {
             Some(class) => self.allocate_slot(class),
-            None => self.allocate_large(layout),
+            None => self.allocate_any(layout),
         }
     }
 
@@ -165,12 +165,12 @@ impl<S: Source> Heap<S> {
     fn deallocate_at(&mut self, address: NonZeroUsize) {
         match self.block_at(address) {
             Block::Slot(class) => self.deallocate_slot(address, class),
-            Block::Run(run) | Block::Aligned(run) => self.deallocate_run(address, run),
+            Block::Run(run) | Block::Aligned(run) => self.deallocate_run_at(address, run),
         }
     }
 
     #[inline(never)]
-    fn deallocate_run(&mut self, address: NonZeroUsize, run: HeaderId) {
+    fn deallocate_run_at(&mut self, address: NonZeroUsize, run: HeaderId) {
         if HARDENED {
             self.runs.leave(address.get());
         }

@@ -62,12 +62,13 @@ impl<S: Source> Heap<S> {
         if is_plain_slot(layout) {
             let class = Class::of(layout.size());
             if HARDENED {
+                let classes = self.classes.as_ptr().addr();
                 let (state, runs) = self.parts(class);
-                return state.take_fast(class, runs);
+                return state.take_fast(classes, runs);
             }
             self.allocate_slot(class)
         } else {
-            self.allocate_large(layout)
+            self.allocate_any(layout)
         }
     }
 
@@ -102,17 +103,18 @@ impl<S: Source> Heap<S> {
         if is_plain_slot(layout) {
             self.deallocate_slot(address, Class::of(layout.size()));
         } else {
-            self.deallocate_large(address, layout);
+            self.deallocate_any(address, layout);
         }
     }
 
     /// The address of a slot of `class`, or zero.
     #[inline(always)]
     pub(crate) fn allocate_slot(&mut self, class: Class) -> usize {
+        let classes = self.classes.as_ptr().addr();
         let (state, runs) = self.parts(class);
         match state.pop() {
             Some(slot) => slot.get(),
-            None => state.take(class, runs),
+            None => state.take(classes, runs),
         }
     }
 
@@ -123,8 +125,8 @@ impl<S: Source> Heap<S> {
             if !state.give_back_if_in_use(class, slot.get(), runs) {
                 self.refuse(slot);
             }
-        } else if !state.push(slot) {
-            state.give_back(slot.get(), runs);
+        } else {
+            state.give_back(slot, runs);
         }
     }
 
@@ -138,7 +140,7 @@ impl<S: Source> Heap<S> {
 
     /// [`allocate_address`](Self::allocate_address) for any layout, out of line.
     #[inline(never)]
-    pub(crate) fn allocate_large(&mut self, layout: Layout) -> usize {
+    pub(crate) fn allocate_any(&mut self, layout: Layout) -> usize {
         if let Some(class) = rare_class_of(layout) {
             return self.allocate_slot(class);
         }
@@ -150,12 +152,19 @@ impl<S: Source> Heap<S> {
         self.runs.place_of(run)
     }
 
-    /// [`deallocate_address`](Self::deallocate_address) for any layout, out of line.
-    #[inline(never)]
-    fn deallocate_large(&mut self, address: NonZeroUsize, layout: Layout) {
-        if let Some(class) = rare_class_of(layout) {
-            return self.deallocate_slot(address, class);
+    /// [`deallocate_address`](Self::deallocate_address) for any layout. Its code makes a program's function that
+    /// gives back too long to be copied to where the layout is not constant; where it is, nothing of it remains.
+    #[inline(always)]
+    fn deallocate_any(&mut self, address: NonZeroUsize, layout: Layout) {
+        match rare_class_of(layout) {
+            Some(class) => self.deallocate_slot(address, class),
+            None => self.deallocate_run(address, layout),
         }
+    }
+
+    /// Gives back the run in which the block of `layout` at `address` is.
+    #[inline(always)]
+    fn deallocate_run(&mut self, address: NonZeroUsize, layout: Layout) {
         if HARDENED {
             return self.deallocate_run_if_in_use(address, layout);
         }
@@ -225,12 +234,8 @@ impl<S: Source> Heap<S> {
             self.require_block(pointer.addr(), layout);
         }
         let address = match (old_class, new_class) {
-            (Some(old), Some(new)) => {
-                if old == new {
-                    return Some(pointer);
-                }
-                self.allocate_slot(new)
-            }
+            (Some(old), Some(new)) if old == new => return Some(pointer),
+            (_, Some(new)) => self.allocate_slot(new),
             (None, None) if !SMALL && layout.align() <= GRANULE_BYTES => {
                 let run = self.runs.meta.id_at(pointer.addr().get());
                 let new = self.runs.reallocate(run, granules_for(new_layout.size()));
@@ -239,14 +244,14 @@ impl<S: Source> Heap<S> {
                 }
                 self.runs.place_of(new)
             }
-            _ => self.allocate_large(new_layout),
+            (_, None) => self.allocate_any(new_layout),
         };
         let new = NonNull::new(self.runs.meta.source.pointer(address))?;
         // SAFETY: both blocks have that many bytes and are apart, since both are in use.
         unsafe { new.copy_from_nonoverlapping(pointer, layout.size().min(new_layout.size())) };
         match old_class {
             Some(old) => self.deallocate_slot(pointer.addr(), old),
-            None => self.deallocate_large(pointer.addr(), layout),
+            None => self.deallocate_run(pointer.addr(), layout),
         }
         Some(new)
     }

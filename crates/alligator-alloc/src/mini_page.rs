@@ -12,27 +12,25 @@
 #[cfg(feature = "check")]
 pub(crate) mod check;
 mod hardened;
+mod magazine;
 
 use core::cell::Cell;
 use core::num::NonZeroUsize;
+use core::ptr;
 
 use self::hardened::{require_own, require_poison};
+use self::magazine::Magazine;
+pub(crate) use self::magazine::{ENTRY_BYTES, MAGAZINE_MAX};
 use crate::meta_page::{HeaderId, MINI_PAGE};
 use crate::runs::Runs;
 use crate::size_class::{Class, ClassInfo, SLOT_WORDS, WORD_SLOTS, slot_index};
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, HARDENED, KEEPS_FREED, granule_floor};
 
-/// The most slots a magazine can hold.
-pub(crate) const MAGAZINE_MAX: usize = if KEEPS_FREED { 24 } else { 0 };
-
-/// Bytes in an entry of a magazine.
-pub(crate) const ENTRY_BYTES: usize = size_of::<NonZeroUsize>();
-
 /// What the GlobalMetaPage knows of one size class. All zero: the class has nothing.
 ///
 /// `info` is written each time the class makes a MiniPage, so that one address leads to all an operation
-/// needs; before the first MiniPage, zero means an empty magazine with no room, which is right.
+/// needs.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct ClassState {
@@ -46,10 +44,8 @@ pub(crate) struct ClassState {
     window: hardened::Window,
     /// The MiniPages with slots given back, newest first.
     partial: HeaderId,
-    /// Bytes of the magazine in use: counted so, an entry is found by one addition.
-    magazine_bytes: usize,
-    /// The addresses of freed slots, latest last.
-    magazine: [Option<NonZeroUsize>; MAGAZINE_MAX],
+    /// The slots freed last. The class opens it when it makes a MiniPage: it is empty then.
+    magazine: Magazine,
 }
 
 impl ClassState {
@@ -59,55 +55,24 @@ impl ClassState {
         current: 0,
         window: hardened::Window::NONE,
         partial: HeaderId::NONE,
-        magazine_bytes: 0,
-        magazine: [None; MAGAZINE_MAX],
+        magazine: Magazine::NEW,
     };
 
     /// The slot freed last, if the magazine has one. *Time:* constant.
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<NonZeroUsize> {
-        let bytes = self.magazine_bytes;
-        if !KEEPS_FREED || bytes == 0 {
-            return None;
+        if KEEPS_FREED {
+            self.magazine.pop()
+        } else {
+            None
         }
-        self.magazine_bytes = bytes - ENTRY_BYTES;
-        // SAFETY: the entries below `magazine_bytes` have been written by `push`.
-        let entry = unsafe { self.entry(bytes - ENTRY_BYTES) };
-        // SAFETY: as above.
-        Some(unsafe { *entry })
     }
 
-    /// Remembers a freed slot; false if the magazine is full. *Time:* constant.
-    #[inline(always)]
-    pub(crate) fn push(&mut self, slot: NonZeroUsize) -> bool {
-        let bytes = self.magazine_bytes;
-        if !KEEPS_FREED || bytes >= usize::from(self.info.magazine_bytes_max) {
-            return false;
-        }
-        self.magazine_bytes = bytes + ENTRY_BYTES;
-        // SAFETY: `info.magazine_bytes_max` is not above the magazine's size.
-        let entry = unsafe { self.entry(bytes) };
-        // SAFETY: as above.
-        unsafe { *entry = slot };
-        true
-    }
-
-    /// The magazine's entry `bytes` from its start.
-    ///
-    /// # Safety
-    ///
-    /// `bytes` is below the magazine's size.
-    #[inline(always)]
-    unsafe fn entry(&mut self, bytes: usize) -> *mut NonZeroUsize {
-        debug_assert!(bytes < size_of_val(&self.magazine));
-        // SAFETY: the caller's duty.
-        unsafe { self.magazine.as_mut_ptr().byte_add(bytes) }.cast()
-    }
-
-    /// The address of a slot of `class` from its current MiniPage, another with free slots, or a new one; or
-    /// zero. *Time:* constant, growth apart.
+    /// The address of a slot from the class's current MiniPage, another with free slots, or a new one; or zero.
+    /// Only a new MiniPage must know its class: it is computed from `classes`, the address of the first class's
+    /// state, so that the many places that allocate need not pass it. *Time:* constant, growth apart.
     #[inline(never)]
-    pub(crate) fn take<S: Source>(&mut self, class: Class, runs: &mut Runs<S>) -> usize {
+    pub(crate) fn take<S: Source>(&mut self, classes: usize, runs: &mut Runs<S>) -> usize {
         let mut free = self.free;
         if free == 0 {
             let id = self.partial;
@@ -118,7 +83,8 @@ impl ClassState {
                 if !id.is_some() {
                     return 0;
                 }
-                free = self.make(id, class, runs);
+                let index = (ptr::from_ref(self).addr() - classes) / size_of::<Self>();
+                free = self.make(id, Class::from_index(index), runs);
             }
             if HARDENED {
                 self.open_window();
@@ -169,6 +135,7 @@ impl ClassState {
     #[inline(always)]
     fn make<S: Source>(&mut self, id: HeaderId, class: Class, runs: &Runs<S>) -> u64 {
         self.info = *class.info();
+        self.magazine.open(self.info.magazine_bytes);
         let header = runs.meta.header(id);
         self.current = header.place.get();
         if HARDENED {
@@ -186,10 +153,14 @@ impl ClassState {
         last
     }
 
-    /// Gives the slot at `address` back to its MiniPage, and the MiniPage to the free runs if it was the
-    /// last. *Time:* constant.
+    /// Gives `slot` back: to the magazine, or to its MiniPage, and the MiniPage to the free runs if it was the
+    /// last in use. *Time:* constant.
     #[inline(never)]
-    pub(crate) fn give_back<S: Source>(&mut self, address: usize, runs: &mut Runs<S>) {
+    pub(crate) fn give_back<S: Source>(&mut self, slot: NonZeroUsize, runs: &mut Runs<S>) {
+        if KEEPS_FREED && self.magazine.push(slot) {
+            return;
+        }
+        let address = slot.get();
         let id = runs.meta.id_at(address);
         let index = slot_index(address % GRANULE_BYTES, self.info.reciprocal);
         self.mark_free(id, address, index, runs);

@@ -42,8 +42,8 @@ pub(crate) struct ClassInfo {
     pub(crate) slot_bytes: u16,
     /// Turns a byte offset in a MiniPage into a slot index: see [`slot_index`].
     pub(crate) reciprocal: u16,
-    /// Bytes of the class's magazine that may be in use.
-    pub(crate) magazine_bytes_max: u16,
+    /// Bytes of entries that the class's magazine may have.
+    pub(crate) magazine_bytes: u16,
     /// Slots in a MiniPage.
     pub(crate) slots: u8,
 }
@@ -94,7 +94,7 @@ impl ClassInfo {
     pub(crate) const ZERO: Self = Self {
         slot_bytes: 0,
         reciprocal: 0,
-        magazine_bytes_max: 0,
+        magazine_bytes: 0,
         slots: 0,
     };
 
@@ -171,7 +171,7 @@ const fn info_table() -> [ClassInfo; CLASS_COUNT] {
         table[class] = ClassInfo {
             slot_bytes: bytes,
             reciprocal: 65536_u32.div_ceil(bytes as u32) as u16,
-            magazine_bytes_max: (magazine_max(bytes) * ENTRY_BYTES) as u16,
+            magazine_bytes: (magazine_max(bytes) * ENTRY_BYTES) as u16,
             slots: (GRANULE_BYTES / bytes as usize) as u8,
         };
         class += 1;

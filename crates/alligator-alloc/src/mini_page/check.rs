@@ -3,9 +3,7 @@
 #[cfg(test)]
 pub(crate) mod planted;
 
-use core::num::NonZeroUsize;
-
-use super::{ClassState, ENTRY_BYTES};
+use super::ClassState;
 use crate::check::parts::{Kind, Part};
 use crate::check::{Invariant, Violation};
 use crate::meta_page::HeaderId;
@@ -100,20 +98,14 @@ impl ClassState {
 
     /// [`Invariant::Magazine`].
     fn magazine_is_right<S: Source>(&self, class: Class, runs: &Runs<S>) -> Result<(), Violation> {
-        let is_short = self.magazine_bytes <= class.info().magazine_bytes_max.into();
-        Invariant::Magazine.require(is_short, 0)?;
-        for (index, slot) in self.magazine_slots().enumerate() {
+        let is_within = self.magazine.is_within(class.info().magazine_bytes);
+        Invariant::Magazine.require(is_within, 0)?;
+        for (index, slot) in self.magazine.slots().enumerate() {
             let is_right = self.is_in_use(slot, class, runs)
-                && self.magazine_slots().take(index).all(|other| other != slot);
+                && self.magazine.slots().take(index).all(|other| other != slot);
             Invariant::Magazine.require(is_right, slot)?;
         }
         Ok(())
-    }
-
-    /// The addresses in the magazine.
-    fn magazine_slots(&self) -> impl Iterator<Item = usize> {
-        let entries = self.magazine.iter().take(self.magazine_bytes / ENTRY_BYTES);
-        entries.map(|slot| slot.map_or(0, NonZeroUsize::get))
     }
 
     /// Whether `address` is a slot of a MiniPage of `class` that is free nowhere.
@@ -145,7 +137,7 @@ impl ClassState {
         runs: &Runs<S>,
     ) -> usize {
         let free = given_back(id, class, runs) | self.taken_out(address);
-        let in_magazine = self.magazine_slots();
+        let in_magazine = self.magazine.slots();
         let in_magazine = in_magazine.filter(|&slot| granule_floor(slot) == address);
         free.count_ones() as usize + in_magazine.count()
     }

@@ -50,9 +50,9 @@ impl ClassState {
 
     /// [`take`](Self::take), out of line only if the word of bits is used up.
     #[inline(always)]
-    pub(crate) fn take_fast<S: Source>(&mut self, class: Class, runs: &mut Runs<S>) -> usize {
+    pub(crate) fn take_fast<S: Source>(&mut self, classes: usize, runs: &mut Runs<S>) -> usize {
         match self.free {
-            0 => self.take(class, runs),
+            0 => self.take(classes, runs),
             free => self.take_lowest(free, runs),
         }
     }
