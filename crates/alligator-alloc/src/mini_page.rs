@@ -25,18 +25,18 @@ use crate::meta_page::{HeaderId, MINI_PAGE};
 use crate::runs::Runs;
 use crate::size_class::{Class, ClassInfo, SLOT_WORDS, WORD_SLOTS, slot_index};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, HARDENED, KEEPS_FREED, granule_floor};
+use crate::units::{GRANULE_BYTES, HARDENED, granule_floor};
 
 /// What the GlobalMetaPage knows of one size class. All zero: the class has nothing.
 ///
 /// `info` is written each time the class makes a MiniPage, so that one address leads to all an operation
-/// needs.
+/// needs. The magazine is empty then, so that gives it its room, too.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct ClassState {
     /// The free slots taken out of the current MiniPage's header, one bit each: a word of them.
     free: u64,
-    /// The class's constants.
+    /// The class's constants, and the magazine's room.
     info: ClassInfo,
     /// The address of the slot that the lowest bit of `free` is for. Without meaning when `free` is zero.
     current: usize,
@@ -44,7 +44,7 @@ pub(crate) struct ClassState {
     window: hardened::Window,
     /// The MiniPages with slots given back, newest first.
     partial: HeaderId,
-    /// The slots freed last. The class opens it when it makes a MiniPage: it is empty then.
+    /// The slots freed last: see [`magazine`].
     magazine: Magazine,
 }
 
@@ -55,18 +55,8 @@ impl ClassState {
         current: 0,
         window: hardened::Window::NONE,
         partial: HeaderId::NONE,
-        magazine: Magazine::NEW,
+        magazine: [None; MAGAZINE_MAX + 1],
     };
-
-    /// The slot freed last, if the magazine has one. *Time:* constant.
-    #[inline(always)]
-    pub(crate) fn pop(&mut self) -> Option<NonZeroUsize> {
-        if KEEPS_FREED {
-            self.magazine.pop()
-        } else {
-            None
-        }
-    }
 
     /// The address of a slot from the class's current MiniPage, another with free slots, or a new one; or zero.
     /// Only a new MiniPage must know its class: it is computed from `classes`, the address of the first class's
@@ -79,12 +69,10 @@ impl ClassState {
             if id.is_some() {
                 free = self.take_word(id, runs);
             } else {
-                let id = runs.allocate_granule();
-                if !id.is_some() {
+                let Some(id) = runs.allocate_granule() else {
                     return 0;
-                }
-                let index = (ptr::from_ref(self).addr() - classes) / size_of::<Self>();
-                free = self.make(id, Class::from_index(index), runs);
+                };
+                free = self.make(id, classes, runs);
             }
             if HARDENED {
                 self.open_window();
@@ -133,21 +121,24 @@ impl ClassState {
     /// Makes the used granule `id` the class's only MiniPage with free slots, and takes the first word of
     /// them out.
     #[inline(always)]
-    fn make<S: Source>(&mut self, id: HeaderId, class: Class, runs: &Runs<S>) -> u64 {
+    fn make<S: Source>(&mut self, id: HeaderId, classes: usize, runs: &Runs<S>) -> u64 {
+        let index = (ptr::from_ref(self).addr() - classes) / size_of::<Self>();
+        let class = Class::from_index(index);
         self.info = *class.info();
-        self.magazine.open(self.info.magazine_bytes);
         let header = runs.meta.header(id);
         self.current = header.place.get();
         if HARDENED {
             runs.poison_granule(self.current);
         }
-        header.place.set(self.current | MINI_PAGE | class.index());
+        header.place.set(self.current | MINI_PAGE | index);
         let [first, second] = &header.slots;
         first.set(0);
         let last = self.info.last_slots();
         if class.has_two_words() {
             second.set(last);
-            self.link(id, runs);
+            header.next.set(HeaderId::NONE);
+            header.previous.set(HeaderId::NONE);
+            self.partial = id;
             return u64::MAX;
         }
         last
@@ -157,7 +148,7 @@ impl ClassState {
     /// last in use. *Time:* constant.
     #[inline(never)]
     pub(crate) fn give_back<S: Source>(&mut self, slot: NonZeroUsize, runs: &mut Runs<S>) {
-        if KEEPS_FREED && self.magazine.push(slot) {
+        if self.push(slot) {
             return;
         }
         let address = slot.get();

@@ -138,16 +138,18 @@ impl<S: Source> Runs<S> {
 
     /// [`allocate`](Self::allocate) for one granule: any free run will do, the first of the shortest bin.
     #[inline(always)]
-    pub(crate) fn allocate_granule(&mut self) -> HeaderId {
-        let mut run = self.pop_recent(1);
-        if !run.is_some() {
-            if self.nonempty == 0 {
-                return self.grow_and_take(1);
-            }
-            run = self.first(self.nonempty.trailing_zeros() as usize);
-            self.split(run, 1);
+    pub(crate) fn allocate_granule(&mut self) -> Option<HeaderId> {
+        let recent = self.pop_recent(1);
+        if recent.is_some() {
+            return Some(recent);
         }
-        run
+        if self.nonempty == 0 {
+            let run = self.grow_and_take(1);
+            return run.is_some().then_some(run);
+        }
+        let run = self.first(self.nonempty.trailing_zeros() as usize);
+        self.split(run, 1);
+        Some(run)
     }
 
     /// Takes `granules`, at least one, from a multiple of `align` on, a power of two above a granule. The
@@ -262,8 +264,8 @@ impl<S: Source> Runs<S> {
         if after > self.untouched {
             self.untouched = after;
         }
+        self.meta.header(above).below.set(HeaderId::NONE);
         if rest == 0 {
-            self.meta.header(above).below.set(HeaderId::NONE);
             return;
         }
         let rest_run = self.meta.id_at(after);

@@ -42,10 +42,12 @@ pub(crate) struct ClassInfo {
     pub(crate) slot_bytes: u16,
     /// Turns a byte offset in a MiniPage into a slot index: see [`slot_index`].
     pub(crate) reciprocal: u16,
-    /// Bytes of entries that the class's magazine may have.
-    pub(crate) magazine_bytes: u16,
+    /// Bytes of entries for which the class's magazine has room: here, when it is empty.
+    pub(crate) room: u16,
     /// Slots in a MiniPage.
     pub(crate) slots: u8,
+    /// Bits of the last word with any that are for no slot.
+    unused: u8,
 }
 
 /// The class of each multiple of eight bytes up to [`SLOT_BYTES_MAX`].
@@ -94,8 +96,9 @@ impl ClassInfo {
     pub(crate) const ZERO: Self = Self {
         slot_bytes: 0,
         reciprocal: 0,
-        magazine_bytes: 0,
+        room: 0,
         slots: 0,
+        unused: 0,
     };
 
     /// [`Class::has_two_words`], where only this is known.
@@ -107,7 +110,7 @@ impl ClassInfo {
     /// The slots of a MiniPage that the last word with any has bits for.
     #[inline(always)]
     pub(crate) fn last_slots(self) -> u64 {
-        u64::MAX >> (u32::from(self.slots).wrapping_neg() % u64::BITS)
+        u64::MAX >> self.unused
     }
 
     /// All slots of a MiniPage, one bit each.
@@ -171,8 +174,9 @@ const fn info_table() -> [ClassInfo; CLASS_COUNT] {
         table[class] = ClassInfo {
             slot_bytes: bytes,
             reciprocal: 65536_u32.div_ceil(bytes as u32) as u16,
-            magazine_bytes: (magazine_max(bytes) * ENTRY_BYTES) as u16,
+            room: magazine_max(bytes) as u16 * ENTRY_BYTES,
             slots: (GRANULE_BYTES / bytes as usize) as u8,
+            unused: (GRANULE_BYTES / bytes as usize).wrapping_neg() as u8 % WORD_SLOTS as u8,
         };
         class += 1;
     }

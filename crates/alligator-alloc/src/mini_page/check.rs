@@ -98,11 +98,11 @@ impl ClassState {
 
     /// [`Invariant::Magazine`].
     fn magazine_is_right<S: Source>(&self, class: Class, runs: &Runs<S>) -> Result<(), Violation> {
-        let is_within = self.magazine.is_within(class.info().magazine_bytes);
-        Invariant::Magazine.require(is_within, 0)?;
-        for (index, slot) in self.magazine.slots().enumerate() {
+        let is_short = self.magazine_ends_at(class.info().room);
+        Invariant::Magazine.require(is_short, 0)?;
+        for (index, slot) in self.magazine_slots().enumerate() {
             let is_right = self.is_in_use(slot, class, runs)
-                && self.magazine.slots().take(index).all(|other| other != slot);
+                && self.magazine_slots().take(index).all(|other| other != slot);
             Invariant::Magazine.require(is_right, slot)?;
         }
         Ok(())
@@ -137,7 +137,7 @@ impl ClassState {
         runs: &Runs<S>,
     ) -> usize {
         let free = given_back(id, class, runs) | self.taken_out(address);
-        let in_magazine = self.magazine.slots();
+        let in_magazine = self.magazine_slots();
         let in_magazine = in_magazine.filter(|&slot| granule_floor(slot) == address);
         free.count_ones() as usize + in_magazine.count()
     }

@@ -42,5 +42,5 @@ pub(crate) fn current_at_no_granule(heap: &mut Victim) {
 #[cfg(not(any(feature = "small", feature = "hardened")))]
 pub(crate) fn slot_twice_in_a_magazine(heap: &mut Victim) {
     let states = &mut heap.classes;
-    assert!(states.iter_mut().any(|state| state.magazine.plant_twice()));
+    assert!(states.iter_mut().any(ClassState::plant_twice));
 }
