@@ -32,7 +32,7 @@ fn a_buffer_that_grows_page_by_page_beside_its_predecessor_reuses_what_it_left()
 }
 
 // With `small`, a block that changes its size moves.
-#[cfg(not(feature = "small"))]
+#[cfg(any(not(feature = "small"), feature = "hardened"))]
 #[test]
 fn a_buffer_that_grows_page_by_page_by_realloc_wastes_little() {
     let memory = Memory::new(17, 16 * PAGE_BYTES + 9_000, RATCHET_PAGES * 3);
