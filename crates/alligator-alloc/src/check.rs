@@ -9,10 +9,7 @@
 
 #[cfg(not(all(feature = "small", not(feature = "hardened"))))]
 pub(crate) mod parts;
-#[cfg(all(
-    test,
-    not(all(feature = "small", not(feature = "hardened")))
-))]
+#[cfg(all(test, not(all(feature = "small", not(feature = "hardened")))))]
 pub(crate) mod planted;
 #[cfg(not(all(feature = "small", not(feature = "hardened"))))]
 mod whole;

@@ -43,10 +43,10 @@ pub struct Heap<S: Source> {
     lists: [Id; LIST_COUNT + 1],
     /// Where the header of address 0 would stand. Without meaning before the first growth.
     base: usize,
-    /// The address of the first granule that has a header.
-    origin: usize,
-    /// Headers in the table.
-    covered: usize,
+    /// The address of the table; before there is one, that of the first header if `base` is right.
+    table: usize,
+    /// Bytes in the table.
+    table_bytes: usize,
     /// The address after the heap's last granule. Zero before the first growth.
     end: usize,
     source: S,
@@ -67,8 +67,8 @@ impl<S: Source> Heap<S> {
             nonempty: 0,
             lists: [Id::NONE; LIST_COUNT + 1],
             base: 0,
-            origin: 0,
-            covered: 0,
+            table: 0,
+            table_bytes: 0,
             end: 0,
             source,
             record: Recorder::NEW,
@@ -156,7 +156,7 @@ impl<S: Source> Heap<S> {
     }
 
     /// As [`allocate`](Self::allocate), with all bytes zero. *Time:* linear in the bytes.
-    #[inline(never)]
+    #[inline]
     pub fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let block = self.allocate(layout)?;
         // SAFETY: the block has at least that many bytes and nobody else knows it yet.
@@ -168,8 +168,8 @@ impl<S: Source> Heap<S> {
     /// growing; also if the source does not grow on demand. False if the source gives too little.
     /// *Time:* the source's.
     pub fn reserve(&mut self, bytes: usize) -> bool {
-        let done = bytes <= REQUEST_BYTES_MAX
-            && self.reserve_run(round_up(bytes.max(1), GRANULE_BYTES));
+        let done =
+            bytes <= REQUEST_BYTES_MAX && self.reserve_run(round_up(bytes.max(1), GRANULE_BYTES));
         self.record.reserved(bytes, done);
         done
     }
@@ -181,7 +181,7 @@ impl<S: Source> Heap<S> {
     }
 
     /// The address of a block of `size` bytes at a multiple of `align`, or zero.
-    #[inline(never)]
+    #[inline]
     fn allocate_address(&mut self, size: usize, align: usize) -> usize {
         let bytes = block_bytes(size, align);
         if bytes >= GRANULE_BYTES {
@@ -206,7 +206,7 @@ impl<S: Source> Heap<S> {
     }
 
     /// Gives back the block at `address`.
-    #[inline(never)]
+    #[inline]
     fn deallocate_address(&mut self, address: usize) {
         let mut id = Id::at(address);
         let header = self.header(id);
@@ -218,9 +218,10 @@ impl<S: Source> Heap<S> {
             let in_use = header.slots.get() & !(1 << index);
             header.slots.set(in_use);
             if header.previous.get() == 0 {
-                self.push(id, bytes);
+                return self.push(id, bytes); // It was full.
             }
-            if in_use != 0 {
+            // The last of its list is kept for the next block: there is always one, and never a second.
+            if in_use != 0 || !header.next.get().is_some() {
                 return;
             }
             self.unlink(id);
@@ -236,7 +237,7 @@ impl<S: Source> Heap<S> {
     ///
     /// This heap gave `pointer` for a block of `size` bytes and `layout.align()`, and it has not been given back
     /// since.
-    #[inline(never)]
+    #[inline]
     unsafe fn keep_or_move(
         &mut self,
         pointer: NonNull<u8>,

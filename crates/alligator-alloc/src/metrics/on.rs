@@ -4,12 +4,12 @@ use core::alloc::Layout;
 use core::array;
 use core::ptr::NonNull;
 
+use super::kinds::{CLASS_COUNT, class_index, slot_bytes};
 use crate::global::AlligatorAlloc;
 use crate::heap::Heap;
 use crate::lock::Lock;
 use crate::source::Source;
 use crate::units::{PAGE_SHIFT, REQUEST_BYTES_MAX};
-use super::kinds::{CLASS_COUNT, class_index, slot_bytes};
 
 /// How often blocks of one kind were asked for and given back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

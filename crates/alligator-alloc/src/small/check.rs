@@ -8,7 +8,7 @@ use super::sizes::{LIST_COUNT, SLOT_BYTES_MAX, block_bytes, list_of};
 use super::{Heap, slots_of};
 use crate::check::{Invariant, Piece, Violation};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, granule_floor, round_up};
+use crate::units::{GRANULE_BYTES, granule_floor};
 
 /// One part of the heap.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +87,7 @@ impl<S: Source> Heap<S> {
 
     /// All parts of the heap by address. After the first violation there is no going on.
     fn parts(&self) -> impl Iterator<Item = Result<Part, Violation>> {
-        let mut address = self.first_known(self.origin);
+        let mut address = self.first_known(self.start());
         core::iter::from_fn(move || {
             if address >= self.end {
                 return None;
@@ -102,9 +102,8 @@ impl<S: Source> Heap<S> {
     fn part(&self, address: usize) -> Result<Part, Violation> {
         let header = self.header(Id::at(address));
         let bytes = header.bytes.get();
-        let (kind, bytes) = if address == self.table_place() {
-            let bytes = round_up(self.covered * HEADER_BYTES, GRANULE_BYTES);
-            (Kind::Table, bytes)
+        let (kind, bytes) = if address == self.table {
+            (Kind::Table, self.table_bytes)
         } else if bytes == 0 {
             (Kind::Foreign, self.first_known(address) - address)
         } else if bytes >= GRANULE_BYTES {
@@ -122,9 +121,9 @@ impl<S: Source> Heap<S> {
         })
     }
 
-    /// The address of the table.
-    fn table_place(&self) -> usize {
-        self.base.wrapping_add(Id::at(self.origin).raw())
+    /// The lowest granule that has a header: where the heap begins.
+    fn start(&self) -> usize {
+        self.first_header().place()
     }
 
     /// The lowest granule at or above `address` whose header is known, or the end.
@@ -171,7 +170,9 @@ impl<S: Source> Heap<S> {
         Invariant::HeaderAtStart.require(is_size, part.address)?;
         let in_use = self.header(Id::at(part.address)).slots.get();
         let all = u64::MAX >> (64 - slots_of(bytes));
-        Invariant::FreeSlots.require(in_use & !all == 0 && in_use != 0, part.address)?;
+        let is_kept = !self.header(Id::at(part.address)).next.get().is_some();
+        let is_right = in_use & !all == 0 && (in_use != 0 || is_kept);
+        Invariant::FreeSlots.require(is_right, part.address)?;
         let times = self.times_in(list_of(bytes), Id::at(part.address));
         let is_unlisted = self.header(Id::at(part.address)).previous.get() == 0;
         let is_full = in_use == all;
@@ -182,7 +183,7 @@ impl<S: Source> Heap<S> {
     /// [`Invariant::Below`] for the header after the heap's last granule, which every heap has, and which
     /// says nothing else.
     fn end_is_right(&self, below: Id) -> Result<(), Violation> {
-        let exists = (self.end - self.origin) >> GRANULE_SHIFT < self.covered;
+        let exists = self.offset_in_table(Id::at(self.end)) < self.table_bytes;
         Invariant::Below.require(exists, self.end)?;
         let header = self.header(Id::at(self.end));
         Invariant::Below.require(header.below.get() == below, self.end)?;
@@ -225,12 +226,12 @@ impl<S: Source> Heap<S> {
         let some = |id: Id| id.is_some().then_some(id);
         let next = move |&id: &Id| self.is_header(id).then(|| self.header(id).next.get());
         core::iter::successors(some(self.first(list)), move |id| next(id).and_then(some))
-            .take(self.covered + 1)
+            .take(self.table_bytes / HEADER_BYTES + 1)
     }
 
     /// Whether `id` is that of a granule of the heap.
     fn is_header(&self, id: Id) -> bool {
         let address = id.place();
-        (self.origin..self.end).contains(&address) && id == Id::at(granule_floor(address))
+        (self.start()..self.end).contains(&address) && id == Id::at(granule_floor(address))
     }
 }

@@ -5,13 +5,14 @@
 //! before   | old table | blocks ..           |
 //! after    | free      | blocks ..           | new memory, free        | new table |
 //! ```
+//!
+//! A table has room for twice the headers that are needed when it is made. So the headers are copied once per
+//! doubling of the memory, and take 2.3 to 4.7 % of it.
 
 use super::Heap;
 use super::headers::{HEADER_BYTES, Id};
 use crate::source::Source;
-use crate::units::{
-    GRANULE_BYTES, GRANULE_SHIFT, PAGE_BYTES, PAGE_SHIFT, granule_floor, round_up,
-};
+use crate::units::{GRANULE_BYTES, PAGE_BYTES, PAGE_SHIFT, granule_floor, round_up};
 
 impl<S: Source> Heap<S> {
     /// Adds as few pages as make a free run of `bytes`, whole granules, at the end of the memory, none if the
@@ -20,33 +21,31 @@ impl<S: Source> Heap<S> {
     ///
     /// *Time:* the source's, constant besides, and where the heap outgrows its table, the copy of that.
     #[cold]
-    #[inline(never)]
     pub(super) fn grow(&mut self, bytes: usize, reservation: bool) {
         let may_add = S::ON_DEMAND || reservation;
         let source_end = self.source.end();
         let mut end = granule_floor(source_end);
         let mut start = end;
-        // What lies at the memory's end and will be part of the new run.
+        // The free run at the memory's end, which becomes part of the new one.
         let mut present = 0;
         if self.end == 0 {
             let spare = self.source.spare();
-            if spare.end == source_end {
-                start = round_up(spare.start, GRANULE_BYTES).min(end);
+            if spare.end == source_end && spare.len() >= GRANULE_BYTES {
+                start = round_up(spare.start, GRANULE_BYTES);
             }
-            self.origin = start;
-            present = end - start;
+            self.table = Id::at(start).raw(); // No headers yet: where the first would stand.
         } else if self.end == end {
             let below = self.header(Id::at(end)).below.get();
             if below.is_some() {
                 present = self.header(below).bytes.get();
             }
         }
-        let table = self.table_for(end, if may_add { bytes } else { 0 }, may_add);
+        let table = self.new_table_bytes(end, bytes, may_add);
         if may_add {
-            let missing = (bytes + table).saturating_sub(present);
-            // At least one page, unless this is the first time: who comes here has not found a run.
-            let pages = missing.div_ceil(PAGE_BYTES).max(usize::from(self.end != 0));
-            if let Some((new, pages)) = self.more_pages(pages) {
+            // At least one byte: who comes here has not found a run that can be found in constant time.
+            let missing = if bytes > present { bytes - present } else { 1 };
+            let missing = (missing + table + (PAGE_BYTES - 1)).saturating_sub(end - start);
+            if let Some((new, pages)) = self.more_pages(missing >> PAGE_SHIFT) {
                 if new != end {
                     start = new;
                 }
@@ -74,38 +73,53 @@ impl<S: Source> Heap<S> {
         new.map(|new| (new, pages))
     }
 
-    /// The bytes of a new table, whole granules, if `bytes` more after `end` may need headers that the table
+    /// The bytes of a new table, whole granules, if what `grow` adds after `end` may need headers that the table
     /// does not have; else none.
     #[inline(always)]
-    fn table_for(&self, end: usize, bytes: usize, may_add: bool) -> usize {
-        let ahead = bytes.max((S::STEP_PAGES - 1) << PAGE_SHIFT) >> GRANULE_SHIFT;
-        let mut granules = (end.wrapping_sub(self.origin) >> GRANULE_SHIFT) + 1;
+    fn new_table_bytes(&self, end: usize, bytes: usize, may_add: bool) -> usize {
+        // The header at the end is needed, too.
+        let mut needed = self.offset_in_table(Id::at(end)) + HEADER_BYTES;
         if may_add {
-            granules += ahead + (PAGE_BYTES >> GRANULE_SHIFT);
+            let step_bytes = (S::STEP_PAGES - 1) << PAGE_SHIFT;
+            // Pages are rounded up.
+            needed = Id::at(bytes.max(step_bytes))
+                .above(PAGE_BYTES)
+                .raw()
+                .wrapping_add(needed);
         }
-        if granules <= self.covered {
+        if needed <= self.table_bytes {
             return 0;
         }
-        if may_add {
-            granules += granules / 2;
-        }
-        round_up(granules * HEADER_BYTES, GRANULE_BYTES)
+        round_up(if may_add { 2 * needed } else { needed }, GRANULE_BYTES)
     }
 
-    /// Takes in the memory from `start` to `end`, which the source gave, the last `table` bytes of it as a new
+    /// How far from the table's start the header called `id` stands, or would stand.
+    #[inline(always)]
+    pub(super) fn offset_in_table(&self, id: Id) -> usize {
+        self.base.wrapping_add(id.raw()).wrapping_sub(self.table)
+    }
+
+    /// Takes in the memory from `start` to `end`, which the source gave, the last `table_bytes` of it as a new
     /// table. Memory too short for its headers is left alone, as is what the table does not reach.
     #[inline(always)]
-    fn take_in(&mut self, start: usize, end: usize, table: usize) {
+    fn take_in(&mut self, start: usize, end: usize, table_bytes: usize) {
         // The last granule below 4 GiB has no header after it, so it cannot be used.
-        let end = if end == 0 { granule_floor(usize::MAX) } else { end };
-        let covered = if table == 0 { self.covered } else { table / HEADER_BYTES };
-        let last = (end - self.origin) >> GRANULE_SHIFT;
-        if end - start <= table || last >= covered {
+        let end = if end == 0 {
+            granule_floor(usize::MAX)
+        } else {
+            end
+        };
+        let covered = if table_bytes == 0 {
+            self.table_bytes
+        } else {
+            table_bytes
+        };
+        if end - start <= table_bytes || self.offset_in_table(Id::at(end)) >= covered {
             return;
         }
-        let after = end - table;
-        if table != 0 {
-            self.move_table(after, table);
+        let after = end - table_bytes;
+        if table_bytes != 0 {
+            self.move_table(after, table_bytes);
         }
         self.end = end;
         self.record.taken_in(end - start);
@@ -115,20 +129,18 @@ impl<S: Source> Heap<S> {
     /// Makes the `bytes` at `place`, which the heap owns and nobody uses, the table.
     #[inline(always)]
     fn move_table(&mut self, place: usize, bytes: usize) {
-        let first = Id::at(self.origin).raw();
-        let old = self.base.wrapping_add(first);
-        let old_bytes = self.covered * HEADER_BYTES;
+        let (old, old_bytes) = (self.table, self.table_bytes);
         let table = self.source.pointer(place);
         // SAFETY: the caller owns these bytes, and nobody uses them.
         unsafe { table.write_bytes(0, bytes) };
         // SAFETY: the old table has these bytes; the new one is longer, and lies elsewhere.
         unsafe { table.copy_from_nonoverlapping(self.source.pointer(old), old_bytes) };
-        self.base = place.wrapping_sub(first);
-        self.covered = bytes / HEADER_BYTES;
+        self.base = self.base.wrapping_add(place).wrapping_sub(old);
+        self.table = place;
+        self.table_bytes = bytes;
         self.header(Id::at(place)).bytes.set(bytes);
         if old_bytes != 0 {
-            let run = Id::at(old);
-            self.free_run(run, self.header(run).bytes.get());
+            self.free_run(Id::at(old), old_bytes);
         }
     }
 }

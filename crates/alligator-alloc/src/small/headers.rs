@@ -107,6 +107,12 @@ impl<S: Source> Heap<S> {
         unsafe { &*header.cast::<Header>() }
     }
 
+    /// The first header of the table.
+    #[cfg(feature = "check")]
+    pub(super) fn first_header(&self) -> Id {
+        Id(self.table.wrapping_sub(self.base))
+    }
+
     /// The first header of `list`, or none.
     #[inline(always)]
     pub(super) fn first(&self, list: usize) -> Id {
@@ -126,7 +132,6 @@ impl<S: Source> Heap<S> {
 
     /// Notes that `id` is a free run of `bytes`, or a MiniPage with slots of `bytes`, and puts it first into
     /// the list of its kind. *Time:* constant.
-    #[inline(never)]
     pub(super) fn push(&mut self, id: Id, bytes: usize) {
         let list = list_of(bytes);
         let next = self.first(list);
@@ -142,7 +147,6 @@ impl<S: Source> Heap<S> {
     }
 
     /// Takes `id` out of the list it is in. *Time:* constant.
-    #[inline(never)]
     pub(super) fn unlink(&mut self, id: Id) {
         let header = self.header(id);
         let (next, previous) = (header.next.get(), header.previous.replace(0));

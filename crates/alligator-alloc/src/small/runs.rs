@@ -18,7 +18,6 @@ use crate::units::{GRANULE_BYTES, round_up};
 impl<S: Source> Heap<S> {
     /// A free run of at least `bytes`: the first of its own list, or else of the next list that is not empty;
     /// none if neither is long enough. *Time:* constant.
-    #[inline(never)]
     pub(super) fn find(&self, bytes: usize) -> Id {
         let list = list_of(bytes);
         let first = self.first(list);
@@ -40,7 +39,6 @@ impl<S: Source> Heap<S> {
     /// Takes `bytes`, whole granules, from a multiple of `align` on; grows the memory if there is no room and
     /// the source allows it. The run may start lower: it keeps what lies before. The header of the granule at
     /// the multiple of `align`, which leads to the run, or none. *Time:* constant, growth apart.
-    #[inline(never)]
     pub(super) fn take(&mut self, bytes: usize, align: usize) -> Id {
         // Wherever a run of this length starts, an aligned one is in it.
         let longest = bytes + ((align - 1) & GRANULE_BYTES.wrapping_neg());
@@ -71,7 +69,6 @@ impl<S: Source> Heap<S> {
     }
 
     /// Makes the used run `run` of `bytes` a free one, with its free neighbours. *Time:* constant.
-    #[inline(never)]
     pub(super) fn free_run(&mut self, mut run: Id, mut bytes: usize) {
         let above = run.above(bytes);
         if self.header(above).is_free() {

@@ -27,7 +27,6 @@ const LIST_OFFSET: usize = if usize::BITS > 32 { 7 } else { 0 };
 /// or those of whole granules. The smallest slot will do for no bytes.
 ///
 /// A layout's size can be rounded up to its alignment, so nothing overflows.
-#[inline(never)]
 pub(super) const fn block_bytes(size: usize, align: usize) -> usize {
     let size = if size > SLOT_BYTES_MIN {
         size
@@ -45,7 +44,6 @@ pub(super) const fn block_bytes(size: usize, align: usize) -> usize {
 
 /// The list of the MiniPages with slots of `bytes`, or of the free runs of `bytes` and more, up to the next
 /// list's.
-#[inline(never)]
 pub(super) fn list_of(bytes: usize) -> usize {
     let shift = usize::BITS - 2 - bytes.leading_zeros();
     let list = (bytes >> shift) + 2 * shift as usize - LIST_OFFSET;

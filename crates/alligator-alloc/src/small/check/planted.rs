@@ -132,7 +132,9 @@ fn header_after_the_end(heap: &mut Victim) {
 
 fn run_beyond_the_end(heap: &mut Victim) {
     let bytes = heap.end;
-    header(heap, Kind::Used).bytes.set(bytes - bytes % GRANULE_BYTES);
+    header(heap, Kind::Used)
+        .bytes
+        .set(bytes - bytes % GRANULE_BYTES);
 }
 
 fn free_run_below_that_is_none(heap: &mut Victim) {
