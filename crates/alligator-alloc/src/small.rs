@@ -208,26 +208,22 @@ impl<S: Source> Heap<S> {
     /// Gives back the block at `address`.
     #[inline]
     fn deallocate_address(&mut self, address: usize) {
-        let mut id = Id::at(address);
+        let id = Id::at(address);
         let header = self.header(id);
         let bytes = header.bytes.get();
         if bytes >= GRANULE_BYTES {
-            id = header.next.get();
-        } else {
-            let index = slot_index(address % GRANULE_BYTES, bytes);
-            let in_use = header.slots.get() & !(1 << index);
-            header.slots.set(in_use);
-            if header.previous.get() == 0 {
-                return self.push(id, bytes); // It was full.
-            }
-            // The last of its list is kept for the next block: there is always one, and never a second.
-            if in_use != 0 || !header.next.get().is_some() {
-                return;
-            }
-            self.unlink(id);
-            self.header(id).bytes.set(GRANULE_BYTES);
+            let run = header.next.get();
+            return self.free_run(run, self.header(run).bytes.get());
         }
-        self.free_run(id, self.header(id).bytes.get());
+        let index = slot_index(address % GRANULE_BYTES, bytes);
+        let in_use = header.slots.get() & !(1 << index);
+        header.slots.set(in_use);
+        if header.previous.get() == 0 {
+            self.push(id, bytes); // It was full, and has several slots.
+        } else if in_use == 0 {
+            self.unlink(id);
+            self.free_run(id, GRANULE_BYTES);
+        }
     }
 
     /// The block at `pointer`, of `size` bytes, as one of `layout`: itself if both take the same bytes; or a new

@@ -170,9 +170,7 @@ impl<S: Source> Heap<S> {
         Invariant::HeaderAtStart.require(is_size, part.address)?;
         let in_use = self.header(Id::at(part.address)).slots.get();
         let all = u64::MAX >> (64 - slots_of(bytes));
-        let is_kept = !self.header(Id::at(part.address)).next.get().is_some();
-        let is_right = in_use & !all == 0 && (in_use != 0 || is_kept);
-        Invariant::FreeSlots.require(is_right, part.address)?;
+        Invariant::FreeSlots.require(in_use & !all == 0 && in_use != 0, part.address)?;
         let times = self.times_in(list_of(bytes), Id::at(part.address));
         let is_unlisted = self.header(Id::at(part.address)).previous.get() == 0;
         let is_full = in_use == all;

@@ -136,13 +136,14 @@ impl<S: Source> Heap<S> {
         let list = list_of(bytes);
         let next = self.first(list);
         self.set_first(list, id);
-        self.nonempty |= 1 << list;
         let header = self.header(id);
         header.bytes.set(bytes);
         header.next.set(next);
         header.previous.set(list);
         if next.is_some() {
             self.header(next).previous.set(id.raw());
+        } else {
+            self.nonempty |= 1 << list;
         }
     }
 

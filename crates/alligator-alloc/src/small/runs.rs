@@ -54,17 +54,16 @@ impl<S: Source> Heap<S> {
         let place = run.place();
         let address = round_up(place, align);
         let used = address - place + bytes;
-        let header = self.header(run);
-        let rest = header.bytes.replace(used) - used;
-        let above = run.above(used);
-        self.header(above).below.set(Id::NONE);
-        if rest != 0 {
-            self.free_run(above, rest);
-        }
+        let rest = self.header(run).bytes.replace(used) - used;
         let block = Id::at(address);
         let header = self.header(block);
         header.bytes.set(bytes);
         header.next.set(run);
+        let above = run.above(used);
+        self.header(above).below.set(Id::NONE);
+        if rest != 0 {
+            self.put_in(above, rest);
+        }
         block
     }
 
@@ -81,6 +80,12 @@ impl<S: Source> Heap<S> {
             bytes += self.header(below).bytes.get();
             run = below;
         }
+        self.put_in(run, bytes);
+    }
+
+    /// Makes `run` a free run of `bytes`, whose neighbours are in use.
+    #[inline(always)]
+    fn put_in(&mut self, run: Id, bytes: usize) {
         self.header(run.above(bytes)).below.set(run);
         self.push(run, bytes);
     }

@@ -44,6 +44,7 @@ pub(super) const fn block_bytes(size: usize, align: usize) -> usize {
 
 /// The list of the MiniPages with slots of `bytes`, or of the free runs of `bytes` and more, up to the next
 /// list's.
+#[inline(never)]
 pub(super) fn list_of(bytes: usize) -> usize {
     let shift = usize::BITS - 2 - bytes.leading_zeros();
     let list = (bytes >> shift) + 2 * shift as usize - LIST_OFFSET;
