@@ -185,15 +185,16 @@ impl<S: Source> Heap<S> {
     fn allocate_address(&mut self, size: usize, align: usize) -> usize {
         let bytes = block_bytes(size, align);
         if bytes >= GRANULE_BYTES {
-            return self.take(bytes, align).place();
+            return self.allocate_run(bytes, align);
         }
         let mut id = self.first(list_of(bytes));
         if !id.is_some() {
-            id = self.take(GRANULE_BYTES, 1);
-            if !id.is_some() {
-                return 0;
+            id = self.take(GRANULE_BYTES);
+            if id.is_some() {
+                self.push(id, bytes);
+                self.header(id).slots.set(1);
             }
-            self.push(id, bytes);
+            return id.place();
         }
         let header = self.header(id);
         let in_use = header.slots.get();
@@ -203,6 +204,24 @@ impl<S: Source> Heap<S> {
             self.unlink(id);
         }
         id.place() + index * bytes
+    }
+
+    /// The address of a block of `bytes`, whole granules, at a multiple of `align`, or zero. Its run may start
+    /// lower and end higher, by less than `align` together: the header at the block leads to the run.
+    #[inline(always)]
+    fn allocate_run(&mut self, bytes: usize, align: usize) -> usize {
+        // Wherever a run of this length starts, an aligned one is in it.
+        let longest = bytes + ((align - 1) & GRANULE_BYTES.wrapping_neg());
+        let run = self.take(longest);
+        if !run.is_some() {
+            return 0;
+        }
+        let place = run.place();
+        let address = round_up(place, align);
+        let header = self.header(Id::at(address));
+        header.next.set(run);
+        header.bytes.set(longest - (address - place));
+        address
     }
 
     /// Gives back the block at `address`.

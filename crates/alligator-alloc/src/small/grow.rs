@@ -10,7 +10,7 @@
 //! doubling of the memory, and take 2.3 to 4.7 % of it.
 
 use super::Heap;
-use super::headers::{HEADER_BYTES, Id};
+use super::headers::{ADDRESS_MIN, HEADER_BYTES, Id};
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, PAGE_BYTES, PAGE_SHIFT, granule_floor, round_up};
 
@@ -30,8 +30,9 @@ impl<S: Source> Heap<S> {
         let mut present = 0;
         if self.end == 0 {
             let spare = self.source.spare();
-            if spare.end == source_end && spare.len() >= GRANULE_BYTES {
-                start = round_up(spare.start, GRANULE_BYTES);
+            let first = spare.start.max(ADDRESS_MIN);
+            if spare.end == source_end && spare.end.saturating_sub(first) >= GRANULE_BYTES {
+                start = round_up(first, GRANULE_BYTES);
             }
             self.table = Id::at(start).raw(); // No headers yet: where the first would stand.
         } else if self.end == end {
@@ -141,6 +142,65 @@ impl<S: Source> Heap<S> {
         self.header(Id::at(place)).bytes.set(bytes);
         if old_bytes != 0 {
             self.free_run(Id::at(old), old_bytes);
+        }
+    }
+}
+
+#[cfg(all(test, feature = "check"))]
+mod tests {
+    extern crate std;
+
+    use core::alloc::Layout;
+    use core::ops::Range;
+    use std::vec::Vec;
+
+    use super::Heap;
+    use crate::source::Source;
+    use crate::units::PAGE_BYTES;
+
+    /// A memory of one page whose addresses start at 0, as a module's do, and whose data end at once.
+    struct Low(Vec<u64>);
+
+    // SAFETY: the memory is nobody else's. Its pointers have other addresses: no block is given back by one.
+    unsafe impl Source for Low {
+        fn spare(&mut self) -> Range<usize> {
+            1024..PAGE_BYTES
+        }
+
+        fn end(&self) -> usize {
+            PAGE_BYTES
+        }
+
+        fn grow(&mut self, _pages: usize) -> Option<usize> {
+            None
+        }
+
+        fn pointer(&self, address: usize) -> *mut u8 {
+            let first = self.0.as_ptr().cast_mut().cast::<u8>();
+            if address == 0 {
+                return core::ptr::null_mut(); // No block.
+            }
+            first.wrapping_add(address)
+        }
+    }
+
+    #[test]
+    fn a_heap_may_start_where_the_lowest_data_end() {
+        let mut heap = Heap::new(Low(std::vec![0; PAGE_BYTES / 8]));
+        let mut addresses = Vec::new();
+        let slot = Layout::new::<[u64; 64]>();
+        while heap.allocate(slot).is_some() {
+            assert_eq!(heap.check(), Ok(()));
+        }
+        heap.walk(|piece| {
+            if let crate::Piece::MiniPage { address, .. } = piece {
+                addresses.push(address);
+            }
+        });
+        assert!(addresses.len() > 50, "{} MiniPages", addresses.len());
+        for &address in &addresses {
+            heap.deallocate_address(address);
+            assert_eq!(heap.check(), Ok(()));
         }
     }
 }

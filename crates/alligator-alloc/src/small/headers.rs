@@ -9,7 +9,7 @@
 //! ```
 //!
 //! An [`Id`] says how far a header is from where that of address 0 would stand, so the table can be moved:
-//! nothing but `base` changes. A header's place in the memory, and the header above a run, are arithmetic.
+//! nothing but `base` changes. The granule of a header, and the header above a run, are arithmetic.
 //!
 //! Invariant: the header one past the heap's last granule exists. It is zero, "in use", as is every header of
 //! memory that somebody else owns.
@@ -88,8 +88,8 @@ impl Header {
 /// Bytes in a header.
 pub(super) const HEADER_BYTES: usize = size_of::<Header>();
 
-// A list's number is never a header's: the lowest header is that of address 1024.
-const _: () = assert!(LIST_COUNT <= 1024 / GRANULE_BYTES * HEADER_BYTES || HEADER_BYTES >= 24);
+/// Where the heap may start: so a header's number is none of a list, of which there are fewer.
+pub(super) const ADDRESS_MIN: usize = LIST_COUNT.div_ceil(HEADER_BYTES) * GRANULE_BYTES;
 
 impl<S: Source> Heap<S> {
     /// The header called `id`.

@@ -13,7 +13,6 @@ use super::Heap;
 use super::headers::Id;
 use super::sizes::list_of;
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, round_up};
 
 impl<S: Source> Heap<S> {
     /// A free run of at least `bytes`: the first of its own list, or else of the next list that is not empty;
@@ -36,35 +35,25 @@ impl<S: Source> Heap<S> {
         self.find(bytes).is_some()
     }
 
-    /// Takes `bytes`, whole granules, from a multiple of `align` on; grows the memory if there is no room and
-    /// the source allows it. The run may start lower: it keeps what lies before. The header of the granule at
-    /// the multiple of `align`, which leads to the run, or none. *Time:* constant, growth apart.
-    pub(super) fn take(&mut self, bytes: usize, align: usize) -> Id {
-        // Wherever a run of this length starts, an aligned one is in it.
-        let longest = bytes + ((align - 1) & GRANULE_BYTES.wrapping_neg());
-        let mut run = self.find(longest);
+    /// Takes a run of `bytes`, whole granules, or none; grows the memory if there is none and the source allows
+    /// it. *Time:* constant, growth apart.
+    pub(super) fn take(&mut self, bytes: usize) -> Id {
+        let mut run = self.find(bytes);
         if !run.is_some() {
-            self.grow(longest, false);
-            run = self.find(longest);
+            self.grow(bytes, false);
+            run = self.find(bytes);
             if !run.is_some() {
                 return Id::NONE;
             }
         }
         self.unlink(run);
-        let place = run.place();
-        let address = round_up(place, align);
-        let used = address - place + bytes;
-        let rest = self.header(run).bytes.replace(used) - used;
-        let block = Id::at(address);
-        let header = self.header(block);
-        header.bytes.set(bytes);
-        header.next.set(run);
-        let above = run.above(used);
+        let rest = self.header(run).bytes.replace(bytes) - bytes;
+        let above = run.above(bytes);
         self.header(above).below.set(Id::NONE);
         if rest != 0 {
             self.put_in(above, rest);
         }
-        block
+        run
     }
 
     /// Makes the used run `run` of `bytes` a free one, with its free neighbours. *Time:* constant.
