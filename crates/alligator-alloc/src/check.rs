@@ -1,8 +1,9 @@
 //! The whole-heap checker and the heap's picture (feature `check`). It reads everything and changes nothing.
 //!
-//! [`Heap::check`](crate::Heap::check) looks at every invariant the heap lives by, one function each, beside the layer that keeps
-//! it: runs and bins in `runs/check.rs`, MiniPages, lists and magazines in `mini_page/check.rs`. All of them
-//! stand on the pieces found by walking the heap from its first granule to its end (`check/parts.rs`).
+//! [`Heap::check`](crate::Heap::check) looks at every invariant the heap lives by, one function each, beside the
+//! layer that keeps it: runs and bins in `runs/check.rs`, MiniPages, lists and magazines in `mini_page/check.rs`,
+//! all of a small heap in `small/check.rs`. All of them stand on the pieces found by walking the heap from its
+//! first granule to its end (`check/parts.rs`).
 //!
 //! A broken heap must not break the checker: no link is followed before it is known to name a header, and
 //! every walk along a list is counted.
