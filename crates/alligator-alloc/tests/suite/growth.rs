@@ -221,3 +221,39 @@ fn somebody_else_may_grow_the_memory_while_the_heap_asks_for_it() {
         memory.assert_others_are_intact();
     }
 }
+
+/// A small heap looks at the first run of a list only. If that is too short, it grows though a longer one lies at
+/// the memory's end: by a page at least, and by a table, if one is needed then.
+#[cfg(all(feature = "check", feature = "small", not(feature = "hardened")))]
+#[test]
+fn a_run_at_the_end_that_is_not_found_leaves_room_for_a_table() {
+    use alligator_alloc::Piece;
+
+    const GRANULE_BYTES: usize = 1024;
+    let mut cases = 0;
+    for granules in (64..1500).step_by(5) {
+        let memory = Memory::empty(300);
+        let heap = memory.heap::<1, true>();
+        let mut live = Live::new(&heap);
+        live.allocate(20 * PAGE_BYTES, 8).expect("room");
+        live.allocate(granules * GRANULE_BYTES, 8).expect("room");
+        let short = live.allocate(256 * GRANULE_BYTES, 8).expect("room");
+        live.allocate(GRANULE_BYTES, 8).expect("room");
+        let long = live.allocate(300 * GRANULE_BYTES, 8).expect("room");
+        let mut last = 0;
+        heap.walk(|piece| {
+            last = match piece {
+                Piece::FreeRun { bytes, .. } => bytes,
+                _ => 0,
+            };
+        });
+        if last < 30 * GRANULE_BYTES {
+            continue;
+        }
+        live.free(long); // 330 granules and more: the same list as the short one's.
+        live.free(short);
+        live.allocate(257 * GRANULE_BYTES, 8).expect("room");
+        cases += 1;
+    }
+    assert!(cases > 10, "{cases} cases");
+}
