@@ -202,9 +202,12 @@ mod tests {
             }
         });
         assert!(addresses.len() > 50, "{} MiniPages", addresses.len());
-        for &address in &addresses {
-            heap.deallocate_address(address);
-            assert_eq!(heap.check(), Ok(()));
+        // The lowest last, so that its header is first in the list; then the others go from behind it.
+        for slot in [0, 512] {
+            for &address in addresses.iter().rev() {
+                heap.deallocate_address(address + slot);
+                assert_eq!(heap.check(), Ok(()));
+            }
         }
     }
 }
