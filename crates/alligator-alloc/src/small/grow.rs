@@ -25,10 +25,7 @@ impl<S: Source> Heap<S> {
     pub(super) fn grow(&mut self, bytes: usize, reservation: bool) {
         let may_add = S::ON_DEMAND || reservation;
         let source_end = self.source.end();
-        if source_end == 0 {
-            return self.record.refused(1, 0); // There are 4 GiB, and that is all.
-        }
-        let mut end = granule_floor(source_end);
+        let mut end = usable_end(source_end);
         let mut start = end;
         // The free run at the memory's end, which becomes part of the new one.
         let mut present = 0;
@@ -60,13 +57,13 @@ impl<S: Source> Heap<S> {
         self.take_in(start, end, table);
     }
 
-    /// At least `pages` new pages: the address of the first and their number. None if none are asked for.
+    /// At least `pages` new pages, perhaps none: the address of the first and their number.
+    ///
+    /// The host is asked for none, too: what is paid only on the way there then counts as growth in the bounds,
+    /// not as part of every allocation.
     #[inline(always)]
     fn more_pages(&mut self, pages: usize) -> Option<(usize, usize)> {
-        if pages == 0 {
-            return None;
-        }
-        if S::STEP_PAGES > pages {
+        if pages != 0 && S::STEP_PAGES > pages {
             if let Some(new) = self.source.grow(S::STEP_PAGES) {
                 self.record.grown(S::STEP_PAGES);
                 return Some((new, S::STEP_PAGES));
@@ -108,12 +105,7 @@ impl<S: Source> Heap<S> {
     /// table. Memory too short for its headers is left alone, as is what the table does not reach.
     #[inline(always)]
     fn take_in(&mut self, start: usize, end: usize, table_bytes: usize) {
-        // The last granule below 4 GiB has no header after it, so it cannot be used.
-        let end = if end == 0 {
-            granule_floor(usize::MAX)
-        } else {
-            end
-        };
+        let end = usable_end(end);
         let covered = if table_bytes == 0 {
             self.table_bytes
         } else {
@@ -148,6 +140,13 @@ impl<S: Source> Heap<S> {
             self.free_run(Id::at(old), old_bytes);
         }
     }
+}
+
+/// The end of the heap in a memory that ends at `end`, 0 for 4 GiB. The last granule below that has no header after
+/// it, so it cannot be used.
+#[inline(always)]
+fn usable_end(end: usize) -> usize {
+    granule_floor(if end == 0 { usize::MAX } else { end })
 }
 
 #[cfg(all(test, feature = "check"))]
