@@ -105,11 +105,8 @@ fn a_pinned_block_per_page_leaves_the_pages_usable() {
 #[cfg_attr(miri, ignore = "too much memory")]
 fn free_gaps_over_sixteen_mebibytes_are_found_and_split() {
     // With `small`, headers take up to a twelfth on 64 bits.
-    let memory = Memory::empty(if cfg!(feature = "small") {
-        2_300
-    } else {
-        2_100
-    });
+    let is_small = cfg!(all(feature = "small", not(feature = "hardened")));
+    let memory = Memory::empty(if is_small { 2_300 } else { 2_100 });
     let heap = memory.heap::<1, true>();
     let mut live = Live::new(&heap);
     let mut gaps = Vec::new();
