@@ -81,6 +81,12 @@ enum Suite {
     Wasi,
     /// `guests/tests` on wasm32-unknown-unknown.
     Guests,
+    /// `tests/suite` on the host, with the feature `small`.
+    Small,
+    /// The unit tests, with the feature `small`.
+    SmallUnits,
+    /// `tests/by_address.rs`, with the feature `small`.
+    SmallByAddress,
 }
 
 impl Suite {
@@ -91,6 +97,17 @@ impl Suite {
         Self::AllocatorApi,
         Self::Metrics,
     ];
+    /// The same for a fault in the small heap.
+    const OTHERS_SMALL: [Self; 3] = [Self::Small, Self::SmallUnits, Self::SmallByAddress];
+
+    /// Those run when this one has not noticed.
+    fn others(self) -> &'static [Self] {
+        if Self::OTHERS_SMALL.contains(&self) {
+            &Self::OTHERS_SMALL
+        } else {
+            &Self::OTHERS
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -162,8 +179,11 @@ fn suites_of(faults: &[&Fault]) -> Vec<Suite> {
 fn outcome_of(copy: &Copy, fault: &Fault, options: &Options) -> Result<Outcome> {
     let mut suites = vec![fault.suite];
     suites.extend(
-        Suite::OTHERS
-            .into_iter()
+        fault
+            .suite
+            .others()
+            .iter()
+            .copied()
             .filter(|&suite| suite != fault.suite),
     );
     for suite in suites {
@@ -216,6 +236,11 @@ mod tests {
             "lock",
             "global",
             "by_address",
+            "small",
+            "small/sizes",
+            "small/headers",
+            "small/runs",
+            "small/grow",
         ] {
             let file = format!("{module}.rs");
             assert!(

@@ -17,7 +17,7 @@ use crate::heap::{Heap, at_least_one_byte, class_of};
 use crate::meta_page::{CLASS_MASK, HeaderId, MINI_PAGE};
 use crate::size_class::{Class, SLOT_BYTES};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, HARDENED, SMALL, bytes_of, granules_for};
+use crate::units::{GRANULE_BYTES, HARDENED, bytes_of, granules_for};
 
 /// Bytes in the smallest slot, and what it is aligned to.
 const SLOT_BYTES_MIN: usize = SLOT_BYTES[0] as usize;
@@ -124,7 +124,7 @@ impl<S: Source> Heap<S> {
         let bytes = self.bytes_at(address);
         let new = match (self.block_at(address), class_of(layout)) {
             (Block::Slot(old), Some(new)) if old == new => return Some(pointer),
-            (Block::Run(run), None) if !SMALL => {
+            (Block::Run(run), None) => {
                 let new = self.runs.reallocate(run, granules_for(layout.size()));
                 if new == run {
                     return Some(pointer);

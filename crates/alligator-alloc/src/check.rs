@@ -1,25 +1,25 @@
 //! The whole-heap checker and the heap's picture (feature `check`). It reads everything and changes nothing.
 //!
-//! [`Heap::check`] looks at every invariant the heap lives by, one function each, beside the layer that keeps
-//! it: runs and bins in `runs/check.rs`, MiniPages, lists and magazines in `mini_page/check.rs`. All of them
-//! stand on the pieces found by walking the heap from its first granule to its end (`check/parts.rs`).
+//! [`Heap::check`](crate::Heap::check) looks at every invariant the heap lives by, one function each, beside the
+//! layer that keeps it: runs and bins in `runs/check.rs`, MiniPages, lists and magazines in `mini_page/check.rs`,
+//! all of a small heap in `small/check.rs`. All of them stand on the pieces found by walking the heap from its
+//! first granule to its end (`check/parts.rs`).
 //!
 //! A broken heap must not break the checker: no link is followed before it is known to name a header, and
 //! every walk along a list is counted.
 
+#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
 pub(crate) mod parts;
-#[cfg(test)]
+#[cfg(all(test, not(all(feature = "small", not(feature = "hardened")))))]
 pub(crate) mod planted;
+#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
+mod whole;
 
 use core::fmt;
 
 use crate::global::AlligatorAlloc;
-use crate::heap::Heap;
 use crate::lock::Lock;
-use crate::size_class::Class;
 use crate::source::Source;
-use crate::units::bytes_of;
-use parts::Kind;
 
 /// What holds in every heap between two calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,52 +139,8 @@ pub enum Piece {
     },
 }
 
-impl<S: Source> Heap<S> {
-    /// Checks every invariant of the heap. *Time:* linear in its pieces, and in the square of the free runs
-    /// in one bin and of the MiniPages in one list.
-    ///
-    /// # Errors
-    ///
-    /// The first invariant found broken, and where.
-    pub fn check(&self) -> Result<(), Violation> {
-        self.runs.check()?;
-        for part in self.runs.parts() {
-            let part = part?;
-            if let Kind::MiniPage(id, class) = part.kind {
-                self.classes[class.index()].check_mini_page(id, class, &part, &self.runs)?;
-            }
-        }
-        for (index, state) in self.classes.iter().enumerate() {
-            state.check(Class::from_index(index), &self.runs)?;
-        }
-        Ok(())
-    }
-
-    /// Calls `visit` with every piece of the heap, in the order of the addresses; stops before the first one
-    /// that a broken header hides. *Time:* linear in the pieces.
-    pub fn walk(&self, mut visit: impl FnMut(Piece)) {
-        for part in self.runs.parts().map_while(Result::ok) {
-            let (address, bytes) = (part.address, bytes_of(part.granules));
-            visit(match part.kind {
-                Kind::Meta => Piece::Meta { address, bytes },
-                Kind::Foreign => Piece::Foreign { address, bytes },
-                Kind::Used(_) => Piece::Run { address, bytes },
-                Kind::Free(_) | Kind::Recent(_) => Piece::FreeRun { address, bytes },
-                Kind::MiniPage(id, class) => Piece::MiniPage {
-                    address,
-                    bytes,
-                    slot_bytes: class.info().slot_bytes.into(),
-                    slot_count: class.info().all_slots().count_ones() as usize,
-                    free_slots: self.classes[class.index()]
-                        .free_slots(id, class, address, &self.runs),
-                },
-            });
-        }
-    }
-}
-
 impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
-    /// Checks every invariant of the heap: see [`Heap::check`].
+    /// Checks every invariant of the heap: see [`Heap::check`](crate::Heap::check).
     ///
     /// # Errors
     ///
@@ -193,7 +149,7 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
         self.with(|heap| heap.check())
     }
 
-    /// Calls `visit` with every piece of the heap: see [`Heap::walk`]. The lock is held meanwhile, so `visit`
+    /// Calls `visit` with every piece of the heap: see [`Heap::walk`](crate::Heap::walk). The lock is held meanwhile, so `visit`
     /// must not call this allocator.
     pub fn walk(&self, visit: impl FnMut(Piece)) {
         self.with(|heap| heap.walk(visit));

@@ -9,7 +9,7 @@ use crate::mini_page::ClassState;
 use crate::runs::Runs;
 use crate::size_class::{CLASS_COUNT, Class, SLOT_BYTES_MAX};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, HARDENED, REQUEST_BYTES_MAX, SMALL, granules_for, round_up};
+use crate::units::{GRANULE_BYTES, HARDENED, REQUEST_BYTES_MAX, granules_for, round_up};
 
 /// The alignment every slot has without rounding its size up.
 const SLOT_ALIGN: usize = 8;
@@ -130,6 +130,12 @@ impl<S: Source> Heap<S> {
         }
     }
 
+    /// What the heap has counted.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn record(&self) -> &crate::metrics::Recorder {
+        &self.runs.record
+    }
+
     /// The state of `class`, and all runs.
     #[inline(always)]
     fn parts(&mut self, class: Class) -> (&mut ClassState, &mut Runs<S>) {
@@ -236,7 +242,7 @@ impl<S: Source> Heap<S> {
         let address = match (old_class, new_class) {
             (Some(old), Some(new)) if old == new => return Some(pointer),
             (_, Some(new)) => self.allocate_slot(new),
-            (None, None) if !SMALL && layout.align() <= GRANULE_BYTES => {
+            (None, None) if layout.align() <= GRANULE_BYTES => {
                 let run = self.runs.meta.id_at(pointer.addr().get());
                 let new = self.runs.reallocate(run, granules_for(new_layout.size()));
                 if new == run {

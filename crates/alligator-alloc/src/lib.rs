@@ -4,22 +4,44 @@
 
 #[cfg(feature = "allocator-api2")]
 mod allocator_api;
-mod by_address;
 #[cfg(feature = "check")]
 mod check;
+#[cfg_attr(
+    all(feature = "small", not(feature = "hardened")),
+    allow(dead_code, reason = "a small heap finds no faults")
+)]
 mod fault;
 mod global;
-mod hardened;
-mod heap;
 mod lock;
-mod meta_page;
 mod metrics;
-mod mini_page;
-mod poison;
-mod runs;
-mod size_class;
 mod source;
+#[cfg_attr(
+    all(feature = "small", not(feature = "hardened")),
+    allow(dead_code, reason = "a small heap counts in bytes")
+)]
 mod units;
+
+// The heap: the default one, of which a hardened one is a variant, or the small one.
+#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
+mod by_address;
+#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
+mod hardened;
+#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
+mod heap;
+#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
+mod meta_page;
+#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
+mod mini_page;
+#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
+mod poison;
+#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
+mod runs;
+#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
+mod size_class;
+#[cfg(all(feature = "small", not(feature = "hardened")))]
+mod small;
+#[cfg(all(feature = "small", not(feature = "hardened")))]
+use small as heap;
 
 #[cfg(feature = "check")]
 pub use check::{Invariant, Piece, Violation};

@@ -36,7 +36,8 @@ pub unsafe trait Source {
     /// all blocks: 1.25 KiB for each on 32 bits, for a power of two of pages. Later headers lie among the blocks.
     ///
     /// Fewer than eight would save some KiB in a heap of one page, but a block that grows at the heap's end
-    /// would have to move more often before it leaves room for all later headers.
+    /// would have to move more often before it leaves room for all later headers. With the feature `small` there
+    /// is one table, which moves when the memory grows, and this says nothing.
     const HEADER_PAGES: usize = 8;
 
     /// Memory that is there from the start, if any: the addresses of its first byte and of the byte after

@@ -2,17 +2,14 @@
 //!
 //! ```text
 //! page    64 KiB   unit of `memory.grow`; has one MetaPage
-//! granule  2 KiB   unit of runs and MiniPages; has one header
+//! granule  2 KiB   unit of runs and MiniPages; has one header (1 KiB in a small heap)
 //! ```
 
-/// Whether the feature `small` trades speed for code: no magazines, no recent runs, and a block that changes
-/// its size moves.
-pub(crate) const SMALL: bool = cfg!(feature = "small");
 /// Whether the feature `hardened` trades speed for the detection of misuse: see `docs/hardened.md`.
 pub(crate) const HARDENED: bool = cfg!(feature = "hardened");
 /// Whether freed slots and runs are kept for the next request of their length before the headers are told: in
 /// magazines and as recent runs. A hardened heap tells the headers at once, and so knows what is free.
-pub(crate) const KEEPS_FREED: bool = !SMALL && !HARDENED;
+pub(crate) const KEEPS_FREED: bool = !HARDENED;
 
 /// Bytes in a WebAssembly page, the unit of `memory.grow`.
 pub const PAGE_BYTES: usize = 1 << PAGE_SHIFT;
@@ -21,8 +18,12 @@ pub(crate) const PAGE_SHIFT: u32 = 16;
 
 /// Bytes in a granule: the unit in which runs are counted, and the largest alignment every run has.
 pub(crate) const GRANULE_BYTES: usize = 1 << GRANULE_SHIFT;
-/// Binary logarithm of [`GRANULE_BYTES`].
-pub(crate) const GRANULE_SHIFT: u32 = 11;
+/// Binary logarithm of [`GRANULE_BYTES`]. A small heap's MiniPages have 64 slots, of 16 bytes and more.
+pub(crate) const GRANULE_SHIFT: u32 = if cfg!(all(feature = "small", not(feature = "hardened"))) {
+    10
+} else {
+    11
+};
 /// Granules in a page.
 pub(crate) const PAGE_GRANULES: usize = PAGE_BYTES / GRANULE_BYTES;
 

@@ -75,17 +75,25 @@ pub(super) fn run(copy: &Copy, suite: Suite, seconds: u64) -> Result<Outcome> {
 
 /// The test program, or none if it cannot be built.
 fn build(copy: &Copy, suite: Suite) -> Result<Option<PathBuf>> {
-    let test = match suite {
-        Suite::Host | Suite::Wasi | Suite::Guests => "suite",
-        Suite::ByAddress => "by_address",
-        Suite::AllocatorApi => "allocator_api",
-        Suite::Metrics => "metrics",
+    let test: &[&str] = match suite {
+        Suite::Host | Suite::Wasi | Suite::Guests | Suite::Small => &["--test", "suite"],
+        Suite::ByAddress | Suite::SmallByAddress => &["--test", "by_address"],
+        Suite::AllocatorApi => &["--test", "allocator_api"],
+        Suite::Metrics => &["--test", "metrics"],
+        Suite::SmallUnits => &["--lib"],
+    };
+    let features = match suite {
+        Suite::Small | Suite::SmallUnits | Suite::SmallByAddress => {
+            "small,check,metrics,allocator-api2"
+        }
+        _ => "check,metrics,allocator-api2",
     };
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .args(["test", "--no-run", "--quiet", "--message-format", "json"])
-        .args(["-p", "alligator-alloc", "--test", test])
-        .args(["--features", "check,metrics,allocator-api2"])
+        .args(["-p", "alligator-alloc"])
+        .args(test)
+        .args(["--features", features])
         .current_dir(copy.root())
         .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
         .env("CARGO_PROFILE_TEST_DEBUG", "false")

@@ -4,10 +4,10 @@ use core::alloc::Layout;
 use core::array;
 use core::ptr::NonNull;
 
+use super::kinds::{CLASS_COUNT, class_index, slot_bytes};
 use crate::global::AlligatorAlloc;
-use crate::heap::{Heap, class_of};
+use crate::heap::Heap;
 use crate::lock::Lock;
-use crate::size_class::{CLASS_COUNT, Class, SLOT_BYTES};
 use crate::source::Source;
 use crate::units::{PAGE_SHIFT, REQUEST_BYTES_MAX};
 
@@ -111,7 +111,7 @@ impl Metrics {
 impl<S: Source> Heap<S> {
     /// What this heap has done so far (feature `metrics`). *Time:* constant.
     pub fn metrics(&self) -> Metrics {
-        self.runs.record.metrics()
+        self.record().metrics()
     }
 }
 
@@ -262,7 +262,7 @@ impl Recorder {
     fn metrics(&self) -> Metrics {
         Metrics {
             classes: array::from_fn(|class| ClassMetrics {
-                slot_bytes: SLOT_BYTES[class].into(),
+                slot_bytes: slot_bytes(class),
                 blocks: self.classes[class],
             }),
             runs: self.runs,
@@ -278,9 +278,4 @@ impl Recorder {
             last_failure_bytes: self.last_failure_bytes,
         }
     }
-}
-
-/// The index of the class that serves requests of `layout`; [`CLASS_COUNT`] for runs.
-fn class_index(layout: Layout) -> usize {
-    class_of(layout).map_or(CLASS_COUNT, Class::index)
 }

@@ -1,0 +1,376 @@
+//! The heap of the feature `small`: a design of its own, made for few bytes of code.
+//!
+//! ```text
+//! block_bytes   a request's bytes: a slot's or whole granules          sizes.rs
+//!   slot        first MiniPage of its list -> lowest free bit          here
+//!   run         first long enough -> split; freed -> merged at once    runs.rs
+//! lists         one array for both, a bit for each that is not empty   headers.rs
+//! growth        new pages, and a longer table of headers               grow.rs
+//! ```
+//!
+//! What the default heap has and this one does not: magazines, recent runs, tables of constants, a word of free
+//! bits outside its header, runs that grow or shrink where they are, and headers that never move. What a block
+//! is follows from its address alone, so there is one way to free it.
+
+#[cfg(feature = "check")]
+mod check;
+mod grow;
+mod headers;
+#[cfg(feature = "metrics")]
+pub(crate) mod kinds;
+mod runs;
+mod sizes;
+
+use core::alloc::Layout;
+use core::fmt;
+use core::num::NonZeroUsize;
+use core::ptr::NonNull;
+
+use self::headers::Id;
+use self::sizes::{LIST_COUNT, block_bytes, list_of};
+use crate::metrics::Recorder;
+use crate::source::Source;
+use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, round_up};
+
+/// A heap over a [`Source`] of memory, as a value. *Time:* every operation is constant, except that the
+/// source may take its own time to grow and the headers may move then, a block that moves is copied, and a block
+/// that must be zero is filled.
+pub struct Heap<S: Source> {
+    /// Bit `l` is set when `lists[l]` is not empty.
+    nonempty: u64,
+    /// The first header of each list: MiniPages with free slots by the slots' bytes, free runs by theirs. The
+    /// last is always empty.
+    lists: [Id; LIST_COUNT + 1],
+    /// Where the header of address 0 would stand. Without meaning before the first growth.
+    base: usize,
+    /// The address of the table; before there is one, that of the first header if `base` is right.
+    table: usize,
+    /// Bytes in the table.
+    table_bytes: usize,
+    /// The address after the heap's last granule. Zero before the first growth.
+    end: usize,
+    source: S,
+    record: Recorder,
+}
+
+impl<S: Source> fmt::Debug for Heap<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Heap").finish_non_exhaustive()
+    }
+}
+
+impl<S: Source> Heap<S> {
+    /// A heap with nothing yet. All its state is zero but the source, so a `static` heap over a zero-sized
+    /// source takes no bytes in the module.
+    pub const fn new(source: S) -> Self {
+        Self {
+            nonempty: 0,
+            lists: [Id::NONE; LIST_COUNT + 1],
+            base: 0,
+            table: 0,
+            table_bytes: 0,
+            end: 0,
+            source,
+            record: Recorder::NEW,
+        }
+    }
+
+    /// The first of `layout.size()` bytes at a multiple of `layout.align()`, or `None` when no free run is
+    /// long enough and the source refuses to grow. A size of zero gets the smallest slot.
+    ///
+    /// *Time:* constant, the source's growth apart.
+    #[inline(always)]
+    pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        NonNull::new(self.allocate_nonzero(at_least_one_byte(layout)))
+    }
+
+    /// [`allocate`](Self::allocate) for a size above zero; null for none.
+    #[inline(always)]
+    pub(crate) fn allocate_nonzero(&mut self, layout: Layout) -> *mut u8 {
+        let address = self.allocate_address(layout.size(), layout.align());
+        self.record.allocated(layout, address);
+        self.source.pointer(address)
+    }
+
+    /// Gives back the block at `pointer`. *Time:* constant.
+    ///
+    /// # Safety
+    ///
+    /// This heap gave `pointer` for the same `layout` and it has not been given back since.
+    #[inline(always)]
+    pub unsafe fn deallocate(&mut self, pointer: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's duty.
+        unsafe { self.deallocate_nonzero(pointer, at_least_one_byte(layout)) };
+    }
+
+    /// [`deallocate`](Self::deallocate) for a size above zero.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[inline(always)]
+    pub(crate) unsafe fn deallocate_nonzero(&mut self, pointer: NonNull<u8>, layout: Layout) {
+        self.record.freed(layout);
+        self.deallocate_address(pointer.addr().get());
+    }
+
+    /// Makes the block at `pointer` hold `new_size` bytes at the same alignment, where it is if it takes as many
+    /// bytes then as now, elsewhere if not, and keeps as many of its first bytes as both sizes have. `None` if
+    /// there is no room, and then the block is as it was.
+    ///
+    /// *Time:* constant, the copy of a block that moves and the source's growth apart.
+    ///
+    /// # Safety
+    ///
+    /// This heap gave `pointer` for the same `layout` and it has not been given back since; `new_size`
+    /// rounded up to `layout.align()` does not exceed `isize::MAX`.
+    #[inline]
+    pub unsafe fn reallocate(
+        &mut self,
+        pointer: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's duty.
+        unsafe { self.reallocate_nonzero(pointer, at_least_one_byte(layout), new_size.max(1)) }
+    }
+
+    /// [`reallocate`](Self::reallocate) for sizes above zero.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[inline(always)]
+    pub(crate) unsafe fn reallocate_nonzero(
+        &mut self,
+        pointer: NonNull<u8>,
+        layout: Layout,
+        new_size: usize,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's duty.
+        let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        // SAFETY: the caller's duty.
+        let new = unsafe { self.keep_or_move(pointer, layout.size(), new_layout) };
+        self.record.reallocated(layout, new_layout, pointer, new);
+        new
+    }
+
+    /// As [`allocate`](Self::allocate), with all bytes zero. *Time:* linear in the bytes.
+    #[inline]
+    pub fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let block = self.allocate(layout)?;
+        // SAFETY: the block has at least that many bytes and nobody else knows it yet.
+        unsafe { block.write_bytes(0, layout.size()) };
+        Some(block)
+    }
+
+    /// Takes in memory until one block of `bytes`, or smaller ones that fill it, can be allocated without
+    /// growing; also if the source does not grow on demand. False if the source gives too little.
+    /// *Time:* the source's.
+    pub fn reserve(&mut self, bytes: usize) -> bool {
+        let done =
+            bytes <= REQUEST_BYTES_MAX && self.reserve_run(round_up(bytes.max(1), GRANULE_BYTES));
+        self.record.reserved(bytes, done);
+        done
+    }
+
+    /// What the heap has counted.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn record(&self) -> &Recorder {
+        &self.record
+    }
+
+    /// The address of a block of `size` bytes at a multiple of `align`, or zero.
+    #[inline]
+    fn allocate_address(&mut self, size: usize, align: usize) -> usize {
+        let bytes = block_bytes(size, align);
+        if bytes >= GRANULE_BYTES {
+            return self.allocate_run(bytes, align);
+        }
+        let mut id = self.first(list_of(bytes));
+        if !id.is_some() {
+            id = self.take(GRANULE_BYTES);
+            if id.is_some() {
+                self.push(id, bytes);
+                self.header(id).slots.set(1);
+            }
+            return id.place();
+        }
+        let header = self.header(id);
+        let in_use = header.slots.get();
+        header.slots.set(in_use | (in_use + 1));
+        let index = in_use.trailing_ones() as usize;
+        if header.slots.get().trailing_ones() as usize == slots_of(bytes) {
+            self.unlink(id);
+        }
+        id.place() + index * bytes
+    }
+
+    /// The address of a block of `bytes`, whole granules, at a multiple of `align`, or zero. Its run may start
+    /// lower and end higher, by less than `align` together: the header at the block leads to the run.
+    #[inline(always)]
+    fn allocate_run(&mut self, bytes: usize, align: usize) -> usize {
+        // Wherever a run of this length starts, an aligned one is in it.
+        let longest = bytes + ((align - 1) & GRANULE_BYTES.wrapping_neg());
+        let run = self.take(longest);
+        if !run.is_some() {
+            return 0;
+        }
+        let place = run.place();
+        let address = round_up(place, align);
+        let header = self.header(Id::at(address));
+        header.next.set(run);
+        header.bytes.set(longest - (address - place));
+        address
+    }
+
+    /// Gives back the block at `address`.
+    #[inline]
+    fn deallocate_address(&mut self, address: usize) {
+        let id = Id::at(address);
+        let header = self.header(id);
+        let bytes = header.bytes.get();
+        if bytes >= GRANULE_BYTES {
+            let run = header.next.get();
+            return self.free_run(run, self.header(run).bytes.get());
+        }
+        let index = slot_index(address % GRANULE_BYTES, bytes);
+        let in_use = header.slots.get() & !(1 << index);
+        header.slots.set(in_use);
+        if header.previous.get() == 0 {
+            self.push(id, bytes); // It was full, and has several slots.
+        } else if in_use == 0 {
+            self.unlink(id);
+            self.free_run(id, GRANULE_BYTES);
+        }
+    }
+
+    /// The block at `pointer`, of `size` bytes, as one of `layout`: itself if both take the same bytes; or a new
+    /// one, with what the old one held; or none.
+    ///
+    /// # Safety
+    ///
+    /// This heap gave `pointer` for a block of `size` bytes and `layout.align()`, and it has not been given back
+    /// since.
+    #[inline]
+    unsafe fn keep_or_move(
+        &mut self,
+        pointer: NonNull<u8>,
+        size: usize,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        if block_bytes(size, layout.align()) == block_bytes(layout.size(), layout.align()) {
+            return Some(pointer);
+        }
+        let address = self.allocate_address(layout.size(), layout.align());
+        let new = NonNull::new(self.source.pointer(address))?;
+        // SAFETY: both blocks have that many bytes and are apart, since both are in use.
+        unsafe { new.copy_from_nonoverlapping(pointer, size.min(layout.size())) };
+        self.deallocate_address(pointer.addr().get());
+        Some(new)
+    }
+}
+
+/// Blocks by address. Any block of this heap will do, whoever allocated it and with what layout.
+impl<S: Source> Heap<S> {
+    /// [`allocate`](Self::allocate) for a block that is given back by its address, where its layout is not
+    /// known: the metrics count the bytes that the block takes, not those asked for. A size of zero gets the
+    /// smallest slot.
+    ///
+    /// *Time:* constant, the source's growth apart.
+    #[inline(always)]
+    pub fn allocate_by_address(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let address = self.allocate_address(layout.size(), layout.align());
+        let counted = if address == 0 {
+            layout
+        } else {
+            self.layout_at(address)
+        };
+        self.record.allocated(counted, address);
+        NonNull::new(self.source.pointer(address))
+    }
+
+    /// How many bytes the block at `pointer` has: those asked for, or more. *Time:* constant.
+    ///
+    /// # Safety
+    ///
+    /// This heap gave `pointer` and it has not been given back since.
+    #[inline(always)]
+    pub unsafe fn usable_size(&self, pointer: NonNull<u8>) -> usize {
+        self.bytes_at(pointer.addr().get())
+    }
+
+    /// Gives back the block at `pointer`. *Time:* constant.
+    ///
+    /// # Safety
+    ///
+    /// This heap gave `pointer` and it has not been given back since.
+    #[inline(always)]
+    pub unsafe fn deallocate_by_address(&mut self, pointer: NonNull<u8>) {
+        let address = pointer.addr().get();
+        self.record.freed(self.layout_at(address));
+        self.deallocate_address(address);
+    }
+
+    /// Makes the block at `pointer` hold `layout.size()` bytes, where it is if that can be, elsewhere if not,
+    /// and keeps as many of its first bytes as both sizes have. A block that moves has `layout.align()`; one
+    /// that stays has the alignment it had. `None` if there is no room, and then the block is as it was.
+    ///
+    /// *Time:* constant, the copy of a block that moves and the source's growth apart.
+    ///
+    /// # Safety
+    ///
+    /// This heap gave `pointer` with at least `layout.align()`, and it has not been given back since; the
+    /// size is not zero, nor the alignment above a granule.
+    #[inline]
+    pub unsafe fn reallocate_by_address(
+        &mut self,
+        pointer: NonNull<u8>,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        debug_assert!(layout.size() != 0);
+        let old = self.layout_at(pointer.addr().get());
+        // SAFETY: the caller's duty; the block has all these bytes.
+        let mut new = unsafe { self.keep_or_move(pointer, old.size(), layout) };
+        if new.is_none() && layout.size() <= old.size() {
+            new = Some(pointer); // Who asks for less can do with what there is.
+        }
+        let counted = new.map_or(layout, |block| self.layout_at(block.addr().get()));
+        self.record.reallocated(old, counted, pointer, new);
+        new
+    }
+
+    /// The bytes from `address`, where a block starts, to the block's end.
+    #[inline(always)]
+    fn bytes_at(&self, address: usize) -> usize {
+        self.header(Id::at(address)).bytes.get()
+    }
+
+    /// A layout that takes as many bytes as the block at `address`.
+    #[inline(always)]
+    fn layout_at(&self, address: usize) -> Layout {
+        // SAFETY: one is a power of two, and no block is longer than `isize::MAX`.
+        unsafe { Layout::from_size_align_unchecked(self.bytes_at(address), 1) }
+    }
+}
+
+/// `layout` with a size of zero made one: a heap's blocks are all different.
+#[inline(always)]
+fn at_least_one_byte(layout: Layout) -> Layout {
+    // SAFETY: one byte, rounded up to any alignment, does not overflow.
+    unsafe { Layout::from_size_align_unchecked(layout.size().max(1), layout.align()) }
+}
+
+/// The slots of `bytes` in a MiniPage.
+#[inline(always)]
+fn slots_of(bytes: usize) -> usize {
+    slot_index(GRANULE_BYTES, bytes)
+}
+
+/// The slots of `bytes` that end `offset` bytes from a MiniPage's start or before.
+#[inline(always)]
+fn slot_index(offset: usize, bytes: usize) -> usize {
+    // SAFETY: a header's bytes are those of a block, which has some.
+    let bytes = unsafe { NonZeroUsize::new_unchecked(bytes) };
+    offset / bytes
+}
