@@ -125,8 +125,8 @@ impl<S: Source> Heap<S> {
             if !state.give_back_if_in_use(class, slot.get(), runs) {
                 self.refuse(slot);
             }
-        } else {
-            state.give_back(slot, runs);
+        } else if !state.push(slot) {
+            state.give_back(slot.get(), runs);
         }
     }
 

@@ -15,7 +15,6 @@ mod hardened;
 mod magazine;
 
 use core::cell::Cell;
-use core::num::NonZeroUsize;
 use core::ptr;
 
 use self::hardened::{require_own, require_poison};
@@ -144,14 +143,10 @@ impl ClassState {
         last
     }
 
-    /// Gives `slot` back: to the magazine, or to its MiniPage, and the MiniPage to the free runs if it was the
+    /// Gives the slot at `address` back to its MiniPage, and the MiniPage to the free runs if it was the
     /// last in use. *Time:* constant.
     #[inline(never)]
-    pub(crate) fn give_back<S: Source>(&mut self, slot: NonZeroUsize, runs: &mut Runs<S>) {
-        if self.push(slot) {
-            return;
-        }
-        let address = slot.get();
+    pub(crate) fn give_back<S: Source>(&mut self, address: usize, runs: &mut Runs<S>) {
         let id = runs.meta.id_at(address);
         let index = slot_index(address % GRANULE_BYTES, self.info.reciprocal);
         self.mark_free(id, address, index, runs);

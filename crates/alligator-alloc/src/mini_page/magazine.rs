@@ -47,7 +47,7 @@ impl ClassState {
 
     /// Remembers a freed slot; false if the magazine is full. *Time:* constant.
     #[inline(always)]
-    pub(super) fn push(&mut self, slot: NonZeroUsize) -> bool {
+    pub(crate) fn push(&mut self, slot: NonZeroUsize) -> bool {
         let room = self.info.room;
         if !KEEPS_FREED || room == 0 {
             return false;
