@@ -8,6 +8,8 @@
 //! A broken heap must not break the checker: no link is followed before it is known to name a header, and
 //! every walk along a list is counted.
 
+#[cfg(test)]
+pub(crate) mod growing;
 #[cfg(not(all(feature = "small", not(feature = "hardened"))))]
 pub(crate) mod parts;
 #[cfg(all(test, not(all(feature = "small", not(feature = "hardened")))))]
