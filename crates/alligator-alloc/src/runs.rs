@@ -28,7 +28,7 @@ const BINS_PER_DOUBLING_SHIFT: u32 = 1;
 
 /// How many freed runs of each length, in granules, are kept for the next request of that length before they
 /// are merged. Zero for length zero, which no run has.
-const RECENT_MAX: [u8; RECENT_GRANULES_MAX + 1] = [0, 8, 8, 4, 2, 2, 1, 1, 1];
+const RECENT_MAX: [u8; RECENT_GRANULES_MAX + 1] = [0, 32, 8, 4, 2, 2, 1, 1, 1];
 /// The longest run in granules that is kept so.
 const RECENT_GRANULES_MAX: usize = 8;
 

@@ -152,16 +152,6 @@ const fn class_table() -> [u8; SLOT_BYTES_MAX / 8 + 1] {
     table
 }
 
-/// The slots of `slot_bytes` that a magazine may hold: 8 KiB of them at most.
-const fn magazine_max(slot_bytes: u16) -> usize {
-    let by_bytes = 8192 / slot_bytes as usize;
-    if by_bytes > MAGAZINE_MAX {
-        MAGAZINE_MAX
-    } else {
-        by_bytes
-    }
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     reason = "checked by the assertions that follow"
@@ -174,7 +164,7 @@ const fn info_table() -> [ClassInfo; CLASS_COUNT] {
         table[class] = ClassInfo {
             slot_bytes: bytes,
             reciprocal: 65536_u32.div_ceil(bytes as u32) as u16,
-            room: magazine_max(bytes) as u16 * ENTRY_BYTES,
+            room: MAGAZINE_MAX as u16 * ENTRY_BYTES,
             slots: (GRANULE_BYTES / bytes as usize) as u8,
             unused: (GRANULE_BYTES / bytes as usize).wrapping_neg() as u8 % WORD_SLOTS as u8,
         };

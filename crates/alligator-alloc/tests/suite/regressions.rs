@@ -249,7 +249,7 @@ fn mini_pages_of_every_size_are_filled_to_the_last_slot_and_then_serve_others() 
 
 #[cfg(feature = "check")]
 #[test]
-fn a_magazine_holds_eight_kibibytes_at_most() {
+fn a_magazine_holds_24_slots_at_most() {
     let memory = Memory::empty(16);
     let heap = memory.heap::<1, true>();
     let mut live = Live::new(&heap);
@@ -268,7 +268,6 @@ fn a_magazine_holds_eight_kibibytes_at_most() {
             mini_pages += usize::from(of_size);
         });
         // Each slot may keep a MiniPage, and the class its current one.
-        let most = 8192 / size + 1;
-        assert!(mini_pages <= most, "{mini_pages} of {size}, {most} at most");
+        assert!(mini_pages <= 24 + 1, "{mini_pages} MiniPages of {size}");
     }
 }
