@@ -98,24 +98,34 @@ each_is_caught! {
 
 /// A hardened heap stops at a record written over before it follows it: by a panic, where a fault is no trap.
 #[cfg(all(feature = "hardened", not(target_family = "wasm")))]
-#[test]
-fn a_free_run_whose_header_links_or_guard_were_written_over_is_not_taken() {
+mod hardened {
+    use super::*;
     use crate::fault::Fault;
     use core::panic::AssertUnwindSafe;
     use std::panic::catch_unwind;
     use std::string::String;
 
-    for plant in [
-        runs::bin_that_points_elsewhere,
-        runs::free_run_of_another_place,
-        |heap: &mut Victim| heap.runs.meta.write_over_canaries(),
-    ] {
+    /// Asks a heap in which `plant` has written over something for a run of `granules`: it must stop.
+    fn is_noticed(plant: impl Fn(&mut Victim), granules: usize) {
         let mut heap = heap_with_everything();
         plant(&mut heap);
-        let granule = Layout::from_size_align(GRANULE_BYTES, 8).expect("a layout");
-        let taken = catch_unwind(AssertUnwindSafe(|| allocate(&mut heap, granule, 1)));
+        let run = Layout::from_size_align(granules * GRANULE_BYTES, 8).expect("a layout");
+        let taken = catch_unwind(AssertUnwindSafe(|| allocate(&mut heap, run, 1)));
         let message = taken.expect_err("a fault").downcast::<String>();
         let expected = std::format!("{}", Fault::Corrupted);
         assert!(message.expect("a message").starts_with(&expected));
+    }
+
+    #[test]
+    fn a_free_run_whose_header_links_or_guard_were_written_over_is_not_taken() {
+        is_noticed(runs::bin_that_points_elsewhere, 1);
+        is_noticed(runs::free_run_of_another_place, 1);
+        is_noticed(|heap| heap.runs.meta.write_over_canaries(), 1);
+    }
+
+    #[test]
+    fn a_heap_whose_headers_were_written_over_does_not_grow() {
+        let longer_than_any = 100;
+        is_noticed(|heap| heap.runs.meta.write_over_canaries(), longer_than_any);
     }
 }

@@ -75,6 +75,9 @@ impl<S: Source> Runs<S> {
             if !self.meta.covers(last) {
                 needed += self.meta.granules_to_cover(start, last);
             } else if end == self.end {
+                if HARDENED {
+                    self.require_headers(end);
+                }
                 let below = self.meta.header(self.meta.id_at(end)).below.get();
                 if below.is_some() {
                     present = self.meta.header(below).granules.get();
@@ -143,6 +146,9 @@ impl<S: Source> Runs<S> {
         }
         self.end = end;
         self.record.taken_in(end - start);
+        if HARDENED {
+            self.require_headers(first);
+        }
         let run = self.meta.id_at(first);
         self.meta.header(run).place.set(first);
         self.give_back(run, (end - first) >> GRANULE_SHIFT, self.meta.id_at(end));

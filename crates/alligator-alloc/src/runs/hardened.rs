@@ -69,6 +69,14 @@ impl<S: Source> Runs<S> {
         self.meta.header(id).place.set(MERGED);
     }
 
+    /// Stops if somebody has written over what stands before the header of the granule at `address`.
+    #[inline(never)]
+    pub(super) fn require_headers(&self, address: usize) {
+        if !self.meta.guarded_id_at(address).is_some() {
+            raise(Fault::Corrupted, address);
+        }
+    }
+
     /// Stops unless `id` is the header of a free run, and what stands before and after it in its bin leads back
     /// to it.
     ///
