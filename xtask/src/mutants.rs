@@ -87,6 +87,10 @@ enum Suite {
     SmallUnits,
     /// `tests/by_address.rs`, with the feature `small`.
     SmallByAddress,
+    /// `tests/hardened.rs`, with the feature `hardened`.
+    Hardened,
+    /// The unit tests, with the feature `hardened`.
+    HardenedUnits,
 }
 
 impl Suite {
@@ -99,14 +103,19 @@ impl Suite {
     ];
     /// The same for a fault in the small heap.
     const OTHERS_SMALL: [Self; 3] = [Self::Small, Self::SmallUnits, Self::SmallByAddress];
+    /// The same for a fault in what the feature `hardened` adds.
+    const OTHERS_HARDENED: [Self; 2] = [Self::Hardened, Self::HardenedUnits];
 
     /// Those run when this one has not noticed.
     fn others(self) -> &'static [Self] {
-        if Self::OTHERS_SMALL.contains(&self) {
-            &Self::OTHERS_SMALL
-        } else {
-            &Self::OTHERS
-        }
+        let groups: [&'static [Self]; 2] = [&Self::OTHERS_SMALL, &Self::OTHERS_HARDENED];
+        let own = groups.into_iter().find(|group| group.contains(&self));
+        own.unwrap_or(&Self::OTHERS)
+    }
+
+    /// Whether tests panic that pass: then only libtest knows which have failed.
+    fn panics_when_passed(self) -> bool {
+        Self::OTHERS_HARDENED.contains(&self)
     }
 }
 

@@ -81,6 +81,25 @@ fn a_block_may_change_its_alignment() {
 }
 
 #[test]
+fn what_a_block_gains_is_zero_where_another_block_was() {
+    let heap = heap(2);
+    let (short, long) = (Layout::new::<[u8; 3_000]>(), Layout::new::<[u8; 9_000]>());
+    let block = (&heap).allocate(long).unwrap();
+    // SAFETY: the block has 9,000 bytes.
+    unsafe { block.cast::<[u8; 9_000]>().write([7; 9_000]) };
+    // SAFETY: the block was given for `long`, and `short` is shorter.
+    let block = unsafe { (&heap).shrink(block.cast(), long, short) }.unwrap();
+    // SAFETY: the block was given for `short`, and `long` is longer.
+    let block = unsafe { (&heap).grow_zeroed(block.cast(), short, long) }.unwrap();
+    // SAFETY: the block has 9,000 bytes, all written.
+    let bytes = unsafe { block.cast::<[u8; 9_000]>().read() };
+    assert_eq!(bytes[..3_000], [7; 3_000]);
+    assert_eq!(bytes[3_000..], [0; 6_000]);
+    // SAFETY: the block was given for `long`.
+    unsafe { (&heap).deallocate(block.cast(), long) };
+}
+
+#[test]
 fn a_full_heap_is_an_error_and_goes_on() {
     let heap = heap(2);
     let mut bytes = Vec::new_in(&heap);

@@ -25,9 +25,14 @@ use memory::Memory;
 const SLOT: Layout = Layout::new::<[u64; 10]>();
 const RUN: Layout = Layout::new::<[u64; 1_000]>();
 
+/// A heap in 1 MiB that starts at a multiple of the page size, as in WebAssembly: tests are the same in each run.
 fn heap() -> Heap<Arena> {
-    let memory = vec![MaybeUninit::uninit(); 1 << 20].into_boxed_slice();
-    Heap::new(Arena::new(Box::leak(memory)))
+    const BYTES: usize = 1 << 20;
+    let memory = vec![MaybeUninit::<u8>::uninit(); BYTES + PAGE_BYTES].into_boxed_slice();
+    let memory = Box::leak(memory);
+    let first = memory.as_ptr().addr();
+    let before = first.next_multiple_of(PAGE_BYTES) - first;
+    Heap::new(Arena::new(&mut memory[before..][..BYTES]))
 }
 
 fn allocate(heap: &mut Heap<Arena>, layout: Layout) -> NonNull<u8> {
@@ -230,6 +235,17 @@ fn memory_that_is_not_the_heaps_is_refused() {
 }
 
 #[test]
+fn pages_after_the_heaps_last_are_refused() {
+    let mut heap = heap();
+    let block = allocate(&mut heap, SLOT);
+    for page in 16..80 {
+        let after = at(block, page * PAGE_BYTES);
+        assert_refused(&mut heap, after, SLOT, Fault::Foreign);
+        assert_refused_by_address(&mut heap, after, Fault::Foreign);
+    }
+}
+
+#[test]
 fn a_heap_without_memory_refuses_everything() {
     let mut heap = heap();
     assert_refused(&mut heap, NonNull::from(&SLOT).cast(), SLOT, Fault::Foreign);
@@ -259,6 +275,8 @@ fn a_block_of_another_class_or_length_is_refused() {
     let run = allocate(&mut heap, RUN);
     for size in [1, 24, 72, 88, 1_024, 1_025, 8_000] {
         let layout = Layout::from_size_align(size, 8).expect("a layout");
+        assert_refused(&mut heap, slot, layout, Fault::WrongLayout);
+        allocate(&mut heap, layout); // Now the other class knows where its slots would be.
         assert_refused(&mut heap, slot, layout, Fault::WrongLayout);
     }
     for size in [1, 80, 1_024, 2_048, 6_144, 8_193, 100_000] {

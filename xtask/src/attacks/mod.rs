@@ -28,6 +28,9 @@ pub(crate) struct Options {
     /// Random programs for each class of bugs and each allocator
     #[arg(long, default_value_t = 10_000, value_name = "COUNT")]
     trials: u64,
+    /// The same for the hardened heap, of which everything is expected; by default as many
+    #[arg(long, value_name = "COUNT")]
+    trials_hardened: Option<u64>,
     /// Only these allocators
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     allocator: Vec<String>,
@@ -60,6 +63,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut report = Report {
         seed: options.seed,
         trials: options.trials,
+        trials_hardened: options.trials_hardened,
         ..Report::default()
     };
     let allocators = chosen(&options.allocator)?;
@@ -116,11 +120,15 @@ fn attack(allocator: Allocator, options: &Options, report: &mut Report) -> Resul
     let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
     let jobs = options.jobs.unwrap_or(processors);
     ensure!(jobs > 0, "no thread, no attack");
+    let trials = match options.trials_hardened {
+        Some(trials) if allocator.is_hardened() => trials,
+        _ => options.trials,
+    };
     // The record has programs of ours only: the others' would fill a book.
     let wants_findings = options.show || options.record && allocator.is_ours();
     for &class in classes {
         eprintln!("{}: {}", allocator.name, class.name());
-        let tally = search::random(&subject, class, options.seed, options.trials, jobs)?;
+        let tally = search::random(&subject, class, options.seed, trials, jobs)?;
         let findings = if wants_findings {
             search::findings(&subject, &tally, |index| {
                 generate::program(options.seed, class, index)

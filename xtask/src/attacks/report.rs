@@ -14,6 +14,8 @@ pub(crate) struct Report {
     pub(crate) seed: u64,
     /// Random programs for each class and allocator.
     pub(crate) trials: u64,
+    /// The same for the hardened heap, if it is another number.
+    pub(crate) trials_hardened: Option<u64>,
     pub(crate) searches: Vec<Search>,
     pub(crate) cases: Vec<CaseResult>,
 }
@@ -166,11 +168,15 @@ pub(crate) fn findings(report: &Report, kinds: &[Kind]) -> String {
 
 /// `docs/attacks.md`.
 pub(crate) fn record(report: &Report) -> String {
+    let hardened = report.trials_hardened;
+    let hardened = hardened.map_or(String::new(), |trials| {
+        format!(" --trials-hardened {trials}")
+    });
     format!(
         "{INTRODUCTION}
 ## Random attacks
 
-`cargo xtask attacks --trials {} --seed {} --record`:
+`cargo xtask attacks --trials {}{hardened} --seed {} --record`:
 
 {}
 {}

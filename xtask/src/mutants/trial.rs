@@ -2,13 +2,13 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::Suite;
 use super::copy::Copy;
@@ -56,14 +56,17 @@ pub(super) fn run(copy: &Copy, suite: Suite, seconds: u64) -> Result<Outcome> {
     } else {
         Command::new(&program)
     };
-    let mut child = command
-        .args(["--nocapture", "--test-threads", "2"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("the tests do not start")?;
-    let outcome = watch(&mut child, Duration::from_secs(seconds));
+    command.args(["--test-threads", "2"]).stdin(Stdio::null());
+    let failed = if suite.panics_when_passed() {
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        failed_test
+    } else {
+        command.arg("--nocapture");
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        panicked_test
+    };
+    let mut child = command.spawn().context("the tests do not start")?;
+    let outcome = watch(&mut child, failed, Duration::from_secs(seconds));
     // It may have ended by itself.
     let _ = child.kill();
     let status = child.wait()?;
@@ -80,12 +83,14 @@ fn build(copy: &Copy, suite: Suite) -> Result<Option<PathBuf>> {
         Suite::ByAddress | Suite::SmallByAddress => &["--test", "by_address"],
         Suite::AllocatorApi => &["--test", "allocator_api"],
         Suite::Metrics => &["--test", "metrics"],
-        Suite::SmallUnits => &["--lib"],
+        Suite::SmallUnits | Suite::HardenedUnits => &["--lib"],
+        Suite::Hardened => &["--test", "hardened"],
     };
     let features = match suite {
         Suite::Small | Suite::SmallUnits | Suite::SmallByAddress => {
             "small,check,metrics,allocator-api2"
         }
+        Suite::Hardened | Suite::HardenedUnits => "hardened,check,metrics,allocator-api2",
         _ => "check,metrics,allocator-api2",
     };
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -111,27 +116,38 @@ fn build(copy: &Copy, suite: Suite) -> Result<Option<PathBuf>> {
     Ok(executable.filter(|path| output.status.success() && Path::exists(path)))
 }
 
-/// Waits for the first panic, the program's end, or the end of its time.
-fn watch(child: &mut Child, limit: Duration) -> Result<Outcome> {
-    let errors = lines(child)?;
+/// Waits for the first test that has `failed`, the program's end, or the end of its time.
+fn watch(
+    child: &mut Child,
+    failed: fn(&str) -> Option<String>,
+    limit: Duration,
+) -> Result<Outcome> {
+    let output = lines(child)?;
     let end = Instant::now() + limit;
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        match errors.recv_timeout(left) {
-            Ok(line) if line.contains("panicked at") => return Ok(Outcome::Caught(test_in(&line))),
-            Ok(_) => {}
+        match output.recv_timeout(left) {
+            Ok(line) => {
+                if let Some(test) = failed(&line) {
+                    return Ok(Outcome::Caught(test));
+                }
+            }
             Err(RecvTimeoutError::Timeout) => return Ok(Outcome::Endless),
             Err(RecvTimeoutError::Disconnected) => return Ok(Outcome::Passed),
         }
     }
 }
 
-/// What the program writes to its standard error, line by line.
+/// What the program writes, line by line.
 fn lines(child: &mut Child) -> Result<Receiver<String>> {
-    let errors = child.stderr.take().context("no standard error")?;
+    let output: Box<dyn Read + Send> = match (child.stdout.take(), child.stderr.take()) {
+        (Some(output), _) => Box::new(output),
+        (None, Some(errors)) => Box::new(errors),
+        (None, None) => bail!("the tests have no output"),
+    };
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
-        for line in BufReader::new(errors).lines().map_while(Result::ok) {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
             if sender.send(line).is_err() {
                 return;
             }
@@ -141,9 +157,18 @@ fn lines(child: &mut Child) -> Result<Receiver<String>> {
 }
 
 /// The test's name in `thread 'name' panicked at`.
-fn test_in(line: &str) -> String {
+fn panicked_test(line: &str) -> Option<String> {
+    if !line.contains("panicked at") {
+        return None;
+    }
     let name = line.split('\'').nth(1).unwrap_or(line);
-    first_line(if name == "main" { "the suite" } else { name })
+    Some(first_line(if name == "main" { "the suite" } else { name }))
+}
+
+/// The test's name in `test name ... FAILED`.
+fn failed_test(line: &str) -> Option<String> {
+    let name = line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?;
+    Some(name.to_owned())
 }
 
 fn first_line(text: &str) -> String {
@@ -156,9 +181,16 @@ mod tests {
 
     #[test]
     fn the_failed_test_is_read_from_its_panic() {
-        assert_eq!(
-            test_in("thread 'growth::a_limit' (71) panicked at x.rs:1:2:"),
-            "growth::a_limit"
-        );
+        let line = "thread 'growth::a_limit' (71) panicked at x.rs:1:2:";
+        assert_eq!(panicked_test(line).as_deref(), Some("growth::a_limit"));
+        assert_eq!(panicked_test("test growth::a_limit ... FAILED"), None);
+    }
+
+    #[test]
+    fn the_failed_test_is_read_from_its_result() {
+        let failed = failed_test("test growth::a_limit ... FAILED");
+        assert_eq!(failed.as_deref(), Some("growth::a_limit"));
+        assert_eq!(failed_test("test growth::a_limit ... ok"), None);
+        assert_eq!(failed_test("test result: FAILED. 3 passed"), None);
     }
 }

@@ -125,7 +125,11 @@ mod hardened {
 
     #[test]
     fn a_heap_whose_headers_were_written_over_does_not_grow() {
-        let longer_than_any = 100;
-        is_noticed(|heap| heap.runs.meta.write_over_canaries(), longer_than_any);
+        let with_headers_for_growth = |heap: &mut Victim| {
+            let long = Layout::from_size_align(200 * GRANULE_BYTES, 8).expect("a layout");
+            allocate(heap, long, 1);
+            runs::headers_written_over(heap);
+        };
+        is_noticed(with_headers_for_growth, 1);
     }
 }

@@ -1,6 +1,6 @@
 //! Violations of the invariants of runs and bins, for the tests of the checker.
 
-use super::{Kind, Part};
+use super::{BIN_COUNT, Kind, Part};
 use crate::check::planted::Victim;
 use crate::meta_page::{FREE, HeaderId};
 #[cfg(feature = "hardened")]
@@ -30,6 +30,16 @@ pub(crate) fn header_of_another_place(heap: &mut Victim) {
     let (id, part) = used(heap);
     let header = heap.runs.meta.header(id);
     header.place.set(part.address + GRANULE_BYTES);
+}
+
+/// As an overflow would that has come past the guard, where no run is free.
+#[cfg(all(feature = "hardened", not(target_family = "wasm")))]
+pub(crate) fn headers_written_over(heap: &mut Victim) {
+    heap.runs.meta.write_over_canaries();
+    heap.runs.nonempty = 0;
+    heap.runs.bins = [HeaderId::NONE; BIN_COUNT];
+    let last = heap.runs.meta.header(heap.runs.meta.id_at(heap.runs.end));
+    last.below.set(HeaderId::from_raw(8));
 }
 
 pub(crate) fn run_without_length(heap: &mut Victim) {
