@@ -39,6 +39,15 @@ impl<S: Source> Heap<S> {
         }
     }
 
+    /// Gives back the slot of `class` at `slot`; stops if there is none in use. *Time:* constant.
+    #[inline(never)]
+    pub(crate) fn deallocate_slot_if_in_use(&mut self, slot: NonZeroUsize, class: Class) {
+        let (state, runs) = self.parts(class);
+        if !state.give_back_if_in_use(class, slot.get(), runs) {
+            self.refuse(slot);
+        }
+    }
+
     /// Gives back the block of `layout`, which is not a slot's, at `address`; stops if there is none.
     #[inline(always)]
     pub(crate) fn deallocate_run_if_in_use(&mut self, address: NonZeroUsize, layout: Layout) {

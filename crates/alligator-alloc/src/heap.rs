@@ -120,12 +120,11 @@ impl<S: Source> Heap<S> {
 
     #[inline(always)]
     pub(crate) fn deallocate_slot(&mut self, slot: NonZeroUsize, class: Class) {
-        let (state, runs) = self.parts(class);
         if HARDENED {
-            if !state.give_back_if_in_use(class, slot.get(), runs) {
-                self.refuse(slot);
-            }
-        } else if !state.push(slot) {
+            return self.deallocate_slot_if_in_use(slot, class);
+        }
+        let (state, runs) = self.parts(class);
+        if !state.push(slot) {
             state.give_back(slot.get(), runs);
         }
     }
@@ -138,7 +137,7 @@ impl<S: Source> Heap<S> {
 
     /// The state of `class`, and all runs.
     #[inline(always)]
-    fn parts(&mut self, class: Class) -> (&mut ClassState, &mut Runs<S>) {
+    pub(crate) fn parts(&mut self, class: Class) -> (&mut ClassState, &mut Runs<S>) {
         // SAFETY: a class's index is below CLASS_COUNT.
         let state = unsafe { self.classes.get_unchecked_mut(class.index()) };
         (state, &mut self.runs)

@@ -104,7 +104,7 @@ impl ClassState {
 
     /// As [`give_back`](Self::give_back); false, and nothing is changed, if `address` is not that of a slot of
     /// `class` in use.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn give_back_if_in_use<S: Source>(
         &mut self,
         class: Class,
