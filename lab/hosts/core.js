@@ -165,7 +165,8 @@ function latency(task, job, host, result) {
   }
 }
 
-/** Nanoseconds of each operation in a fresh instance, and whether it grew the memory. */
+/** Nanoseconds of each operation in a fresh instance, and whether it grew the heap: the first one
+    always did. */
 function latencyRun(module, trace, words, host) {
   const { op_alloc, op_dealloc, op_realloc, memory } = instantiate(module, trace);
   const blocks = new Uint32Array(trace.blocks);
@@ -204,7 +205,7 @@ function latencyRun(module, trace, words, host) {
     blocks[block] = pointer;
     times[index] = (end - start) * 1e6;
     const after = memory.buffer.byteLength;
-    grew[index] = after === bytes ? 0 : 1;
+    grew[index] = index > 0 && after === bytes ? 0 : 1;
     bytes = after;
   }
   return { times, grew };

@@ -303,7 +303,7 @@ function setup() {
 
 function overview() {
   const node = section('short', 'In short',
-    'Instructions are exact (wasmtime\'s fuel): geometric mean per operation, and the dearest call of all workloads that did not grow memory. Memory is pages added over peak live bytes. Holes: the dearest allocation among 16,000 near-fit holes over that among 1,000. Times are geometric means of ratios to ' + results.setup.reference + ', less is better. The best of those that reclaim memory is bold; a click on a heading sorts.');
+    'Instructions are exact (wasmtime\'s fuel): geometric mean per operation, and the dearest call of all workloads that did not grow the heap; the first call counts as growth. Memory is pages added over peak live bytes. Holes: the dearest allocation among 16,000 near-fit holes over that among 1,000. Times are geometric means of ratios to ' + results.setup.reference + ', less is better. The best of those that reclaim memory is bold; a click on a heading sorts.');
   const engines = results.engines.filter(({ engine }) => derived.rows.some((row) => row.times[engine]));
   const headings = ['allocator', 'instr./op', 'worst alloc', 'dealloc', 'realloc', 'growing', 'memory', 'holes', 'code, bytes'];
   for (const { name } of engines) headings.push(`${name}`, `${name}, programs`);
@@ -461,7 +461,7 @@ function latencies() {
 function worst() {
   if (Object.keys(results.counts).length === 0) return;
   const node = section('worst', 'The worst calls, in instructions',
-    'The dearest single call of each kind over all workloads, with the request that did it. Copies and fills count as one instruction each; calls that grew memory are in the last columns.');
+    'The dearest single call of each kind over all workloads, with the request that did it. Copies and fills count as one instruction each; calls that grew the heap, the first one among them, are in the last columns.');
   const rows = [];
   for (const [allocator, counts] of Object.entries(results.counts)) {
     for (const kind of ['alloc', 'dealloc', 'realloc']) {

@@ -35,7 +35,7 @@ pub(crate) struct Row {
     pub(crate) mean_fuel: Option<f64>,
     /// Of all workloads: alloc, dealloc, realloc, memory not growing.
     pub(crate) worst: [u64; 3],
-    /// Of those that grew memory.
+    /// Of those that grew the heap, the first one of each workload among them.
     pub(crate) worst_growing: u64,
     pub(crate) footprint: Option<f64>,
     /// The dearest alloc among the most holes, divided by that among the fewest.

@@ -106,8 +106,8 @@ pub(crate) fn summary(results: &Results) -> String {
 
 const NOTES: &str = "\nInstructions are wasmtime's fuel, exact: the geometric mean over the \
     workloads of `measure --targets`, and the dearest alloc / dealloc / realloc of all workloads \
-    that did not grow memory; a copy or a fill is one instruction. *Memory* is pages added over \
-    peak live bytes. *Holes* is the dearest alloc among 16,000 near-fit holes over that among \
+    that did not grow the heap; a copy or a fill is one instruction. *Growing* is the dearest of \
+    those that did, the first call of all among them. *Memory* is pages added over peak live bytes. *Holes* is the dearest alloc among 16,000 near-fit holes over that among \
     1,000. *Code* is what is added to an empty module at `opt-level = \"z\"`. Times are medians of \
     ratios to the reference in the same round, the driver's time subtracted: first the geometric \
     mean of the synthetic workloads, then of the real programs, which run whole, with the parser or \

@@ -38,7 +38,7 @@ pub(crate) struct Recorded {
 pub(crate) struct Counted {
     /// Instructions of all operations.
     pub(crate) fuel: u64,
-    /// The dearest of those that did not grow memory.
+    /// The dearest of those that did not grow the heap.
     pub(crate) worst_alloc: u64,
     pub(crate) worst_dealloc: u64,
     pub(crate) worst_realloc: u64,

@@ -120,9 +120,9 @@ pub(crate) struct Quantiles {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Latency {
-    /// Operations that did not grow memory.
+    /// Operations that did not grow the heap.
     pub(crate) steady: Option<Quantiles>,
-    /// Operations that did.
+    /// Operations that did, the first one of an instance among them.
     pub(crate) growing: Option<Quantiles>,
     /// All operations of all instances, with the noise of the machine.
     pub(crate) raw: Option<Quantiles>,

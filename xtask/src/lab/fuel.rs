@@ -56,7 +56,11 @@ impl Calls {
     }
 }
 
-/// The calls of one kind, those that grew memory apart: growth is the host's time.
+/// The calls of one kind, those that grew the heap apart: growth is the host's time.
+///
+/// The first call of an instance counts among these, with every allocator and whatever it does:
+/// that is when an allocator sets itself up, and takes what is left of the initial memory, which
+/// is growth that the memory's size does not show.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Operation {
@@ -117,7 +121,7 @@ impl Figures {
         sums.iter().sum()
     }
 
-    /// Calls that grew memory.
+    /// Calls that grew the heap.
     pub(crate) fn growths(&self) -> u64 {
         self.operations().iter().map(|one| one.growing.count).sum()
     }
@@ -159,7 +163,10 @@ pub(crate) fn run_within(
     initial_pages: u64,
     fuel_max: u64,
 ) -> Result<Figures> {
-    let mut run = Run::new(Probe::new(engine, module)?, trace, initial_pages);
+    let mut probe = Probe::new(engine, module)?;
+    // A call that does not end at all is stopped in its middle; any other one after its end.
+    probe.limit(fuel_max.saturating_mul(2))?;
+    let mut run = Run::new(probe, trace, initial_pages);
     let every = trace.ops.len().div_ceil(MOMENTS).max(1);
     for (index, &op) in trace.ops.iter().enumerate() {
         run.operation = index;
@@ -235,7 +242,8 @@ impl Run {
             zeroed,
             ..self.request(&call, block)
         };
-        part(&mut self.figures.alloc, &call).add(request);
+        let grew = self.grew_heap(&call);
+        part(&mut self.figures.alloc, grew).add(request);
         self.own(id, call.result, block)?;
         if zeroed {
             verify_zero(self.probe.bytes(), call.result, block.size)?;
@@ -249,7 +257,8 @@ impl Run {
         verify(self.probe.bytes(), ptr, block.size, pattern(id))?;
         let call = self.probe.dealloc(ptr, block.size, block.align)?;
         let request = self.request(&call, block);
-        part(&mut self.figures.dealloc, &call).add(request);
+        let grew = self.grew_heap(&call);
+        part(&mut self.figures.dealloc, grew).add(request);
         Ok(())
     }
 
@@ -263,7 +272,8 @@ impl Run {
             new_size: new,
             ..self.request(&call, block)
         };
-        part(&mut self.figures.realloc, &call).add(request);
+        let grew = self.grew_heap(&call);
+        part(&mut self.figures.realloc, grew).add(request);
         if call.result != ptr {
             self.figures.moved_bytes += u64::from(kept);
         }
@@ -306,6 +316,11 @@ impl Run {
         }
     }
 
+    /// True of a call that grew memory, and of the first one.
+    fn grew_heap<R>(&self, call: &Call<R>) -> bool {
+        self.operation == 0 || call.grown_pages > 0
+    }
+
     fn look(&mut self, operation: usize) {
         let moment = Moment {
             operation,
@@ -333,8 +348,8 @@ impl Run {
 }
 
 /// Where a call counts.
-fn part<'a, R>(operation: &'a mut Operation, call: &Call<R>) -> &'a mut Calls {
-    if call.grown_pages > 0 {
+fn part(operation: &mut Operation, grew: bool) -> &mut Calls {
+    if grew {
         &mut operation.growing
     } else {
         &mut operation.steady
@@ -344,4 +359,61 @@ fn part<'a, R>(operation: &'a mut Operation, call: &Call<R>) -> &'a mut Calls {
 /// A byte that neighbours do not share.
 fn pattern(id: u32) -> u8 {
     id.wrapping_mul(0x9E37_79B1).to_le_bytes()[3]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trace::Recorder;
+    use super::*;
+    use crate::engine::counting_engine;
+
+    /// An allocator that only goes forward in the initial memory. `op_realloc` never ends.
+    const BUMP: &str = r#"(module
+        (memory (export "memory") 1)
+        (global $next (mut i32) (i32.const 1024))
+        (func $alloc (export "op_alloc") (param $size i32) (param i32) (result i32)
+            (global.get $next)
+            (global.set $next (i32.add (global.get $next) (local.get $size))))
+        (func (export "op_alloc_zeroed") (param $size i32) (param $align i32) (result i32)
+            (call $alloc (local.get $size) (local.get $align)))
+        (func (export "op_dealloc") (param i32 i32 i32))
+        (func (export "op_realloc") (param i32 i32 i32 i32) (result i32)
+            (loop (br 0)) (unreachable))
+        (func (export "box24")))"#;
+
+    fn figures(write: impl FnOnce(&mut Recorder)) -> Result<Figures> {
+        let engine = counting_engine()?;
+        let module = Module::new(&engine, wat::parse_str(BUMP)?)?;
+        let mut recorder = Recorder::default();
+        write(&mut recorder);
+        run_within(&engine, &module, &recorder.finish("test"), 1, 1_000)
+    }
+
+    #[test]
+    fn the_first_call_is_apart_though_memory_stays_as_it_is() -> Result<()> {
+        let figures = figures(|heap| {
+            for _ in 0..3 {
+                heap.alloc(24);
+            }
+        })?;
+        assert_eq!(figures.grown_pages, 0);
+        assert_eq!(
+            [figures.alloc.growing.count, figures.alloc.steady.count],
+            [1, 2]
+        );
+        assert_eq!(
+            [figures.dealloc.growing.count, figures.dealloc.steady.count],
+            [0, 3]
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_call_that_does_not_end_is_ended() {
+        let figures = figures(|heap| {
+            let block = heap.alloc(24);
+            heap.realloc(block, 48);
+        });
+        assert!(figures.is_err());
+    }
 }

@@ -44,6 +44,12 @@ impl Probe {
         })
     }
 
+    /// Ends a call that needs more instructions than this.
+    pub(crate) fn limit(&mut self, fuel: u64) -> Result<()> {
+        let fuel = fuel.min(self.store.get_fuel()?);
+        Ok(self.store.set_fuel(fuel)?)
+    }
+
     /// Size of the memory, in pages.
     pub(crate) fn pages(&self) -> u64 {
         self.memory.size(&self.store)
