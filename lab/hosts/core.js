@@ -67,8 +67,12 @@ function run(module, task, repeat, host) {
   return host.now() - start;
 }
 
+/** A sample that would take this many times as long as wanted has fewer repetitions. */
+const LONG = 10;
+
 /** Nanoseconds per operation of a trace, or per run of a program: one sample per round, the
-    modules in another order in each. */
+    modules in another order in each. All repeat the trace as often, but for those that are very
+    slow. */
 function time(task, job, host, result) {
   const operations = task.trace ? task.trace.ops : 1;
   const alive = [];
@@ -82,18 +86,23 @@ function time(task, job, host, result) {
         host.collect();
       } while (host.now() - start < job.milliseconds_warm);
       if (module.name !== CONTROL) fastest = Math.min(fastest, once);
-      alive.push(module);
+      alive.push({ module, once });
       result.samples[module.name] = [];
     } catch (error) {
       result.failures[module.name] = String(error);
     }
     host.collect();
   }
-  const repeat = Math.max(1, Math.ceil(job.milliseconds_min / Math.max(fastest, 0.01)));
+  const repetitions = (milliseconds, once) => {
+    const count = Math.ceil(milliseconds / Math.max(once, 0.01));
+    return Number.isFinite(count) ? Math.max(1, count) : 1;
+  };
+  const wanted = repetitions(job.milliseconds_min, fastest);
   for (let round = 0; round < task.rounds; round++) {
-    for (const module of shuffled(alive)) {
+    for (const { module, once } of shuffled(alive)) {
+      const repeat = Math.min(wanted, repetitions(job.milliseconds_min * LONG, once));
       try {
-        const milliseconds = run(module, task, Number.isFinite(repeat) ? repeat : 1, host);
+        const milliseconds = run(module, task, repeat, host);
         result.samples[module.name].push((milliseconds * 1e6) / (repeat * operations));
       } catch (error) {
         result.failures[module.name] = String(error);

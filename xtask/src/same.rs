@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use wasmtime::{Config, Engine as Wasmtime, Instance, Module, OptLevel, Store};
 
 use crate::guest::{self, Guest};
-use crate::lab::engines::{ENGINES, Engine, Found, Job, Measure, ModuleFile, Task, Tier};
+use crate::lab::engines::{ENGINES, Engine, Found, Job, Measure, ModuleFile, PATIENCE, Task, Tier};
 
 /// What to run.
 #[derive(clap::Args, Debug)]
@@ -129,6 +129,7 @@ fn run_on(engine: Engine, found: &Found, expected: &Expected) -> Result<Vec<Row>
             milliseconds_min: 0,
             milliseconds_warm: 0,
             tier,
+            patience: PATIENCE,
         };
         let mut agreed = 0;
         let mut failures = Vec::new();

@@ -5,6 +5,7 @@ mod derived;
 mod html;
 mod markdown;
 mod plan;
+mod queue;
 mod record;
 mod results;
 mod run;
@@ -13,7 +14,7 @@ mod stats;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::guest;
@@ -81,13 +82,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let plan = Plan::new(options)?;
     let mut results = Results::new(&plan)?;
     if options.resume {
-        let old = Results::read(&file).context("there is nothing to resume")?;
-        ensure!(
-            old.setup.quick == results.setup.quick && old.setup.commit == results.setup.commit,
-            "{} is of another commit or length: run without --resume",
-            file.display()
-        );
-        results = old;
+        let old = Results::read(&file)?;
+        results = results
+            .resume(old)
+            .with_context(|| format!("{} cannot be resumed", file.display()))?;
     }
     let mut runner = run::Runner::new(&plan, results, file, std::io::stderr().is_terminal());
     let outcome = runner.run();
@@ -109,7 +107,7 @@ fn finish(options: &Options, results: &Results) -> Result<()> {
         if results.counts.len() < expected || results.sizes.len() < expected {
             bail!("only a run of all allocators is recorded");
         }
-        record::write(results)?;
+        record::write(results, !options.report)?;
     }
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! What a run measures: allocators, workloads, engines and parts, chosen by the options.
 
+use core::time::Duration;
+
 use anyhow::{Result, ensure};
 
 use super::Options;
 use super::results::{AllocatorInfo, EngineInfo, WorkloadInfo};
 use crate::lab::allocator::{self, Allocator};
-use crate::lab::engines::{ENGINES, Engine, Found};
+use crate::lab::engines::{ENGINES, Engine, Found, Job, Task, Tier};
 use crate::lab::workloads::{self, Program, Synthetic};
 
 /// The allocator whose times the others are divided by, if it is measured.
@@ -29,7 +31,7 @@ const LATENCY: [&str; 5] = [
 pub(crate) const START: &str = "json";
 
 /// A part of the lab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Part {
     /// Is every allocator correct?
     Check,
@@ -43,6 +45,20 @@ pub(crate) enum Part {
     Latency,
     /// Cold start
     Start,
+}
+
+impl Part {
+    /// As it is shown.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Check => "contracts",
+            Self::Counts => "instructions",
+            Self::Size => "code size",
+            Self::Time => "times",
+            Self::Latency => "single operations",
+            Self::Start => "cold starts",
+        }
+    }
 }
 
 /// A run, chosen.
@@ -115,6 +131,22 @@ impl Plan {
     /// A sample lasts at least this long.
     pub(crate) fn milliseconds_min(&self) -> u32 {
         if self.quick { 5 } else { 20 }
+    }
+
+    /// Without a result for so long, an engine is taken to hang.
+    fn patience(&self) -> Duration {
+        Duration::from_mins(if self.quick { 5 } else { 15 })
+    }
+
+    /// Tasks for one process of an engine.
+    pub(crate) fn job(&self, engine: Engine, tier: Tier, tasks: Vec<Task>) -> Job {
+        Job {
+            tasks,
+            milliseconds_min: self.milliseconds_min(),
+            milliseconds_warm: engine.milliseconds_warm(),
+            tier,
+            patience: self.patience(),
+        }
     }
 
     /// Is this synthetic workload timed?

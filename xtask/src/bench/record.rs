@@ -14,7 +14,7 @@ use super::run::OPT_LEVELS;
 use crate::engine::counting_engine;
 use crate::guest::{self, guests_dir};
 use crate::lab::allocator::{self, Allocator, Exports, Kind};
-use crate::lab::engines::{Engine, Job, Measure, ModuleFile, Task, Tier};
+use crate::lab::engines::{Engine, Job, Measure, ModuleFile, PATIENCE, Task, Tier};
 use crate::lab::fuel::{self, Figures};
 use crate::lab::probe::Probe;
 use crate::lab::workloads::Synthetic;
@@ -83,12 +83,14 @@ fn record_path() -> PathBuf {
 }
 
 /// Writes the record and `docs/lab.md`. The exact figures are counted on quick traces, as the
-/// check counts them; what the page shows is the whole run's.
-pub(crate) fn write(results: &Results) -> Result<()> {
+/// check counts them; what the page shows is the whole run's. If the run `has_just_counted`, its
+/// figures of quick traces are taken.
+pub(crate) fn write(results: &Results, has_just_counted: bool) -> Result<()> {
     let mut allocators = BTreeMap::new();
     for allocator in allocator::known()? {
         eprintln!("recording {}", allocator.name);
-        let recorded = count(&allocator)?;
+        let known = (has_just_counted && results.setup.quick).then_some(results);
+        let recorded = count(&allocator, known)?;
         allocators.insert(allocator.name.clone(), recorded);
     }
     let record = Record {
@@ -101,30 +103,68 @@ pub(crate) fn write(results: &Results) -> Result<()> {
     std::fs::write(page, markdown::summary(results)).context("cannot write docs/lab.md")
 }
 
-/// An allocator's exact figures on quick traces. A workload it cannot do is left out.
-fn count(allocator: &Allocator) -> Result<Recorded> {
-    let engine = counting_engine()?;
-    let control = Module::from_file(&engine, allocator::control()?.build(Exports::Probe)?)?;
-    let initial_pages = Probe::new(&engine, &control)?.pages();
-    let module = Module::from_file(&engine, allocator.build(Exports::Probe)?)?;
+/// An allocator's exact figures on quick traces, those that are `known` without counting again. A
+/// workload it cannot do is left out.
+fn count(allocator: &Allocator, known: Option<&Results>) -> Result<Recorded> {
     let mut recorded = Recorded {
         version: allocator.version.clone(),
         workloads: BTreeMap::new(),
         code_bytes: BTreeMap::new(),
     };
+    let known_counts = known.and_then(|known| known.counts.get(&allocator.name));
+    let known_sizes = known.and_then(|known| known.sizes.get(&allocator.name));
+    let mut counter = None;
     for workload in workloads::synthetic()? {
-        let trace = workload.trace(true);
-        let figures = fuel::run_within(&engine, &module, &trace, initial_pages, FUEL_MAX);
-        if let Ok(figures) = figures {
+        let known = known_counts.and_then(|counts| counts.get(&workload.name));
+        let figures = if let Some(figures) = known {
+            Some(figures.clone())
+        } else {
+            // It is built only if something is to be counted.
+            let made = match counter.take() {
+                Some(counter) => counter,
+                None => Counter::new(allocator)?,
+            };
+            count_one(counter.insert(made), &workload)
+        };
+        if let Some(figures) = figures.filter(|figures| figures.fuel() <= FUEL_MAX) {
             let counted = Counted::of(&figures);
             recorded.workloads.insert(workload.name, counted);
         }
     }
     for level in OPT_LEVELS {
-        let bytes = size::added(allocator, level, false)?.compiled;
-        recorded.code_bytes.insert(level.to_owned(), bytes);
+        let size = match known_sizes.and_then(|sizes| sizes.get(level)) {
+            Some(size) => *size,
+            None => size::added(allocator, level, false)?,
+        };
+        recorded.code_bytes.insert(level.to_owned(), size.compiled);
     }
     Ok(recorded)
+}
+
+/// What counts one allocator's instructions.
+struct Counter {
+    engine: wasmtime::Engine,
+    module: Module,
+    initial_pages: u64,
+}
+
+impl Counter {
+    fn new(allocator: &Allocator) -> Result<Self> {
+        let engine = counting_engine()?;
+        let control = Module::from_file(&engine, allocator::control()?.build(Exports::Probe)?)?;
+        Ok(Self {
+            initial_pages: Probe::new(&engine, &control)?.pages(),
+            module: Module::from_file(&engine, allocator.build(Exports::Probe)?)?,
+            engine,
+        })
+    }
+}
+
+/// The figures of a quick trace; none if the allocator cannot do it.
+fn count_one(counter: &Counter, workload: &Synthetic) -> Option<Figures> {
+    let (engine, module) = (&counter.engine, &counter.module);
+    let trace = workload.trace(true);
+    fuel::run_within(engine, module, &trace, counter.initial_pages, FUEL_MAX).ok()
 }
 
 /// More instructions than this for a quick trace are too many.
@@ -207,6 +247,7 @@ fn report(
         milliseconds_min: 0,
         milliseconds_warm: 0,
         tier: Tier::Optimising,
+        patience: PATIENCE,
     };
     let is_ours = |name: &str| {
         let mut found = allocators.iter();
@@ -239,7 +280,7 @@ fn check_record(allocators: &[Allocator], failures: &mut Vec<String>) -> Result<
             failures.push(format!("{} is not in the record", allocator.name));
             continue;
         };
-        let now = count(allocator)?;
+        let now = count(allocator, None)?;
         let worse = worse(&allocator.name, recorded, &now);
         println!(
             "{}: {} workloads against the record, {} figures worse",

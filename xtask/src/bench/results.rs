@@ -1,14 +1,14 @@
 //! Everything a run measured, as it is written to `results.json`. The schema is `lab/schema.json`,
 //! which a test compares with these types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::plan::Plan;
+use super::plan::{Part, Plan};
 use crate::guest;
 use crate::lab::allocator::Kind;
 use crate::lab::engines::{Engine, Latency};
@@ -182,10 +182,125 @@ impl Results {
         })
     }
 
+    /// Reads a file of this version.
+    ///
+    /// # Errors
+    /// In one line: it is not there, was cut short, or is of another version.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text =
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_slice(&text).with_context(|| path.display().to_string())
+        #[derive(Deserialize)]
+        struct Version {
+            schema: u32,
+        }
+        let name = path.display();
+        let text = std::fs::read(path).map_err(|error| anyhow!("cannot read {name}: {error}"))?;
+        let broken = |error| anyhow!("{name} is not whole, or no results: {error}");
+        let Version { schema } = serde_json::from_slice(&text).map_err(broken)?;
+        ensure!(
+            schema == SCHEMA,
+            "{name} is of version {schema}, this lab writes {SCHEMA}"
+        );
+        serde_json::from_slice(&text).map_err(broken)
+    }
+
+    /// What `old` has measured, for this run to go on with. The engines are this run's: one may
+    /// have been missing.
+    ///
+    /// # Errors
+    /// `old` is of another commit, compiler, length or choice, or of another version of an engine.
+    pub(crate) fn resume(self, old: Self) -> Result<Self> {
+        let same = |what: &str, is_same: bool| {
+            ensure!(
+                is_same,
+                "it is of another {what}; run without --resume to measure everything"
+            );
+            Ok(())
+        };
+        same("commit", old.setup.commit == self.setup.commit)?;
+        same("compiler", old.setup.compiler == self.setup.compiler)?;
+        same("length (--quick)", old.setup.quick == self.setup.quick)?;
+        let allocators = |results: &Self| names(&results.allocators, |info| &info.name);
+        let workloads = |results: &Self| names(&results.workloads, |info| &info.name);
+        same(
+            "choice of allocators",
+            allocators(&old) == allocators(&self),
+        )?;
+        same("choice of workloads", workloads(&old) == workloads(&self))?;
+        let mut engines = old.engines;
+        for mut info in self.engines {
+            let Some(place) = engines.iter_mut().find(|old| old.engine == info.engine) else {
+                engines.push(info);
+                continue;
+            };
+            if info.version.is_none() {
+                continue;
+            }
+            let is_same = place.version.is_none() || place.version == info.version;
+            same(&format!("version of {}", info.name), is_same)?;
+            info.resolution = place.resolution;
+            *place = info;
+        }
+        engines.sort_by_key(|info| info.engine);
+        Ok(Self { engines, ..old })
+    }
+
+    /// The failures of allocators that are kept with the results, by part.
+    pub(crate) fn failures(&self) -> BTreeMap<Option<Part>, BTreeSet<String>> {
+        let checks = self.checks.iter().filter_map(|check| {
+            let why = check.failure.as_ref()?;
+            let line = failure(check.engine, &check.workload, &check.allocator, why);
+            Some((Part::Check, line))
+        });
+        let times = self.times.iter().flat_map(|times| {
+            let failures = times.failures.iter();
+            failures.map(|(allocator, why)| {
+                let line = failure(times.engine, &times.workload, allocator, why);
+                (Part::Time, line)
+            })
+        });
+        let latencies = self.latencies.iter().flat_map(|latencies| {
+            let failures = latencies.failures.iter();
+            failures.map(|(allocator, why)| {
+                let line = failure(latencies.engine, &latencies.workload, allocator, why);
+                (Part::Latency, line)
+            })
+        });
+        let mut lines: BTreeMap<Option<Part>, BTreeSet<String>> = BTreeMap::new();
+        for (part, line) in checks.chain(times).chain(latencies) {
+            lines.entry(Some(part)).or_default().insert(line);
+        }
+        lines
+    }
+
+    /// Are a workload's contracts known on an engine?
+    pub(crate) fn is_checked(&self, engine: Engine, workload: &str) -> bool {
+        let mut checks = self.checks.iter();
+        checks.any(|check| check.engine == engine && check.workload == workload)
+    }
+
+    /// Puts the checks in the order of engines, workloads and allocators.
+    pub(crate) fn sort_checks(&mut self) {
+        let place = |names: Vec<String>| -> BTreeMap<String, usize> {
+            names.into_iter().zip(0..).collect()
+        };
+        let workloads = place(names(&self.workloads, |info| &info.name));
+        let allocators = place(names(&self.allocators, |info| &info.name));
+        self.checks.sort_by_key(|check| {
+            let workload = workloads.get(&check.workload).copied();
+            let allocator = allocators.get(&check.allocator).copied();
+            (check.engine, workload, allocator)
+        });
+    }
+
+    /// Are a workload's single operations known on an engine?
+    pub(crate) fn has_latencies(&self, engine: Engine, workload: &str) -> bool {
+        let mut latencies = self.latencies.iter();
+        latencies.any(|one| one.engine == engine && one.workload == workload)
+    }
+
+    /// Is an allocator's cold start known on an engine?
+    pub(crate) fn has_start(&self, engine: Engine, allocator: &str) -> bool {
+        let mut starts = self.starts.iter();
+        starts.any(|start| start.engine == engine && start.allocator == allocator)
     }
 
     /// Writes the file anew, all or nothing.
@@ -222,6 +337,15 @@ impl Setup {
             hole_counts: crate::lab::special::HOLE_COUNTS.to_vec(),
         })
     }
+}
+
+fn names<T>(infos: &[T], name: fn(&T) -> &String) -> Vec<String> {
+    infos.iter().map(name).cloned().collect()
+}
+
+/// How a failure is said.
+pub(crate) fn failure(engine: Engine, workload: &str, allocator: &str, why: &str) -> String {
+    format!("{}, {workload}, {allocator}: {why}", engine.name())
 }
 
 /// The first line that a command prints, if it succeeds.
@@ -269,7 +393,6 @@ fn system() -> String {
 mod tests {
     use std::path::PathBuf;
 
-    use anyhow::{anyhow, ensure};
     use boon::{Compiler, Schemas};
     use serde_json::{Value, json};
 
@@ -390,6 +513,120 @@ mod tests {
         let read = Results::read(&path)?;
         std::fs::remove_file(&path)?;
         assert_eq!(serde_json::to_value(read)?, serde_json::to_value(results)?);
+        Ok(())
+    }
+    #[test]
+    fn a_file_that_was_cut_short_is_refused_in_one_line() -> Result<()> {
+        let path = std::env::temp_dir().join(format!("lab-cut-{}.json", std::process::id()));
+        let text = serde_json::to_vec(&sample())?;
+        std::fs::write(&path, &text[..text.len() / 2])?;
+        let error =
+            Results::read(&path).map_or_else(|error| format!("{error:#}"), |_| String::new());
+        std::fs::remove_file(&path)?;
+        assert!(error.contains("is not whole"), "{error}");
+        assert_eq!(error.lines().count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn writing_leaves_nothing_but_the_file() -> Result<()> {
+        let dir = std::env::temp_dir().join(format!("lab-write-{}", std::process::id()));
+        std::fs::create_dir_all(&dir)?;
+        let path = dir.join("results.json");
+        // The second time there is an old file to replace.
+        sample().write(&path)?;
+        sample().write(&path)?;
+        let files = std::fs::read_dir(&dir)?.count();
+        std::fs::remove_dir_all(&dir)?;
+        assert_eq!(files, 1);
+        Ok(())
+    }
+
+    /// Why results cannot be resumed by a run of the sample's choice; empty if they can.
+    fn refusal(old: Results) -> String {
+        let resumed = sample().resume(old);
+        resumed.map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn what_was_measured_is_kept_by_a_run_that_resumes() -> Result<()> {
+        let mut new = sample();
+        new.counts.clear();
+        new.times.clear();
+        new.setup.date = "later".to_owned();
+        let resumed = new.resume(sample())?;
+        assert_eq!(
+            serde_json::to_value(resumed)?,
+            serde_json::to_value(sample())?
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn results_of_another_commit_or_length_or_choice_are_not_resumed() {
+        assert_eq!(refusal(sample()), "");
+        let mut old = sample();
+        old.setup.commit = "9876543210".to_owned();
+        assert!(refusal(old).starts_with("it is of another commit"));
+        let mut old = sample();
+        old.setup.quick = false;
+        assert!(refusal(old).starts_with("it is of another length"));
+        let mut old = sample();
+        old.allocators.clear();
+        assert!(refusal(old).starts_with("it is of another choice of allocators"));
+        let mut old = sample();
+        old.workloads.clear();
+        assert!(refusal(old).starts_with("it is of another choice of workloads"));
+    }
+
+    #[test]
+    fn an_engine_may_come_but_not_change_before_a_run_resumes() -> Result<()> {
+        let version = |version: &str| {
+            let mut results = sample();
+            results.engines[0].version = Some(version.to_owned());
+            results
+        };
+        let resumed = version("1").resume(sample())?;
+        assert_eq!(resumed.engines[0].version.as_deref(), Some("1"));
+        assert!(version("1").resume(version("2")).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn failures_are_said_again_by_a_run_that_resumes() {
+        let mut old = sample();
+        old.checks[0].failure = Some("null".to_owned());
+        let said: Vec<String> = old.failures().into_values().flatten().collect();
+        assert_eq!(said, ["V8, small, talc: null", "V8, small, floor: null"]);
+    }
+
+    #[test]
+    fn what_is_there_is_known() {
+        let results = sample();
+        assert!(results.is_checked(Engine::V8, "small"));
+        assert!(!results.is_checked(Engine::Wasmtime, "small"));
+        assert!(results.has_latencies(Engine::V8, "small"));
+        assert!(!results.has_latencies(Engine::V8, "json"));
+        assert!(results.has_start(Engine::V8, "talc"));
+        assert!(!results.has_start(Engine::V8, "floor"));
+    }
+
+    #[test]
+    fn checks_are_in_one_order_whichever_was_there_first() -> Result<()> {
+        let mut results = sample();
+        let check = |engine, workload: &str| Check {
+            engine,
+            workload: workload.to_owned(),
+            allocator: "talc".to_owned(),
+            failure: None,
+        };
+        results.checks = vec![check(Engine::V8, "small"), check(Engine::Wasmtime, "small")];
+        let mut other = results.clone();
+        other.checks.reverse();
+        results.sort_checks();
+        other.sort_checks();
+        assert_eq!(results.checks[0].engine, Engine::Wasmtime);
+        assert_eq!(serde_json::to_value(results)?, serde_json::to_value(other)?);
         Ok(())
     }
 }

@@ -3,23 +3,32 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wasmtime::{Instance, Module};
 
 use super::plan::{Part, Plan, START};
-use super::results::{Check, Latencies, Results, Start, Times};
+use super::queue;
+use super::results::{Check, Latencies, Results, Start, Times, failure};
 use crate::engine::{counting_engine, counting_store};
 use crate::guest::guests_dir;
 use crate::lab::allocator::{self, Allocator, Exports};
-use crate::lab::engines::{Engine, Job, Measure, ModuleFile, Outcome, Task, Tier};
+use crate::lab::engines::{Engine, Measure, ModuleFile, Outcome, Task, Tier};
+use crate::lab::fuel::Figures;
 use crate::lab::probe::Probe;
+use crate::lab::special::Special;
 use crate::lab::trace::{Op, Trace};
+use crate::lab::workloads::Program;
 use crate::lab::{fuel, oracle, programs, size, special};
 
 /// An allocator that needs more instructions for a trace is given up on.
 const FUEL_MAX: u64 = 3_000_000_000;
+
+/// One that needs more for a whole program is taken to hang.
+const PROGRAM_FUEL_MAX: u64 = 100_000_000_000;
 
 /// One that needs more per operation is not timed: it would take minutes.
 const MEAN_FUEL_MAX: f64 = 10_000.0;
@@ -33,14 +42,27 @@ pub(crate) const OPT_LEVELS: [&str; 4] = ["z", "s", "2", "3"];
 /// Processes of which each cold start is measured.
 const STARTS: usize = 3;
 
+/// Workloads that one process checks: few enough that the cores share the work.
+const CHECKS_PER_PROCESS: usize = 11;
+
+/// An engine that ends this often without any result is not started again for the same part.
+const FRUITLESS_MAX: usize = 2;
+
+/// While many short steps follow each other, the results are written this often.
+const SAVE_EVERY: Duration = Duration::from_secs(2);
+
 /// Measures one part.
 type Measurement<'a> = fn(&mut Runner<'a>) -> Result<()>;
+
+/// Keeps an outcome of a workload.
+type Keep = fn(&mut Results, Engine, &str, Outcome);
 
 /// A run in progress.
 pub(crate) struct Runner<'a> {
     plan: &'a Plan,
     results: Results,
     file: PathBuf,
+    saved: Instant,
     bar: ProgressBar,
     traces: Vec<Trace>,
     /// Checksums of the workloads, in the order of `traces`.
@@ -49,6 +71,51 @@ pub(crate) struct Runner<'a> {
     modules: BTreeMap<(String, &'static str), PathBuf>,
     /// Allocators that cannot run a workload, or take too long.
     left_out: BTreeSet<(String, String)>,
+    /// The part that is measured; none while the run is prepared.
+    part: Option<Part>,
+    /// What is missing, by part.
+    missing: BTreeMap<Option<Part>, BTreeSet<String>>,
+    /// Parts that have not come to their end.
+    unfinished: Vec<Part>,
+    /// What took how long.
+    seconds: Vec<(String, f64)>,
+}
+
+/// Tasks for one process of an engine.
+struct Batch {
+    engine: Engine,
+    tier: Tier,
+    tasks: Vec<Task>,
+}
+
+/// What becomes of a batch, step by step.
+enum Event {
+    Outcome(Engine, Outcome),
+    /// The engine failed at this task; none if it had done all.
+    Failure(Engine, Option<usize>, anyhow::Error),
+}
+
+/// One exact count: of an allocator, by its place in the plan.
+struct Count {
+    allocator: usize,
+    what: Counted,
+}
+
+/// What is counted.
+#[derive(Clone, Copy)]
+enum Counted {
+    /// A trace, by its place.
+    Trace(usize),
+    Special,
+    /// A whole program, by its place in the plan.
+    Program(usize),
+}
+
+/// The count.
+enum Counts {
+    Trace(Box<Figures>),
+    Special(Special),
+    Program(u64),
 }
 
 impl<'a> Runner<'a> {
@@ -66,65 +133,91 @@ impl<'a> Runner<'a> {
         }
         Self {
             plan,
+            missing: results.failures(),
             results,
             file,
+            saved: Instant::now(),
             bar,
             traces: Vec::new(),
             checksums: Vec::new(),
             modules: BTreeMap::new(),
             left_out: BTreeSet::new(),
+            part: None,
+            unfinished: PARTS.into_iter().filter(|part| plan.has(*part)).collect(),
+            seconds: Vec::new(),
         }
     }
 
     pub(crate) fn into_results(self) -> Results {
         self.bar.finish_and_clear();
+        let seconds = self.seconds.iter();
+        let seconds: Vec<String> = seconds
+            .map(|(what, seconds)| format!("{what} {seconds:.0}"))
+            .collect();
+        eprintln!("seconds: {}", seconds.join(", "));
         self.results
     }
 
     /// Runs all parts. What fails is noted and does not keep the rest from running.
     ///
     /// # Errors
-    /// Nothing can be measured; or something was missed, which the results say.
+    /// Nothing can be measured.
     pub(crate) fn run(&mut self) -> Result<()> {
-        self.results.missing.clear();
         for (_, found) in &self.plan.engines {
             if let Err(why) = found {
-                eprintln!("{why}");
-                self.results.missing.push(why.clone());
+                self.missing(why.clone());
             }
         }
-        self.build()?;
-        self.make_traces()?;
-        self.choose();
-        let parts: [(Part, Measurement<'a>); 6] = [
-            (Part::Check, Self::checks),
-            (Part::Counts, Self::counts),
-            (Part::Size, Self::sizes),
-            (Part::Time, Self::times),
-            (Part::Latency, Self::latencies),
-            (Part::Start, Self::starts),
-        ];
-        for (part, measure) in parts {
-            if self.plan.has(part)
-                && let Err(error) = measure(self)
-            {
-                self.missing(format!("{part:?}: {error:#}"));
+        self.timed("guests", Self::build)?;
+        self.timed("traces", Self::make_traces)?;
+        self.leave_out_what_is_too_much();
+        for part in PARTS {
+            if !self.plan.has(part) {
+                continue;
             }
+            self.part = Some(part);
+            if let Err(error) = self.timed(part.name(), measurement(part)) {
+                self.missing(format!("{}: {error:#}", part.name()));
+            }
+            self.unfinished.retain(|one| *one != part);
             self.save();
         }
         Ok(())
     }
 
+    /// Does something, and notes how long it took.
+    fn timed(&mut self, what: &str, action: Measurement<'a>) -> Result<()> {
+        let start = Instant::now();
+        let outcome = action(self);
+        let seconds = start.elapsed().as_secs_f64();
+        self.seconds.push((what.to_owned(), seconds));
+        outcome
+    }
+
     /// Notes what is missing, and shows it.
     fn missing(&mut self, what: String) {
         self.bar.suspend(|| eprintln!("missing: {what}"));
-        self.results.missing.push(what);
+        self.missing.entry(self.part).or_default().insert(what);
     }
 
     /// Writes the results so far. If that fails, the reason is shown and the run goes on.
-    fn save(&self) {
+    fn save(&mut self) {
+        self.results.missing = self.missing.values().flatten().cloned().collect();
+        if !self.unfinished.is_empty() {
+            let parts: Vec<&str> = self.unfinished.iter().map(|part| part.name()).collect();
+            let what = format!("not finished: {}; --resume goes on", parts.join(", "));
+            self.results.missing.push(what);
+        }
         if let Err(error) = self.results.write(&self.file) {
             self.bar.suspend(|| eprintln!("{error:#}"));
+        }
+        self.saved = Instant::now();
+    }
+
+    /// Writes the results if they have not been written for a while.
+    fn save_sometimes(&mut self) {
+        if self.saved.elapsed() > SAVE_EVERY {
+            self.save();
         }
     }
 
@@ -204,27 +297,54 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// Leaves out what an allocator that never frees cannot do.
-    fn choose(&mut self) {
+    /// Leaves out what an allocator that never frees cannot do, and what the results have as
+    /// failed or too slow.
+    fn leave_out_what_is_too_much(&mut self) {
         let mut reasons = Vec::new();
         for allocator in self.plan.allocators.iter().filter(|one| !one.reclaims) {
             for trace in &self.traces {
                 let bytes = requested_bytes(trace);
                 if bytes > BYTES_MAX {
-                    reasons.push(format!(
-                        "{} on {}: it never frees, and {} MiB are asked for in all",
-                        allocator.name,
-                        trace.name,
-                        bytes >> 20
-                    ));
-                    self.left_out
-                        .insert((allocator.name.clone(), trace.name.clone()));
+                    let mebibytes = bytes >> 20;
+                    let why = format!("it never frees, and {mebibytes} MiB are asked for in all");
+                    reasons.push((allocator.name.clone(), trace.name.clone(), why));
                 }
             }
         }
-        for reason in reasons {
-            self.missing(reason);
+        for (allocator, workload, why) in reasons {
+            self.leave_out(&allocator, &workload, &why);
         }
+        self.leave_out_broken();
+        self.leave_out_slow();
+    }
+
+    /// Who breaks its contract on a workload is not measured on it.
+    fn leave_out_broken(&mut self) {
+        let checks = self.results.checks.iter();
+        let broken = checks.filter(|check| check.failure.is_some());
+        let broken = broken.map(|check| (check.allocator.clone(), check.workload.clone()));
+        self.left_out.extend(broken);
+    }
+
+    /// Who needs very many instructions is not timed.
+    fn leave_out_slow(&mut self) {
+        let mut slow = Vec::new();
+        for (allocator, counts) in &self.results.counts {
+            for (workload, figures) in counts {
+                let mean = figures.mean_fuel();
+                if mean > MEAN_FUEL_MAX {
+                    let why = format!("not timed: {mean:.0} instructions per operation");
+                    slow.push((allocator.clone(), workload.clone(), why));
+                }
+            }
+        }
+        let part = self.part.replace(Part::Counts);
+        for (allocator, workload, why) in slow {
+            if !self.is_left_out(&allocator, &workload) {
+                self.leave_out(&allocator, &workload, &why);
+            }
+        }
+        self.part = part;
     }
 
     fn is_left_out(&self, allocator: &str, workload: &str) -> bool {
@@ -244,103 +364,87 @@ impl<'a> Runner<'a> {
             .with_context(|| format!("{allocator} has no {suffix} guest"))
     }
 
-    /// Exact counts.
+    /// Exact counts: traces and special figures first, then the programs of those who are not too
+    /// slow.
     fn counts(&mut self) -> Result<()> {
-        let engine = counting_engine()?;
-        let control = self.module("control", "probe")?;
-        let control = Module::new(&engine, std::fs::read(control)?)?;
-        let initial_pages = Probe::new(&engine, &control)?.pages();
-        self.step(
-            "counting instructions",
-            self.plan.allocators.len() * self.traces.len(),
-        );
-        for allocator in &self.plan.allocators {
-            let name = &allocator.name;
-            self.bar.set_message(format!("counting {name}"));
-            let path = self.module(name, "probe")?;
-            let module = Module::new(&engine, std::fs::read(path)?)?;
-            for index in 0..self.traces.len() {
-                self.bar.inc(1);
-                self.count_one(&engine, &module, name, index, initial_pages);
-            }
-            match special::run(&engine, &module) {
-                Ok(special) => drop(self.results.special.insert(name.clone(), special)),
-                Err(error) => {
-                    let why = first_line(&error.root_cause().to_string());
-                    self.missing(format!("{name}, special figures: {why}"));
-                }
-            }
-            if !self.plan.quick {
-                self.count_programs(&engine, name)?;
-            }
-            self.save();
-        }
-        Ok(())
-    }
-
-    fn count_one(
-        &mut self,
-        engine: &wasmtime::Engine,
-        module: &Module,
-        name: &str,
-        index: usize,
-        initial_pages: u64,
-    ) {
-        let trace = &self.traces[index];
-        let workload = trace.name.clone();
-        if self.is_left_out(name, &workload) {
-            return;
-        }
-        let known = self.results.counts.get(name);
-        let known = known.and_then(|counts| counts.get(&workload)).cloned();
-        let figures = match known {
-            Some(figures) => Ok(figures),
-            None => fuel::run_within(engine, module, trace, initial_pages, FUEL_MAX),
+        let wanted = |counted: Counted| {
+            let allocators = 0..self.plan.allocators.len();
+            allocators.map(move |allocator| Count {
+                allocator,
+                what: counted,
+            })
         };
-        match figures {
-            Ok(figures) => {
-                if figures.mean_fuel() > MEAN_FUEL_MAX {
-                    let mean = figures.mean_fuel();
-                    let why = format!("not timed: {mean:.0} instructions per operation");
-                    self.leave_out(name, &workload, &why);
+        let traces = (0..self.traces.len()).map(Counted::Trace);
+        let first: Vec<Count> = core::iter::once(Counted::Special)
+            .chain(traces)
+            .flat_map(wanted)
+            .collect();
+        let programs = (0..self.plan.programs.len()).map(Counted::Program);
+        let second: Vec<Count> = programs.flat_map(wanted).collect();
+        self.count("counting instructions", first, "probe")?;
+        self.leave_out_slow();
+        if !self.plan.quick {
+            self.count("counting programs", second, "programs")?;
+        }
+        Ok(())
+    }
+
+    /// Counts what is not known yet, on all cores.
+    fn count(&mut self, title: &str, mut wanted: Vec<Count>, suffix: &'static str) -> Result<()> {
+        wanted.retain(|count| !self.is_counted(count) && !self.is_count_left_out(count));
+        self.step(title, wanted.len());
+        let counter = Counter::new(self, suffix)?;
+        let (plan, traces) = (self.plan, core::mem::take(&mut self.traces));
+        queue::run(
+            &wanted,
+            queue::cores(),
+            |count, emit| {
+                let name = &plan.allocators[count.allocator].name;
+                emit((name, count.what, counter.count(plan, &traces, count)));
+            },
+            |(name, what, counts)| {
+                self.bar.inc(1);
+                let workload = match what {
+                    Counted::Trace(index) => &traces[index].name,
+                    Counted::Special => "the special figures",
+                    Counted::Program(index) => &plan.programs[index].name,
+                };
+                match counts {
+                    Ok(counts) => add(&mut self.results, name, workload, counts),
+                    Err(error) => {
+                        let why = first_line(&error.root_cause().to_string());
+                        self.leave_out(name, workload, &why);
+                    }
                 }
-                let counts = self.results.counts.entry(name.to_owned()).or_default();
-                counts.insert(workload, figures);
+                self.save_sometimes();
+            },
+        );
+        self.traces = traces;
+        Ok(())
+    }
+
+    fn is_counted(&self, count: &Count) -> bool {
+        let name = &self.plan.allocators[count.allocator].name;
+        match count.what {
+            Counted::Trace(index) => {
+                let counts = self.results.counts.get(name);
+                counts.is_some_and(|counts| counts.contains_key(&self.traces[index].name))
             }
-            Err(error) => {
-                let why = first_line(&error.root_cause().to_string());
-                self.leave_out(name, &workload, &why);
+            Counted::Special => self.results.special.contains_key(name),
+            Counted::Program(index) => {
+                let counts = self.results.programs.get(name);
+                counts.is_some_and(|counts| counts.contains_key(&self.plan.programs[index].name))
             }
         }
     }
 
-    /// Instructions of whole programs.
-    fn count_programs(&mut self, engine: &wasmtime::Engine, name: &str) -> Result<()> {
-        let wanted = self.plan.programs.iter();
-        let known = self.results.programs.get(name).map_or(0, BTreeMap::len);
-        if wanted.len() == known {
-            return Ok(());
+    fn is_count_left_out(&self, count: &Count) -> bool {
+        let name = &self.plan.allocators[count.allocator].name;
+        match count.what {
+            Counted::Trace(index) => self.is_left_out(name, &self.traces[index].name),
+            Counted::Special => false,
+            Counted::Program(index) => self.is_left_out(name, &self.plan.programs[index].name),
         }
-        let module = Module::new(engine, std::fs::read(self.module(name, "programs")?)?)?;
-        for program in wanted {
-            if self.is_left_out(name, &program.name) {
-                continue;
-            }
-            let mut store = counting_store(engine, ())?;
-            let instance = Instance::new(&mut store, &module, &[])?;
-            let run = instance.get_typed_func::<u32, u32>(&mut store, "program")?;
-            let before = store.get_fuel()?;
-            match run.call(&mut store, program.number) {
-                Ok(checksum) if Some(checksum) == program.checksum => {
-                    let instructions = before - store.get_fuel()?;
-                    let counts = self.results.programs.entry(name.to_owned()).or_default();
-                    counts.insert(program.name.clone(), instructions);
-                }
-                Ok(_) => self.leave_out(name, &program.name, "another output"),
-                Err(error) => self.leave_out(name, &program.name, &first_line(&error.to_string())),
-            }
-        }
-        Ok(())
     }
 
     fn sizes(&mut self) -> Result<()> {
@@ -350,20 +454,32 @@ impl<'a> Runner<'a> {
                 "sizes after wasm-opt: it is not installed (Debian package binaryen)".to_owned(),
             );
         }
-        self.step("building for size", self.plan.allocators.len());
-        for allocator in &self.plan.allocators {
-            self.bar.inc(1);
-            if self.results.sizes.contains_key(&allocator.name) {
-                continue;
-            }
-            for level in OPT_LEVELS {
-                let size = size::added(allocator, level, optimizer)?;
-                let sizes = self
-                    .results
-                    .sizes
-                    .entry(allocator.name.clone())
-                    .or_default();
-                sizes.insert(level.to_owned(), size);
+        self.step(
+            "building for size",
+            OPT_LEVELS.len() * self.plan.allocators.len(),
+        );
+        for level in OPT_LEVELS {
+            let mut empty = None;
+            for allocator in &self.plan.allocators {
+                self.bar.inc(1);
+                let known = self.results.sizes.get(&allocator.name);
+                if known.is_some_and(|sizes| sizes.contains_key(level)) {
+                    continue;
+                }
+                let empty = match empty {
+                    Some(empty) => empty,
+                    None => *empty.insert(size::empty(level, optimizer)?),
+                };
+                match size::added_to(empty, allocator, level, optimizer) {
+                    Ok(size) => {
+                        let sizes = self.results.sizes.entry(allocator.name.clone());
+                        sizes.or_default().insert(level.to_owned(), size);
+                    }
+                    Err(error) => {
+                        let why = first_line(&format!("{error:#}"));
+                        self.missing(format!("{}, size at {level}: {why}", allocator.name));
+                    }
+                }
             }
             self.save();
         }
@@ -409,124 +525,128 @@ impl<'a> Runner<'a> {
         })
     }
 
-    /// Runs tasks on an engine. When a process fails, the task it was at is given up, and the rest
-    /// goes on in another one.
-    fn run_tasks(
-        &mut self,
-        engine: Engine,
-        what: &str,
-        mut tasks: Vec<Task>,
-        keep: fn(&mut Results, Engine, &str, Outcome),
-    ) {
-        self.step(&format!("{}: {what}", engine.name()), tasks.len());
-        while !tasks.is_empty() {
-            let job = Job {
-                tasks: tasks.clone(),
-                milliseconds_min: self.plan.milliseconds_min(),
-                milliseconds_warm: engine.milliseconds_warm(),
-                tier: Tier::Optimising,
-            };
-            let (bar, results, file) = (&self.bar, &mut self.results, &self.file);
-            let names: Vec<String> = self.traces.iter().map(|trace| trace.name.clone()).collect();
-            let mut done = 0;
-            let run = engine.run(&job, &mut |outcome| {
-                done += 1;
-                bar.inc(1);
-                let infos = results.engines.iter_mut();
+    /// Runs batches, and keeps what comes of them. When an engine fails, the task it was at is given
+    /// up, and the rest goes on in another process.
+    fn run_batches(&mut self, what: &str, batches: &[Batch], threads: usize, keep: Keep) {
+        let length = batches.iter().map(|batch| batch.tasks.len()).sum();
+        self.step(what, length);
+        let plan = self.plan;
+        queue::run(
+            batches,
+            threads,
+            |batch, emit| run_batch(plan, batch, emit),
+            |event| {
+                self.bar.inc(1);
+                self.take(event, keep);
+                self.save();
+            },
+        );
+    }
+
+    /// Keeps what an engine found out, and notes what failed.
+    fn take(&mut self, event: Event, keep: Keep) {
+        match event {
+            Event::Outcome(engine, outcome) => {
+                let infos = self.results.engines.iter_mut();
                 for info in infos.filter(|info| info.engine == engine) {
                     info.resolution = Some(outcome.resolution);
                 }
-                let workload = names.get(outcome.task).cloned().unwrap_or_default();
+                let trace = self.traces.get(outcome.task);
+                let workload = trace.map_or_else(String::new, |trace| trace.name.clone());
                 for (allocator, why) in &outcome.failures {
-                    let what = format!("{}, {workload}, {allocator}: {why}", engine.name());
-                    bar.suspend(|| eprintln!("missing: {what}"));
-                    results.missing.push(what);
+                    self.missing(failure(engine, &workload, allocator, why));
                 }
-                keep(results, engine, &workload, outcome);
-                if let Err(error) = results.write(file) {
-                    bar.suspend(|| eprintln!("{error:#}"));
+                // What failed as a whole is measured again by a run that resumes this one.
+                if !outcome.failures.contains_key("*") {
+                    keep(&mut self.results, engine, &workload, outcome);
                 }
-            });
-            tasks.drain(..done);
-            let Err(error) = run else { return };
-            if tasks.is_empty() {
-                self.missing(format!("{}: {error:#}", engine.name()));
-                return;
             }
-            let given_up = tasks.remove(0);
-            let workload = self.traces[given_up.id].name.clone();
-            self.missing(format!("{}, {what}, {workload}: {error:#}", engine.name()));
+            Event::Failure(engine, task, error) => {
+                let trace = task.and_then(|task| self.traces.get(task));
+                let workload = trace.map_or("after the last", |trace| trace.name.as_str());
+                self.missing(format!("{}, {workload}: {error:#}", engine.name()));
+            }
         }
     }
 
-    /// Contracts: traces on every engine; programs on one, the others check while they time.
-    fn checks(&mut self) -> Result<()> {
-        let engines: Vec<Engine> = self.plan.found().collect();
-        for &engine in &engines {
-            let mut tasks = Vec::new();
-            for index in 0..self.traces.len() {
-                let is_program = index >= self.plan.synthetic.len();
-                let workload = &self.traces[index].name;
-                let known = self.results.checks.iter();
-                let is_known = known
-                    .into_iter()
-                    .any(|check| check.engine == engine && check.workload == *workload);
-                if !is_known && (!is_program || engine == Engine::V8) {
-                    tasks.push(self.task(Measure::Check, index, 1)?);
-                }
+    /// The tasks of one part on one engine, for the workloads that `wanted` chooses.
+    fn tasks(
+        &self,
+        measure: Measure,
+        rounds: u32,
+        wanted: impl Fn(&str, bool) -> bool,
+    ) -> Result<Vec<Task>> {
+        let mut tasks = Vec::new();
+        for (index, trace) in self.traces.iter().enumerate() {
+            if wanted(&trace.name, index >= self.plan.synthetic.len()) {
+                tasks.push(self.task(measure, index, rounds)?);
             }
-            self.run_tasks(
-                engine,
-                "contracts",
-                tasks,
-                |results, engine, workload, outcome| {
-                    let passed = outcome.samples.into_keys().map(|name| (name, None));
-                    let failed = outcome.failures.into_iter();
-                    let failed = failed.map(|(name, why)| (name, Some(why)));
-                    results
-                        .checks
-                        .extend(passed.chain(failed).map(|(allocator, failure)| Check {
-                            engine,
-                            workload: workload.to_owned(),
-                            allocator,
-                            failure,
-                        }));
-                },
-            );
         }
-        // Who breaks its contract on a workload is not measured on it.
-        let failed = self
-            .results
-            .checks
-            .iter()
-            .filter(|check| check.failure.is_some());
-        let failed: Vec<(String, String)> = failed
-            .map(|check| (check.allocator.clone(), check.workload.clone()))
-            .collect();
-        self.left_out.extend(failed);
+        Ok(tasks)
+    }
+
+    /// Contracts: traces on every engine; programs on one, the others check while they time. They
+    /// are kept or broken whatever runs beside them, so that all cores are used.
+    fn checks(&mut self) -> Result<()> {
+        let mut batches = Vec::new();
+        for engine in self.plan.found() {
+            // A trace stays in one function for long, which is worth compiling well; a program
+            // has thousands of them, most of which are not even called.
+            for (of_programs, tier) in [(false, Tier::Optimising), (true, Tier::Own)] {
+                let tasks = self.tasks(Measure::Check, 1, |workload, is_program| {
+                    is_program == of_programs
+                        && (!is_program || engine == Engine::V8)
+                        && !self.results.is_checked(engine, workload)
+                })?;
+                batches.extend(tasks.chunks(CHECKS_PER_PROCESS).map(|tasks| Batch {
+                    engine,
+                    tier,
+                    tasks: tasks.to_vec(),
+                }));
+            }
+        }
+        self.run_batches(
+            "contracts",
+            &batches,
+            queue::cores(),
+            |results, engine, workload, outcome| {
+                let passed = outcome.samples.into_keys().map(|name| (name, None));
+                let failed = outcome.failures.into_iter();
+                let failed = failed.map(|(name, why)| (name, Some(why)));
+                let checks = passed.chain(failed).map(|(allocator, failure)| Check {
+                    engine,
+                    workload: workload.to_owned(),
+                    allocator,
+                    failure,
+                });
+                results.checks.extend(checks);
+            },
+        );
+        self.results.sort_checks();
+        self.leave_out_broken();
         Ok(())
     }
 
     fn times(&mut self) -> Result<()> {
         let engines: Vec<Engine> = self.plan.found().collect();
         for engine in engines {
-            let mut tasks = Vec::new();
-            for index in 0..self.traces.len() {
-                let is_program = index >= self.plan.synthetic.len();
-                let workload = &self.traces[index].name;
+            let plan = self.plan;
+            let tasks = self.tasks(Measure::Time, plan.rounds(), |workload, is_program| {
                 let wanted = if is_program {
-                    self.plan.times_programs(engine)
+                    plan.times_programs(engine)
                 } else {
-                    self.plan.is_timed(workload)
+                    plan.is_timed(workload)
                 };
-                if wanted && self.results.times(engine, workload).is_none() {
-                    tasks.push(self.task(Measure::Time, index, self.plan.rounds())?);
-                }
-            }
-            self.run_tasks(
-                engine,
-                "times",
-                tasks,
+                wanted && self.results.times(engine, workload).is_none()
+            })?;
+            self.run_batches(
+                &format!("{}: times", engine.name()),
+                &[Batch {
+                    engine,
+                    tier: Tier::Optimising,
+                    tasks,
+                }],
+                1,
                 |results, engine, workload, outcome| {
                     results.times.push(Times {
                         engine,
@@ -543,21 +663,19 @@ impl<'a> Runner<'a> {
     fn latencies(&mut self) -> Result<()> {
         let engines: Vec<Engine> = self.plan.found().collect();
         for engine in engines {
-            let mut tasks = Vec::new();
-            for index in 0..self.plan.synthetic.len() {
-                let workload = &self.traces[index].name;
-                let known = &self.results.latencies;
-                let is_known = known
-                    .iter()
-                    .any(|one| one.engine == engine && one.workload == *workload);
-                if self.plan.is_latency(workload) && !is_known {
-                    tasks.push(self.task(Measure::Latency, index, self.plan.rounds())?);
-                }
-            }
-            self.run_tasks(
-                engine,
-                "single operations",
-                tasks,
+            let plan = self.plan;
+            let tasks = self.tasks(Measure::Latency, plan.rounds(), |workload, is_program| {
+                let is_known = self.results.has_latencies(engine, workload);
+                !is_program && !is_known && plan.is_latency(workload)
+            })?;
+            self.run_batches(
+                &format!("{}: single operations", engine.name()),
+                &[Batch {
+                    engine,
+                    tier: Tier::Optimising,
+                    tasks,
+                }],
+                1,
                 |results, engine, workload, outcome| {
                     results.latencies.push(Latencies {
                         engine,
@@ -573,65 +691,205 @@ impl<'a> Runner<'a> {
 
     /// Cold starts: a process for each sample. A browser is not started so often.
     fn starts(&mut self) -> Result<()> {
-        let program = self.plan.programs.iter();
-        let place = program
-            .into_iter()
-            .position(|program| program.name == START);
+        let mut programs = self.plan.programs.iter();
+        let place = programs.position(|program| program.name == START);
         let Some(place) = place.filter(|_| !self.plan.quick) else {
             return Ok(());
         };
-        let index = self.plan.synthetic.len() + place;
+        let whole = self.task(Measure::Start, self.plan.synthetic.len() + place, 1)?;
         let engines: Vec<Engine> = self.plan.found().collect();
-        for engine in engines
-            .into_iter()
-            .filter(|&engine| engine != Engine::SpiderMonkey)
-        {
-            let whole = self.task(Measure::Start, index, 1)?;
-            self.step(
-                &format!("{}: cold starts", engine.name()),
-                whole.modules.len(),
-            );
+        for engine in engines {
+            if engine == Engine::SpiderMonkey {
+                continue;
+            }
+            let title = format!("{}: cold starts", engine.name());
+            self.step(&title, whole.modules.len());
             for module in &whole.modules {
                 self.bar.inc(1);
-                let starts = &self.results.starts;
-                let is_known = starts
-                    .iter()
-                    .any(|start| start.engine == engine && start.allocator == module.name);
-                if is_known {
+                if self.results.has_start(engine, &module.name) {
                     continue;
                 }
-                let job = Job {
-                    tasks: vec![Task {
-                        modules: vec![module.clone()],
-                        ..whole.clone()
-                    }],
-                    milliseconds_min: 0,
-                    milliseconds_warm: 0,
-                    tier: Tier::Optimising,
-                };
-                let mut start = Start {
-                    engine,
-                    workload: START.to_owned(),
-                    allocator: module.name.clone(),
-                    ready: Vec::new(),
-                    first_run: Vec::new(),
-                };
-                for _ in 0..STARTS {
-                    engine.run(&job, &mut |outcome| {
-                        if let Some([ready, first_run]) =
-                            outcome.samples.get(&module.name).map(Vec::as_slice)
-                        {
-                            start.ready.push(*ready);
-                            start.first_run.push(*first_run);
-                        }
-                    })?;
+                match self.start(engine, &whole, module) {
+                    Ok(start) => self.results.starts.push(start),
+                    Err(error) => {
+                        let name = &module.name;
+                        self.missing(format!("{}, start of {name}: {error:#}", engine.name()));
+                    }
                 }
-                self.results.starts.push(start);
+                self.save();
             }
-            self.save();
         }
         Ok(())
     }
+
+    /// One allocator's cold start on one engine.
+    fn start(&self, engine: Engine, whole: &Task, module: &ModuleFile) -> Result<Start> {
+        let job = self.plan.job(
+            engine,
+            Tier::Own,
+            vec![Task {
+                modules: vec![module.clone()],
+                ..whole.clone()
+            }],
+        );
+        let mut start = Start {
+            engine,
+            workload: START.to_owned(),
+            allocator: module.name.clone(),
+            ready: Vec::new(),
+            first_run: Vec::new(),
+        };
+        for _ in 0..STARTS {
+            let mut failure = None;
+            engine.run(&job, &mut |outcome| {
+                let samples = outcome.samples.get(&module.name).map(Vec::as_slice);
+                if let Some([ready, first_run]) = samples {
+                    start.ready.push(*ready);
+                    start.first_run.push(*first_run);
+                }
+                failure = outcome.failures.into_values().next();
+            })?;
+            if let Some(why) = failure {
+                bail!(why);
+            }
+        }
+        Ok(start)
+    }
+}
+
+/// The parts, in the order in which they are measured: who breaks its contract is not measured,
+/// and who is slow is not timed.
+const PARTS: [Part; 6] = [
+    Part::Check,
+    Part::Counts,
+    Part::Size,
+    Part::Time,
+    Part::Latency,
+    Part::Start,
+];
+
+fn measurement<'a>(part: Part) -> Measurement<'a> {
+    match part {
+        Part::Check => Runner::checks,
+        Part::Counts => Runner::counts,
+        Part::Size => Runner::sizes,
+        Part::Time => Runner::times,
+        Part::Latency => Runner::latencies,
+        Part::Start => Runner::starts,
+    }
+}
+
+/// Runs a batch's tasks in one process, and in another one after each failure.
+fn run_batch(plan: &Plan, batch: &Batch, emit: &mut dyn FnMut(Event)) {
+    let engine = batch.engine;
+    let mut tasks = batch.tasks.as_slice();
+    let mut fruitless = 0;
+    while !tasks.is_empty() {
+        let job = plan.job(engine, batch.tier, tasks.to_vec());
+        let mut done = 0;
+        let run = engine.run(&job, &mut |outcome| {
+            done += 1;
+            emit(Event::Outcome(engine, outcome));
+        });
+        tasks = &tasks[done..];
+        let Err(error) = run else { return };
+        let Some((given_up, rest)) = tasks.split_first() else {
+            emit(Event::Failure(engine, None, error));
+            return;
+        };
+        emit(Event::Failure(engine, Some(given_up.id), error));
+        tasks = rest;
+        fruitless = if done == 0 { fruitless + 1 } else { 0 };
+        if fruitless == FRUITLESS_MAX {
+            break;
+        }
+    }
+    for task in tasks {
+        let error = anyhow!("given up: the engine failed {FRUITLESS_MAX} times before");
+        emit(Event::Failure(engine, Some(task.id), error));
+    }
+}
+
+/// What counts instructions, of modules that are compiled when they are needed.
+struct Counter {
+    engine: wasmtime::Engine,
+    initial_pages: u64,
+    paths: Vec<PathBuf>,
+    /// In the order of `paths`, or why there is none.
+    modules: Vec<OnceLock<Result<Module, String>>>,
+}
+
+impl Counter {
+    fn new(runner: &Runner<'_>, suffix: &'static str) -> Result<Self> {
+        let engine = counting_engine()?;
+        let control = Module::from_file(&engine, runner.module("control", "probe")?)?;
+        let initial_pages = Probe::new(&engine, &control)?.pages();
+        let allocators = runner.plan.allocators.iter();
+        let paths: Result<Vec<PathBuf>> = allocators
+            .map(|allocator| runner.module(&allocator.name, suffix))
+            .collect();
+        let paths = paths?;
+        Ok(Self {
+            engine,
+            initial_pages,
+            modules: paths.iter().map(|_| OnceLock::new()).collect(),
+            paths,
+        })
+    }
+
+    fn module(&self, place: usize) -> Result<&Module> {
+        let compile = || {
+            let module = Module::from_file(&self.engine, &self.paths[place]);
+            module.map_err(|error| format!("{error:#}"))
+        };
+        let module = self.modules[place].get_or_init(compile).as_ref();
+        module.map_err(|why| anyhow!("{why}"))
+    }
+
+    fn count(&self, plan: &Plan, traces: &[Trace], count: &Count) -> Result<Counts> {
+        let (engine, module) = (&self.engine, self.module(count.allocator)?);
+        Ok(match count.what {
+            Counted::Trace(index) => {
+                let (trace, pages) = (&traces[index], self.initial_pages);
+                let figures = fuel::run_within(engine, module, trace, pages, FUEL_MAX)?;
+                Counts::Trace(Box::new(figures))
+            }
+            Counted::Special => Counts::Special(special::run(engine, module)?),
+            Counted::Program(index) => {
+                Counts::Program(count_program(engine, module, &plan.programs[index])?)
+            }
+        })
+    }
+}
+
+/// Adds a count to the results.
+fn add(results: &mut Results, allocator: &str, workload: &str, counts: Counts) {
+    let (allocator, workload) = (allocator.to_owned(), workload.to_owned());
+    match counts {
+        Counts::Trace(figures) => {
+            let counts = results.counts.entry(allocator).or_default();
+            counts.insert(workload, *figures);
+        }
+        Counts::Special(special) => {
+            results.special.insert(allocator, special);
+        }
+        Counts::Program(fuel) => {
+            let programs = results.programs.entry(allocator).or_default();
+            programs.insert(workload, fuel);
+        }
+    }
+}
+
+/// Instructions of a whole program.
+fn count_program(engine: &wasmtime::Engine, module: &Module, program: &Program) -> Result<u64> {
+    let mut store = counting_store(engine, ())?;
+    store.set_fuel(PROGRAM_FUEL_MAX)?;
+    let instance = Instance::new(&mut store, module, &[])?;
+    let run = instance.get_typed_func::<u32, u32>(&mut store, "program")?;
+    let before = store.get_fuel()?;
+    let checksum = run.call(&mut store, program.number)?;
+    ensure!(Some(checksum) == program.checksum, "another output");
+    Ok(before - store.get_fuel()?)
 }
 
 /// Bytes that a trace asks for in all.

@@ -5,8 +5,12 @@ mod firefox;
 mod shell;
 mod wasmtime;
 
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -81,9 +85,14 @@ pub(crate) struct Task {
     pub(crate) program: Option<u32>,
 }
 
+/// Without a result for so long, an engine is taken to hang.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(15);
+
 /// Which compiler of an engine compiles everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Tier {
+    /// As the engine chooses, function by function.
+    Own,
     /// The one that takes little time.
     Baseline,
     /// The one whose code is fast.
@@ -101,6 +110,9 @@ pub(crate) struct Job {
     pub(crate) milliseconds_warm: u32,
     #[serde(skip)]
     pub(crate) tier: Tier,
+    /// Without a result for so long, the engine is taken to hang.
+    #[serde(skip)]
+    pub(crate) patience: Duration,
 }
 
 /// Nanoseconds below which shares of the operations were.
@@ -206,4 +218,31 @@ impl Engine {
             Self::SpiderMonkey => firefox::run(job, on_outcome),
         }
     }
+}
+
+/// A number for the files of one process, which others that run beside it do not have.
+fn unique() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A command whose process ends when this one does, however that ends, where Linux's `setpriv` is
+/// there to arrange it.
+fn mortal(command: &str) -> Command {
+    static HAS_SETPRIV: OnceLock<bool> = OnceLock::new();
+    const ARGUMENTS: [&str; 2] = ["--pdeathsig", "KILL"];
+    let has_setpriv = HAS_SETPRIV.get_or_init(|| {
+        let probe = Command::new("setpriv")
+            .args(ARGUMENTS)
+            .arg("true")
+            .stderr(Stdio::null())
+            .status();
+        probe.is_ok_and(|status| status.success())
+    });
+    if !has_setpriv {
+        return Command::new(command);
+    }
+    let mut mortal = Command::new("setpriv");
+    mortal.args(ARGUMENTS).arg(command);
+    mortal
 }

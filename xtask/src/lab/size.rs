@@ -39,13 +39,28 @@ pub(crate) struct Size {
     pub(crate) optimized: Option<u64>,
 }
 
-/// Bytes that an allocator adds to the module around `control`, at `opt_level`.
+/// The bytes of the module around `control`, at `opt_level`.
+pub(crate) fn empty(opt_level: &'static str, optimizer: bool) -> Result<Size> {
+    whole(&control()?, opt_level, optimizer)
+}
+
+/// Bytes that an allocator adds to the empty module, at `opt_level`.
 pub(crate) fn added(
     allocator: &Allocator,
     opt_level: &'static str,
     optimizer: bool,
 ) -> Result<Size> {
-    let empty = whole(&control()?, opt_level, optimizer)?;
+    let empty = empty(opt_level, optimizer)?;
+    added_to(empty, allocator, opt_level, optimizer)
+}
+
+/// The same, when the empty module's bytes are known.
+pub(crate) fn added_to(
+    empty: Size,
+    allocator: &Allocator,
+    opt_level: &'static str,
+    optimizer: bool,
+) -> Result<Size> {
     let full = whole(allocator, opt_level, optimizer)?;
     let both = full.optimized.zip(empty.optimized);
     Ok(Size {

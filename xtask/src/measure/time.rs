@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::guest::guests_dir;
 use crate::lab::allocator::{Allocator, Exports, control};
-use crate::lab::engines::{Engine, Job, Measure, ModuleFile, Outcome, Task, Tier};
+use crate::lab::engines::{Engine, Job, Measure, ModuleFile, Outcome, PATIENCE, Task, Tier};
 use crate::lab::trace::Trace;
 
 /// A measurement lasts at least this long.
@@ -54,6 +54,7 @@ fn job(allocators: &[&Allocator], traces: &[Trace], rounds: u32) -> Result<Job> 
         milliseconds_min: MILLISECONDS_MIN,
         milliseconds_warm: Engine::V8.milliseconds_warm(),
         tier: Tier::Optimising,
+        patience: PATIENCE,
     })
 }
 

@@ -9,8 +9,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use tiny_http::{Header, Method, Request, Response, Server};
 
-use super::shell::{CORE, PATIENCE};
-use super::{Found, Job, Outcome, Tier};
+use super::shell::CORE;
+use super::{Found, Job, Outcome, Tier, mortal, unique};
 use crate::guest::guests_dir;
 
 const PAGE: &str = include_str!("../../../../lab/hosts/page.html");
@@ -54,14 +54,16 @@ const COMPILERS: [(&str, Tier); 2] = [
 
 /// What turns the other compiler off.
 pub(super) fn flags(tier: Tier) -> String {
-    let others = COMPILERS.iter().filter(|(_, compiler)| *compiler != tier);
+    let others = COMPILERS
+        .iter()
+        .filter(|(_, compiler)| tier != Tier::Own && *compiler != tier);
     let flags: Vec<_> = others.map(|(name, _)| format!("{name}=false")).collect();
     flags.join(" ")
 }
 
 fn preferences(tier: Tier) -> String {
     let compilers = COMPILERS.map(|(name, compiler)| {
-        let is_on = compiler == tier;
+        let is_on = tier == Tier::Own || compiler == tier;
         format!("user_pref(\"{name}\", {is_on});\n")
     });
     compilers.concat() + PREFERENCES
@@ -79,14 +81,44 @@ fn installed() -> Result<(&'static str, String)> {
         .ok_or_else(|| anyhow!("Firefox is not installed (Debian package firefox-esr)"))
 }
 
-/// A browser that ends when this does.
-struct Browser(Child);
+/// A browser with a profile of its own; both end when this does.
+struct Browser {
+    process: Child,
+    profile: PathBuf,
+}
+
+impl Browser {
+    /// Opens `url`.
+    fn open(url: &str, tier: Tier) -> Result<Self> {
+        let profile = guests_dir().join(format!("firefox-profile-{}", unique()));
+        if profile.exists() {
+            fs::remove_dir_all(&profile)?;
+        }
+        fs::create_dir_all(&profile)?;
+        fs::write(profile.join("user.js"), preferences(tier))?;
+        let (command, _) = installed()?;
+        let process = mortal(command)
+            .args(["--headless", "--no-remote", "--profile"])
+            .arg(&profile)
+            .arg(url)
+            .env("MOZ_CRASHREPORTER_DISABLE", "1")
+            .env("MOZ_DISABLE_AUTO_SAFE_MODE", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("Firefox does not start")?;
+        Ok(Self { process, profile })
+    }
+}
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        // It may have ended by itself. What it still writes is in nobody's way: the next run
+        // removes the profile.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = fs::remove_dir_all(&self.profile);
     }
 }
 
@@ -94,35 +126,18 @@ impl Drop for Browser {
 pub(super) fn run(job: &Job, on_outcome: &mut dyn FnMut(Outcome)) -> Result<()> {
     let server = Server::http("127.0.0.1:0").map_err(|error| anyhow!("no local port: {error}"))?;
     let address = server.server_addr().to_ip().context("no local address")?;
-    let profile = guests_dir().join("firefox-profile");
-    if profile.exists() {
-        fs::remove_dir_all(&profile)?;
-    }
-    fs::create_dir_all(&profile)?;
-    fs::write(profile.join("user.js"), preferences(job.tier))?;
-    let (command, _) = installed()?;
-    let child = Command::new(command)
-        .args(["--headless", "--no-remote", "--profile"])
-        .arg(&profile)
-        .arg(format!("http://{address}/"))
-        .env("MOZ_CRASHREPORTER_DISABLE", "1")
-        .env("MOZ_DISABLE_AUTO_SAFE_MODE", "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .context("Firefox does not start")?;
-    let mut browser = Browser(child);
+    let mut browser = Browser::open(&format!("http://{address}/"), job.tier)?;
+    let patience = job.patience;
     let files = allowed_files(job);
     let job = serde_json::to_vec(job)?;
     let mut heard = Instant::now();
     loop {
         let second = core::time::Duration::from_secs(1);
         let Some(request) = server.recv_timeout(second)? else {
-            if heard.elapsed() > PATIENCE {
-                bail!("no result for {} s", PATIENCE.as_secs());
+            if heard.elapsed() > patience {
+                bail!("no result for {} s", patience.as_secs());
             }
-            if let Some(status) = browser.0.try_wait()? {
+            if let Some(status) = browser.process.try_wait()? {
                 bail!("Firefox ended before the page did: {status}");
             }
             continue;

@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -42,34 +44,49 @@ pub(super) fn flags() -> String {
 
 /// Runs a job in this process.
 pub(super) fn run(job: &Job, on_outcome: &mut dyn FnMut(Outcome)) -> Result<()> {
+    // Looking at the clock costs time, so that only checks are interrupted. They come first: who
+    // hangs there is not measured.
+    let is_watched = job.tasks.iter().all(|task| task.measure == Measure::Check);
     let mut config = Config::new();
     config.cranelift_opt_level(OptLevel::Speed);
+    config.epoch_interruption(is_watched);
     let mut host = Host {
         engine: Engine::new(&config)?,
         modules: HashMap::new(),
         random: Random::new(1),
+        seconds_max: job.patience.as_secs(),
     };
-    for task in &job.tasks {
-        let mut outcome = Outcome {
-            task: task.id,
-            resolution: resolution(),
-            ..Outcome::default()
-        };
-        if let Err(error) = host.task(task, job, &mut outcome) {
-            outcome
-                .failures
-                .insert("*".to_owned(), format!("{error:#}"));
+    let engine = host.engine.clone();
+    thread::scope(|scope| {
+        let (end, ended) = mpsc::channel::<()>();
+        if is_watched {
+            scope.spawn(move || {
+                while ended.recv_timeout(SECOND) == Err(RecvTimeoutError::Timeout) {
+                    engine.increment_epoch();
+                }
+            });
         }
-        on_outcome(outcome);
-    }
+        for task in &job.tasks {
+            on_outcome(host.run(task, job));
+        }
+        drop(end);
+    });
     Ok(())
 }
+
+/// A sample that would take this many times as long as wanted has fewer repetitions.
+const LONG: u32 = 10;
+
+/// An epoch of the engine.
+const SECOND: Duration = Duration::from_secs(1);
 
 struct Host {
     engine: Engine,
     /// Compiled, by file.
     modules: HashMap<PathBuf, Module>,
     random: Random,
+    /// A check takes no longer, or the guest is taken to hang.
+    seconds_max: u64,
 }
 
 /// An instance and the functions that tasks call.
@@ -96,6 +113,19 @@ fn brief(error: &anyhow::Error) -> String {
 }
 
 impl Host {
+    fn run(&mut self, task: &Task, job: &Job) -> Outcome {
+        let mut outcome = Outcome {
+            task: task.id,
+            resolution: resolution(),
+            ..Outcome::default()
+        };
+        if let Err(error) = self.task(task, job, &mut outcome) {
+            let why = format!("{error:#}");
+            outcome.failures.insert("*".to_owned(), why);
+        }
+        outcome
+    }
+
     fn task(&mut self, task: &Task, job: &Job, outcome: &mut Outcome) -> Result<()> {
         if task.measure == Measure::Start {
             return self.start(task, outcome);
@@ -123,6 +153,7 @@ impl Host {
     fn guest(&self, path: &Path, trace: &[u8]) -> Result<Guest> {
         let module = self.modules.get(path).context("not compiled")?;
         let mut store = Store::new(&self.engine, ());
+        store.set_epoch_deadline(self.seconds_max);
         let instance = Instance::new(&mut store, module, &[])?;
         let memory = instance
             .get_memory(&mut store, "memory")
@@ -174,18 +205,18 @@ impl Host {
                 outcome.failures.insert(module.name.clone(), why);
                 continue;
             };
+            let once = *first.min(second);
             if module.name != CONTROL {
-                fastest = fastest.min(*first).min(*second);
+                fastest = fastest.min(once);
             }
-            alive.push(module);
+            alive.push((module, once));
             outcome.samples.insert(module.name.clone(), Vec::new());
         }
         let wanted = Duration::from_millis(job.milliseconds_min.into());
-        let repeat = wanted.as_nanos().div_ceil(fastest.as_nanos().max(1));
-        let repeat = u32::try_from(repeat).unwrap_or(1).max(1);
         let operations = task.trace.as_ref().map_or(1, |trace| trace.ops);
         for _ in 0..task.rounds {
-            for module in self.shuffled(&alive) {
+            for (module, once) in self.shuffled(&alive) {
+                let repeat = repetitions(wanted, fastest).min(repetitions(wanted * LONG, once));
                 match self.once(&module.path, task, bytes, repeat) {
                     Ok(elapsed) => {
                         let samples = outcome.samples.entry(module.name.clone()).or_default();
@@ -407,6 +438,12 @@ fn histogram(times: &[f64]) -> Vec<u64> {
         counts[bin] += 1;
     }
     counts
+}
+
+/// How often to repeat what takes `once`, so that it takes at least as long as wanted.
+fn repetitions(wanted: Duration, once: Duration) -> u32 {
+    let count = wanted.as_nanos().div_ceil(once.as_nanos().max(1));
+    u32::try_from(count).unwrap_or(1).max(1)
 }
 
 /// The smallest step of the clock, in nanoseconds.
