@@ -14,7 +14,7 @@ mod stats;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 
 use crate::guest;
@@ -85,7 +85,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let old = Results::read(&file)?;
         results = results
             .resume(old)
-            .with_context(|| format!("{} cannot be resumed", file.display()))?;
+            .map_err(|why| anyhow!("{} cannot be resumed: {why}", file.display()))?;
     }
     let mut runner = run::Runner::new(&plan, results, file, std::io::stderr().is_terminal());
     let outcome = runner.run();

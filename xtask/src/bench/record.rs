@@ -127,8 +127,8 @@ fn count(allocator: &Allocator, known: Option<&Results>) -> Result<Recorded> {
             count_one(counter.insert(made), &workload)
         };
         if let Some(figures) = figures.filter(|figures| figures.fuel() <= FUEL_MAX) {
-            let counted = Counted::of(&figures);
-            recorded.workloads.insert(workload.name, counted);
+            let name = workload.name;
+            recorded.workloads.insert(name, Counted::of(&figures));
         }
     }
     for level in OPT_LEVELS {

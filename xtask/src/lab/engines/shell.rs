@@ -173,7 +173,8 @@ fn run_files(
     outcome.with_context(|| {
         let text = String::from_utf8_lossy(&output.stderr);
         let last = text.lines().rfind(|line| !line.is_empty());
-        format!("{}: {}", shell.command, last.unwrap_or("no message"))
+        let last = last.map_or_else(|| output.status.to_string(), str::to_owned);
+        format!("{}: {last}", shell.command)
     })
 }
 
