@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::guest;
+use crate::test::WASI;
 use copy::Copy;
 use trial::Outcome;
 
@@ -133,6 +134,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .filter(|fault| fault.name.contains(only) && (fault.short || !options.short));
     let chosen: Vec<&Fault> = chosen.collect();
     ensure!(!chosen.is_empty(), "no fault has {only:?} in its name");
+    for target in [guest::TARGET, WASI] {
+        guest::ensure_target(target)?;
+    }
     let copy = Copy::make()?;
     for suite in suites_of(&chosen) {
         let outcome = trial::run(&copy, suite, options.seconds)?;
