@@ -88,6 +88,18 @@ struct Batch {
     tasks: Vec<Task>,
 }
 
+impl Batch {
+    /// Tasks for as many processes as are needed, if each does so many.
+    fn of(engine: Engine, tier: Tier, tasks: &[Task], per_process: usize) -> Vec<Self> {
+        let batches = tasks.chunks(per_process).map(|tasks| Self {
+            engine,
+            tier,
+            tasks: tasks.to_vec(),
+        });
+        batches.collect()
+    }
+}
+
 /// What becomes of a batch, step by step.
 enum Event {
     Outcome(Engine, Outcome),
@@ -598,11 +610,7 @@ impl<'a> Runner<'a> {
                         && (!is_program || engine == Engine::V8)
                         && !self.results.is_checked(engine, workload)
                 })?;
-                batches.extend(tasks.chunks(CHECKS_PER_PROCESS).map(|tasks| Batch {
-                    engine,
-                    tier,
-                    tasks: tasks.to_vec(),
-                }));
+                batches.extend(Batch::of(engine, tier, &tasks, CHECKS_PER_PROCESS));
             }
         }
         self.run_batches(
@@ -641,11 +649,7 @@ impl<'a> Runner<'a> {
             })?;
             self.run_batches(
                 &format!("{}: times", engine.name()),
-                &[Batch {
-                    engine,
-                    tier: Tier::Optimising,
-                    tasks,
-                }],
+                &Batch::of(engine, Tier::Optimising, &tasks, engine.timed_per_process()),
                 1,
                 |results, engine, workload, outcome| {
                     results.times.push(Times {
@@ -670,11 +674,7 @@ impl<'a> Runner<'a> {
             })?;
             self.run_batches(
                 &format!("{}: single operations", engine.name()),
-                &[Batch {
-                    engine,
-                    tier: Tier::Optimising,
-                    tasks,
-                }],
+                &Batch::of(engine, Tier::Optimising, &tasks, engine.timed_per_process()),
                 1,
                 |results, engine, workload, outcome| {
                     results.latencies.push(Latencies {

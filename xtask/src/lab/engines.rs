@@ -206,6 +206,16 @@ impl Engine {
         if self == Self::JavaScriptCore { 60 } else { 0 }
     }
 
+    /// Timed workloads after which a new process is taken: in one that has had some hundred grown
+    /// memories, `WebKit`'s refuses to grow or to make another one.
+    pub(crate) fn timed_per_process(self) -> usize {
+        if self == Self::JavaScriptCore {
+            1
+        } else {
+            usize::MAX
+        }
+    }
+
     /// Runs a job and hands each outcome on as soon as it is there.
     ///
     /// # Errors
