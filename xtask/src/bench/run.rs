@@ -187,6 +187,12 @@ impl<'a> Runner<'a> {
             if !self.plan.has(part) {
                 continue;
             }
+            // Contracts are checked without regard to what is known, so that a run that resumes
+            // checks what an uninterrupted one does.
+            if part != Part::Check {
+                self.leave_out_broken();
+                self.leave_out_slow();
+            }
             self.part = Some(part);
             if let Err(error) = self.timed(part.name(), measurement(part)) {
                 self.missing(format!("{}: {error:#}", part.name()));
@@ -309,8 +315,7 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// Leaves out what an allocator that never frees cannot do, and what the results have as
-    /// failed or too slow.
+    /// Leaves out what an allocator that never frees cannot do.
     fn leave_out_what_is_too_much(&mut self) {
         let mut reasons = Vec::new();
         for allocator in self.plan.allocators.iter().filter(|one| !one.reclaims) {
@@ -326,8 +331,6 @@ impl<'a> Runner<'a> {
         for (allocator, workload, why) in reasons {
             self.leave_out(&allocator, &workload, &why);
         }
-        self.leave_out_broken();
-        self.leave_out_slow();
     }
 
     /// Who breaks its contract on a workload is not measured on it.
@@ -394,8 +397,8 @@ impl<'a> Runner<'a> {
         let programs = (0..self.plan.programs.len()).map(Counted::Program);
         let second: Vec<Count> = programs.flat_map(wanted).collect();
         self.count("counting instructions", first, "probe")?;
-        self.leave_out_slow();
         if !self.plan.quick {
+            self.leave_out_slow();
             self.count("counting programs", second, "programs")?;
         }
         Ok(())
@@ -631,7 +634,6 @@ impl<'a> Runner<'a> {
             },
         );
         self.results.sort_checks();
-        self.leave_out_broken();
         Ok(())
     }
 
