@@ -187,6 +187,76 @@ mod tests {
         }
     }
 
+    /// A memory of one page at first, of which somebody else takes `PAGES_TAKEN` while the heap grows it, once.
+    struct Raced {
+        memory: Vec<u64>,
+        pages: usize,
+        others: Range<usize>,
+    }
+
+    impl Raced {
+        const PAGES: usize = 64;
+        const PAGES_TAKEN: usize = 20;
+
+        fn new() -> Self {
+            Self {
+                memory: std::vec![0; Self::PAGES * PAGE_BYTES / 8],
+                pages: 1,
+                others: 0..0,
+            }
+        }
+
+        /// Whether nobody has written to the `addresses`.
+        fn is_zero(&self, addresses: Range<usize>) -> bool {
+            let words = addresses.start / 8..addresses.end / 8;
+            self.memory[words].iter().all(|&word| word == 0)
+        }
+    }
+
+    // SAFETY: the memory is nobody else's. Its pointers have other addresses: no block is given back by one.
+    unsafe impl Source for Raced {
+        fn spare(&mut self) -> Range<usize> {
+            1024..PAGE_BYTES
+        }
+
+        fn end(&self) -> usize {
+            self.pages * PAGE_BYTES
+        }
+
+        fn grow(&mut self, pages: usize) -> Option<usize> {
+            if pages != 0 && self.others.is_empty() {
+                self.others = self.end()..self.end() + Self::PAGES_TAKEN * PAGE_BYTES;
+                self.pages += Self::PAGES_TAKEN;
+            }
+            let new = self.end();
+            self.pages += pages;
+            (self.pages <= Self::PAGES).then_some(new)
+        }
+
+        fn pointer(&self, address: usize) -> *mut u8 {
+            let first = self.memory.as_ptr().cast_mut().cast::<u8>();
+            if address == 0 {
+                return core::ptr::null_mut(); // No block.
+            }
+            first.wrapping_add(address)
+        }
+    }
+
+    #[test]
+    fn memory_that_the_table_does_not_reach_is_left_alone() {
+        let mut heap = Heap::new(Raced::new());
+        let run = Layout::new::<[u64; 1_000]>();
+        let served = (0..50).filter(|_| {
+            let block = heap.allocate(run);
+            assert_eq!(heap.check(), Ok(()));
+            let memory = &heap.source;
+            assert!(memory.is_zero(memory.others.clone()));
+            assert!(memory.is_zero(memory.end()..Raced::PAGES * PAGE_BYTES));
+            block.is_some()
+        });
+        assert!(served.count() > 40);
+    }
+
     #[test]
     fn a_heap_may_start_where_the_lowest_data_end() {
         let mut heap = Heap::new(Low(std::vec![0; PAGE_BYTES / 8]));
