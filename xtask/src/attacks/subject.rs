@@ -33,6 +33,10 @@ const HARDENED: Allocator = Allocator {
     name: "alligator-hardened",
     features: &["alligator", "alligator-alloc/hardened"],
 };
+const HEADERS_FIRST: Allocator = Allocator {
+    name: "alligator-headers-first",
+    features: &["alligator", "headers-first"],
+};
 pub(crate) const WEAK: Allocator = Allocator {
     name: "weak",
     features: &["weak"],
@@ -51,7 +55,7 @@ pub(crate) fn allocators() -> Result<Vec<Allocator>> {
         ("rlsf", &["rlsf"]),
         ("wasmalloc", &["wasmalloc"]),
     ];
-    let mut all = vec![PLAIN];
+    let mut all = vec![PLAIN, HEADERS_FIRST];
     let features = steps::features_of("alligator-alloc")?;
     if features.iter().any(|feature| feature == "hardened") {
         all.push(HARDENED);
@@ -65,6 +69,11 @@ impl Allocator {
     /// Whether it is the one from which everything is expected.
     pub(crate) fn is_hardened(self) -> bool {
         self == HARDENED
+    }
+
+    /// Whether no header of it lies above a block.
+    pub(crate) fn has_headers_first(self) -> bool {
+        self == HEADERS_FIRST
     }
 
     /// Whether it is ours.
