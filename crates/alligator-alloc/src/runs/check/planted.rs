@@ -1,6 +1,6 @@
 //! Violations of the invariants of runs and bins, for the tests of the checker.
 
-use super::{BIN_COUNT, Kind, Part};
+use super::{Kind, Part};
 use crate::check::planted::Victim;
 use crate::meta_page::{FREE, HeaderId};
 #[cfg(feature = "hardened")]
@@ -37,7 +37,7 @@ pub(crate) fn header_of_another_place(heap: &mut Victim) {
 pub(crate) fn headers_written_over(heap: &mut Victim) {
     heap.runs.meta.write_over_canaries();
     heap.runs.nonempty = 0;
-    heap.runs.bins = [HeaderId::NONE; BIN_COUNT];
+    heap.runs.bins = [HeaderId::NONE; super::BIN_COUNT];
     let last = heap.runs.meta.header(heap.runs.meta.id_at(heap.runs.end));
     last.below.set(HeaderId::from_raw(8));
 }
