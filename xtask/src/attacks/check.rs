@@ -37,7 +37,7 @@ pub(crate) fn check(report: &Report, allocators: &[Allocator]) -> Result<()> {
 /// What must not be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Promise {
-    /// Neither a primitive nor a hang.
+    /// Neither a primitive nor a hang, nor an access outside the memory.
     Nothing,
     /// No hang, and a primitive in no more than one trial of a thousand.
     Rare,
@@ -94,14 +94,17 @@ fn of_case(allocator: Allocator, case: &str) -> Promise {
 /// A sentence for a promise that is not kept.
 fn unkept(promise: Promise, tally: &Tally, allocator: &str, attack: &str) -> Option<String> {
     let (primitives, hangs) = (tally.primitives(), tally.of(Kind::Hang));
+    let crashes = tally.of(Kind::Crash);
     let counted = match promise {
-        Promise::Nothing => primitives + hangs,
+        Promise::Nothing => primitives + hangs + crashes,
         Promise::Rare if primitives * 1_000 > tally.trials => primitives + hangs,
         Promise::Rare | Promise::NoHang => hangs,
         Promise::None => 0,
     };
     (counted > 0).then(|| {
-        format!("{allocator}, {attack}: {primitives} trials with a primitive, {hangs} hangs")
+        format!(
+            "{allocator}, {attack}: {primitives} trials with a primitive, {hangs} hangs, {crashes} crashes"
+        )
     })
 }
 

@@ -125,11 +125,16 @@ mod hardened {
 
     #[test]
     fn a_heap_whose_headers_were_written_over_does_not_grow() {
-        let with_headers_for_growth = |heap: &mut Victim| {
-            let long = Layout::from_size_align(200 * GRANULE_BYTES, 8).expect("a layout");
-            allocate(heap, long, 1);
-            runs::headers_written_over(heap);
-        };
-        is_noticed(with_headers_for_growth, 1);
+        for plant in [
+            runs::headers_written_over,
+            runs::headers_of_new_memory_written_over,
+        ] {
+            let with_headers_for_growth = |heap: &mut Victim| {
+                let long = Layout::from_size_align(200 * GRANULE_BYTES, 8).expect("a layout");
+                allocate(heap, long, 1);
+                plant(heap);
+            };
+            is_noticed(with_headers_for_growth, 1);
+        }
     }
 }

@@ -249,6 +249,30 @@ fn mini_pages_of_every_size_are_filled_to_the_last_slot_and_then_serve_others() 
 
 #[cfg(feature = "check")]
 #[test]
+fn no_more_than_32_single_granules_are_kept_apart() {
+    const GRANULE_BYTES: usize = 2048;
+    let memory = Memory::empty(16);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    for _ in 0..100 {
+        live.allocate(GRANULE_BYTES, 8).expect("room");
+    }
+    live.free_all();
+    let mut granules = 0;
+    heap.walk(|piece| {
+        granules += usize::from(matches!(
+            piece,
+            Piece::FreeRun {
+                bytes: GRANULE_BYTES,
+                ..
+            }
+        ));
+    });
+    assert!(granules <= 32, "{granules} granules");
+}
+
+#[cfg(feature = "check")]
+#[test]
 fn a_magazine_holds_24_slots_at_most() {
     let memory = Memory::empty(16);
     let heap = memory.heap::<1, true>();

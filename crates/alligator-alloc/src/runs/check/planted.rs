@@ -6,6 +6,8 @@ use crate::meta_page::{FREE, HeaderId};
 #[cfg(feature = "hardened")]
 use crate::source::Source;
 use crate::units::GRANULE_BYTES;
+#[cfg(all(feature = "hardened", not(target_family = "wasm")))]
+use crate::units::PAGE_BYTES;
 
 /// The first part that `is_it`.
 fn part(heap: &Victim, is_it: impl Fn(&Part) -> bool) -> Part {
@@ -32,14 +34,27 @@ pub(crate) fn header_of_another_place(heap: &mut Victim) {
     header.place.set(part.address + GRANULE_BYTES);
 }
 
-/// As an overflow would that has come past the guard, where no run is free.
+/// As an overflow would that has come past the guard, up to the header after the heap's last granule.
 #[cfg(all(feature = "hardened", not(target_family = "wasm")))]
 pub(crate) fn headers_written_over(heap: &mut Victim) {
+    write_over_header(heap, heap.runs.end);
+}
+
+/// The same, up to the header of the memory that the heap will take in, above what somebody else has grown.
+#[cfg(all(feature = "hardened", not(target_family = "wasm")))]
+pub(crate) fn headers_of_new_memory_written_over(heap: &mut Victim) {
+    let others = heap.runs.meta.source.grow(1);
+    write_over_header(heap, others.expect("room") + PAGE_BYTES);
+}
+
+/// Writes over all guards and the header of the granule at `address`, and leaves no run free.
+#[cfg(all(feature = "hardened", not(target_family = "wasm")))]
+fn write_over_header(heap: &mut Victim, address: usize) {
     heap.runs.meta.write_over_canaries();
     heap.runs.nonempty = 0;
     heap.runs.bins = [HeaderId::NONE; super::BIN_COUNT];
-    let last = heap.runs.meta.header(heap.runs.meta.id_at(heap.runs.end));
-    last.below.set(HeaderId::from_raw(8));
+    let header = heap.runs.meta.header(heap.runs.meta.id_at(address));
+    header.below.set(HeaderId::from_raw(8));
 }
 
 pub(crate) fn run_without_length(heap: &mut Victim) {
