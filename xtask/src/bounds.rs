@@ -25,7 +25,12 @@ const OPERATIONS: [(&str, &str); 4] = [
 ];
 
 /// Ours: builds whose bounds are promised.
-const OURS: [&str; 3] = ["alligator", "alligator-small", "alligator-hardened"];
+const OURS: [&str; 4] = [
+    "alligator",
+    "alligator-small",
+    "alligator-medium",
+    "alligator-hardened",
+];
 
 /// What to prove, and whether to search.
 #[derive(clap::Args, Debug)]

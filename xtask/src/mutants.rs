@@ -88,6 +88,12 @@ enum Suite {
     SmallUnits,
     /// `tests/by_address.rs`, with the feature `small`.
     SmallByAddress,
+    /// `tests/suite` on the host, with the feature `medium`.
+    Medium,
+    /// The unit tests, with the feature `medium`.
+    MediumUnits,
+    /// `tests/by_address.rs`, with the feature `medium`.
+    MediumByAddress,
     /// `tests/hardened.rs`, with the feature `hardened`.
     Hardened,
     /// The unit tests, with the feature `hardened`.
@@ -104,12 +110,18 @@ impl Suite {
     ];
     /// The same for a fault in the small heap.
     const OTHERS_SMALL: [Self; 3] = [Self::Small, Self::SmallUnits, Self::SmallByAddress];
+    /// The same for a fault in what the feature `medium` adds.
+    const OTHERS_MEDIUM: [Self; 3] = [Self::Medium, Self::MediumUnits, Self::MediumByAddress];
     /// The same for a fault in what the feature `hardened` adds.
     const OTHERS_HARDENED: [Self; 2] = [Self::Hardened, Self::HardenedUnits];
 
     /// Those run when this one has not noticed.
     fn others(self) -> &'static [Self] {
-        let groups: [&'static [Self]; 2] = [&Self::OTHERS_SMALL, &Self::OTHERS_HARDENED];
+        let groups: [&'static [Self]; 3] = [
+            &Self::OTHERS_SMALL,
+            &Self::OTHERS_MEDIUM,
+            &Self::OTHERS_HARDENED,
+        ];
         let own = groups.into_iter().find(|group| group.contains(&self));
         own.unwrap_or(&Self::OTHERS)
     }
@@ -241,6 +253,8 @@ mod tests {
             "size_class",
             "meta_page",
             "mini_page",
+            "mini_page/list",
+            "mini_page/medium",
             "runs",
             "runs/grow",
             "heap",

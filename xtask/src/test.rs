@@ -149,7 +149,7 @@ fn test_on_hosts(steps: &mut Steps) -> Result<()> {
 
 /// The allocator's tests on wasm32, on the allocator itself.
 fn test_on_wasm(steps: &mut Steps) {
-    for selection in ["", "check", "small", "check,hardened"] {
+    for selection in ["", "check", "small", "check,medium", "check,hardened"] {
         let name = if selection.is_empty() {
             "none"
         } else {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! place of the header     the block                             its run
-//! ..| MINI_PAGE | class   a slot of that class                  -
+//! ..| MINI_PAGE | class   a slot of that class, or medium slot  -
 //! its own address         a run from its first byte on          the header itself
 //! another address         aligned to more than a granule, in    `next`, whose address that is
 //!                         a run that starts before it
@@ -15,6 +15,7 @@ use core::ptr::NonNull;
 
 use crate::heap::{Heap, at_least_one_byte, class_of};
 use crate::meta_page::{CLASS_MASK, HeaderId, MINI_PAGE};
+use crate::mini_page::medium::MediumClass;
 use crate::size_class::{Class, SLOT_BYTES};
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, HARDENED, bytes_of, granules_for};
@@ -26,6 +27,8 @@ const SLOT_BYTES_MIN: usize = SLOT_BYTES[0] as usize;
 #[derive(Clone, Copy)]
 enum Block {
     Slot(Class),
+    /// A medium slot, and the `place` of its MiniPage.
+    Medium(MediumClass, usize),
     /// A run from its first byte on.
     Run(HeaderId),
     /// A run that starts before the block.
@@ -124,6 +127,9 @@ impl<S: Source> Heap<S> {
         let bytes = self.bytes_at(address);
         let new = match (self.block_at(address), class_of(layout)) {
             (Block::Slot(old), Some(new)) if old == new => return Some(pointer),
+            (Block::Medium(old, _), None) if MediumClass::of(layout) == Some(old) => {
+                return Some(pointer);
+            }
             (Block::Run(run), None) => {
                 let new = self.runs.reallocate(run, granules_for(layout.size()));
                 if new == run {
@@ -165,6 +171,7 @@ impl<S: Source> Heap<S> {
     fn deallocate_at(&mut self, address: NonZeroUsize) {
         match self.block_at(address) {
             Block::Slot(class) => self.deallocate_slot(address, class),
+            Block::Medium(class, place) => self.deallocate_medium(address, class, place),
             Block::Run(run) | Block::Aligned(run) => self.deallocate_run_at(address, run),
         }
     }
@@ -182,7 +189,9 @@ impl<S: Source> Heap<S> {
         let id = self.runs.meta.id_at(address.get());
         let header = self.runs.meta.header(id);
         let place = header.place.get();
-        if place & MINI_PAGE != 0 {
+        if let Some(class) = MediumClass::in_place(place) {
+            Block::Medium(class, place)
+        } else if place & MINI_PAGE != 0 {
             Block::Slot(Class::from_index(place & CLASS_MASK))
         } else if place == address.get() {
             Block::Run(id)
@@ -196,6 +205,7 @@ impl<S: Source> Heap<S> {
     fn bytes_at(&self, address: NonZeroUsize) -> usize {
         match self.block_at(address) {
             Block::Slot(class) => class.info().slot_bytes.into(),
+            Block::Medium(class, _) => class.slot_bytes(),
             Block::Run(run) | Block::Aligned(run) => {
                 let header = self.runs.meta.header(run);
                 let end = header.first_byte() + bytes_of(header.granules.get());
@@ -210,7 +220,7 @@ impl<S: Source> Heap<S> {
         let align = match self.block_at(address) {
             Block::Slot(_) => 1,
             // No slot is aligned to more than a granule.
-            Block::Run(_) | Block::Aligned(_) => 2 * GRANULE_BYTES,
+            Block::Medium(..) | Block::Run(_) | Block::Aligned(_) => 2 * GRANULE_BYTES,
         };
         // SAFETY: a block's size, rounded up to a multiple of two granules, does not overflow: no block
         // reaches the end of the address space.

@@ -6,6 +6,7 @@ use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use crate::mini_page::ClassState;
+use crate::mini_page::medium::{Medium, MediumClass};
 use crate::runs::Runs;
 use crate::size_class::{CLASS_COUNT, Class, SLOT_BYTES_MAX};
 use crate::source::Source;
@@ -19,6 +20,7 @@ const SLOT_ALIGN: usize = 8;
 /// filled.
 pub struct Heap<S: Source> {
     pub(crate) classes: [ClassState; CLASS_COUNT],
+    pub(crate) medium: Medium,
     pub(crate) runs: Runs<S>,
 }
 
@@ -34,6 +36,7 @@ impl<S: Source> Heap<S> {
     pub const fn new(source: S) -> Self {
         Self {
             classes: [ClassState::NEW; CLASS_COUNT],
+            medium: Medium::NEW,
             runs: Runs::new(source),
         }
     }
@@ -153,6 +156,9 @@ impl<S: Source> Heap<S> {
         if layout.align() > GRANULE_BYTES {
             return self.runs.allocate_aligned(granules, layout.align());
         }
+        if let Some(class) = MediumClass::of(layout) {
+            return self.medium.allocate(class, granules, &mut self.runs);
+        }
         let run = self.runs.allocate(granules);
         self.runs.place_of(run)
     }
@@ -167,13 +173,29 @@ impl<S: Source> Heap<S> {
         }
     }
 
-    /// Gives back the run in which the block of `layout` at `address` is.
+    /// Gives back a medium slot. `place` is what its header says.
+    #[inline(always)]
+    pub(crate) fn deallocate_medium(
+        &mut self,
+        slot: NonZeroUsize,
+        class: MediumClass,
+        place: usize,
+    ) {
+        let (medium, runs) = (&mut self.medium, &mut self.runs);
+        medium.give_back(slot.get(), class, place, runs);
+    }
+
+    /// Gives back the run in which the block of `layout` at `address` is, or its medium slot.
     #[inline(always)]
     fn deallocate_run(&mut self, address: NonZeroUsize, layout: Layout) {
         if HARDENED {
             return self.deallocate_run_if_in_use(address, layout);
         }
         let mut run = self.runs.meta.id_at(address.get());
+        let place = self.runs.meta.header(run).place.get();
+        if let Some(class) = MediumClass::in_place(place) {
+            return self.deallocate_medium(address, class, place);
+        }
         if layout.align() > GRANULE_BYTES {
             run = self.runs.aligned_run_at(run);
         }
@@ -243,11 +265,19 @@ impl<S: Source> Heap<S> {
             (_, Some(new)) => self.allocate_slot(new),
             (None, None) if layout.align() <= GRANULE_BYTES => {
                 let run = self.runs.meta.id_at(pointer.addr().get());
-                let new = self.runs.reallocate(run, granules_for(new_layout.size()));
-                if new == run {
-                    return Some(pointer);
+                let place = self.runs.meta.header(run).place.get();
+                if let Some(old) = MediumClass::in_place(place) {
+                    if MediumClass::of(new_layout) == Some(old) {
+                        return Some(pointer);
+                    }
+                    self.allocate_any(new_layout)
+                } else {
+                    let new = self.runs.reallocate(run, granules_for(new_layout.size()));
+                    if new == run {
+                        return Some(pointer);
+                    }
+                    self.runs.place_of(new)
                 }
-                self.runs.place_of(new)
             }
             (_, None) => self.allocate_any(new_layout),
         };

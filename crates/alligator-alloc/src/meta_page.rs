@@ -236,6 +236,12 @@ impl<S: Source> MetaPages<S> {
         pages_until_last + 1 + ahead
     }
 
+    /// The address of the heap's first page. Zero before the first growth.
+    #[inline(always)]
+    pub(crate) fn origin(&self) -> usize {
+        self.origin
+    }
+
     /// Sets the heap's first page, once, before anything is covered.
     pub(crate) fn set_origin(&mut self, address: usize) {
         debug_assert!(self.covered_pages == 0);

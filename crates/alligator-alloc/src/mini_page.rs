@@ -12,12 +12,15 @@
 #[cfg(feature = "check")]
 pub(crate) mod check;
 mod hardened;
+mod list;
 mod magazine;
+pub(crate) mod medium;
 
 use core::cell::Cell;
 use core::ptr;
 
 use self::hardened::{require_own, require_poison};
+use self::list::List;
 use self::magazine::Magazine;
 pub(crate) use self::magazine::{ENTRY_BYTES, MAGAZINE_MAX};
 use crate::meta_page::{HeaderId, MINI_PAGE};
@@ -42,7 +45,7 @@ pub(crate) struct ClassState {
     /// Which addresses are of the slots that the bits of `free` are for.
     window: hardened::Window,
     /// The MiniPages with slots given back, newest first.
-    partial: HeaderId,
+    partial: List,
     /// The slots freed last: see [`magazine`].
     magazine: Magazine,
 }
@@ -53,7 +56,7 @@ impl ClassState {
         info: ClassInfo::ZERO,
         current: 0,
         window: hardened::Window::NONE,
-        partial: HeaderId::NONE,
+        partial: List::EMPTY,
         magazine: [None; MAGAZINE_MAX + 1],
     };
 
@@ -64,7 +67,7 @@ impl ClassState {
     pub(crate) fn take<S: Source>(&mut self, classes: usize, runs: &mut Runs<S>) -> usize {
         let mut free = self.free;
         if free == 0 {
-            let id = self.partial;
+            let id = self.partial.first;
             if id.is_some() {
                 free = self.take_word(id, runs);
             } else {
@@ -110,10 +113,7 @@ impl ClassState {
                 return free;
             }
         }
-        self.partial = header.next.get();
-        if self.partial.is_some() {
-            runs.meta.header(self.partial).previous.set(HeaderId::NONE);
-        }
+        self.partial.remove_first(runs);
         free
     }
 
@@ -135,9 +135,7 @@ impl ClassState {
         let last = self.info.last_slots();
         if class.has_two_words() {
             second.set(last);
-            header.next.set(HeaderId::NONE);
-            header.previous.set(HeaderId::NONE);
-            self.partial = id;
+            self.partial.set_only(id, runs);
             return u64::MAX;
         }
         last
@@ -176,7 +174,7 @@ impl ClassState {
                 if HARDENED {
                     require_own(id, runs);
                 }
-                self.link(id, runs);
+                self.partial.push(id, runs);
             }
             return;
         }
@@ -184,38 +182,10 @@ impl ClassState {
             require_own(id, runs);
         }
         if count != 1 {
-            self.unlink(id, runs);
+            self.partial.remove(id, runs);
         }
         header.place.set(granule_floor(address));
-        runs.free_granule(id);
-    }
-
-    /// Puts the MiniPage `id` first in the class's list.
-    #[inline(always)]
-    fn link<S: Source>(&mut self, id: HeaderId, runs: &Runs<S>) {
-        let next = self.partial;
-        self.partial = id;
-        let header = runs.meta.header(id);
-        header.next.set(next);
-        header.previous.set(HeaderId::NONE);
-        if next.is_some() {
-            runs.meta.header(next).previous.set(id);
-        }
-    }
-
-    /// Takes the MiniPage `id` out of the class's list.
-    #[inline(always)]
-    fn unlink<S: Source>(&mut self, id: HeaderId, runs: &Runs<S>) {
-        let header = runs.meta.header(id);
-        let (next, previous) = (header.next.get(), header.previous.get());
-        if next.is_some() {
-            runs.meta.header(next).previous.set(previous);
-        }
-        if previous.is_some() {
-            runs.meta.header(previous).next.set(next);
-        } else {
-            self.partial = next;
-        }
+        runs.free_exactly(id, 1);
     }
 }
 

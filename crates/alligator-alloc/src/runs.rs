@@ -211,7 +211,7 @@ impl<S: Source> Runs<S> {
     /// A free run of at least `granules`: the first of its own bin, or else of the next bin that is not
     /// empty; none if neither is long enough. *Time:* constant.
     #[inline(always)]
-    fn find(&self, granules: usize) -> HeaderId {
+    pub(crate) fn find(&self, granules: usize) -> HeaderId {
         let own = bin_of(granules);
         let first = self.first(own);
         if first.is_some() && self.meta.header(first).granules.get() >= granules {
@@ -246,7 +246,7 @@ impl<S: Source> Runs<S> {
 
     /// Makes the lower `granules` of the free run `run` a used run; the rest stays free.
     #[inline(never)]
-    fn split(&mut self, run: HeaderId, granules: usize) {
+    pub(crate) fn split(&mut self, run: HeaderId, granules: usize) {
         if HARDENED {
             self.require_free(run);
             self.require_poison(run);
@@ -356,6 +356,12 @@ impl<S: Source> Runs<S> {
         }
     }
 
+    /// The heap's length in bytes, from its first page to its end.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.end.wrapping_sub(self.meta.origin())
+    }
+
     /// From this address on, the heap's memory is as the host gave it: zero.
     #[inline(always)]
     pub(crate) fn untouched(&self) -> usize {
@@ -410,15 +416,9 @@ impl<S: Source> Runs<S> {
         self.free_exactly(run, header.granules.get());
     }
 
-    /// [`free`](Self::free) for a run that is known to have one granule.
+    /// [`free`](Self::free) for a run that is known to have `granules`.
     #[inline(always)]
-    pub(crate) fn free_granule(&mut self, run: HeaderId) {
-        self.free_exactly(run, 1);
-    }
-
-    /// [`free`](Self::free) for a run of `granules`.
-    #[inline(always)]
-    fn free_exactly(&mut self, run: HeaderId, granules: usize) {
+    pub(crate) fn free_exactly(&mut self, run: HeaderId, granules: usize) {
         let above = self.meta.header(run).above.get();
         if !self.push_recent(run, granules) {
             self.give_back(run, granules, above);

@@ -10,6 +10,8 @@ pub(crate) const HARDENED: bool = cfg!(feature = "hardened");
 /// Whether freed slots and runs are kept for the next request of their length before the headers are told: in
 /// magazines and as recent runs. A hardened heap tells the headers at once, and so knows what is free.
 pub(crate) const KEEPS_FREED: bool = !HARDENED;
+/// Whether blocks of one to four and a half KiB get slots of their own. A hardened heap does without.
+pub(crate) const MEDIUM: bool = cfg!(feature = "medium") && !HARDENED;
 
 /// Bytes in a WebAssembly page, the unit of `memory.grow`.
 pub const PAGE_BYTES: usize = 1 << PAGE_SHIFT;

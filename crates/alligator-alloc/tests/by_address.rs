@@ -14,9 +14,9 @@ use alligator_alloc::{Arena, Heap};
 const ARENA_BYTES: usize = 8 << 20;
 
 /// Sizes around every boundary between classes, and of runs.
-const SIZES: [usize; 22] = [
-    1, 8, 16, 24, 32, 33, 40, 64, 100, 160, 320, 512, 640, 641, 1_000, 1_024, 1_025, 2_048, 2_049,
-    5_000, 65_536, 100_000,
+const SIZES: [usize; 26] = [
+    1, 8, 16, 24, 32, 33, 40, 64, 100, 160, 320, 512, 640, 641, 1_000, 1_024, 1_025, 1_072, 1_073,
+    2_048, 2_049, 4_592, 4_593, 5_000, 65_536, 100_000,
 ];
 
 fn heap() -> Heap<Arena> {

@@ -11,7 +11,7 @@ use super::steps;
 use crate::guest::{self, Guest};
 
 /// Features of the allocator whose modules are looked at, where the allocator has them.
-const BUILDS: [&str; 3] = ["", "small", "hardened"];
+const BUILDS: [&str; 4] = ["", "small", "medium", "hardened"];
 
 /// Features of the guest that plant something, and how what is found begins.
 const PLANTED: [(&str, &str); 5] = [

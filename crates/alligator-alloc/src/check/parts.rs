@@ -2,6 +2,7 @@
 
 use super::{Invariant, Violation};
 use crate::meta_page::{CLASS_MASK, HeaderId, MINI_PAGE};
+use crate::mini_page::medium::MediumClass;
 use crate::runs::Runs;
 use crate::size_class::{CLASS_COUNT, Class};
 use crate::source::Source;
@@ -38,6 +39,8 @@ pub(crate) enum Kind {
     Free(HeaderId),
     /// A MiniPage of a class.
     MiniPage(HeaderId, Class),
+    /// A MiniPage of medium slots.
+    Medium(HeaderId, MediumClass),
 }
 
 /// The parts of a heap by address. After the first violation there is no going on.
@@ -103,11 +106,15 @@ impl<'a, S: Source> Parts<'a, S> {
         let place = header.place.get();
         let tag = place - granule_floor(place);
         let is_run = tag == 0;
-        let is_mini_page = tag & MINI_PAGE != 0 && tag & CLASS_MASK < CLASS_COUNT;
+        let medium = MediumClass::in_place(place);
+        let is_mini_page =
+            medium.is_some() || tag & MINI_PAGE != 0 && tag & CLASS_MASK < CLASS_COUNT;
         let is_right = granule_floor(place) == address
             && (is_run || is_mini_page && tag < 2 * MINI_PAGE && !header.is_free());
         Invariant::HeaderAtStart.require(is_right, address)?;
-        Ok(if is_mini_page {
+        Ok(if let Some(class) = medium {
+            (Kind::Medium(id, class), header.granules.get())
+        } else if is_mini_page {
             (Kind::MiniPage(id, Class::from_index(tag & CLASS_MASK)), 1)
         } else if header.is_free() {
             (Kind::Free(id), header.granules.get())

@@ -11,6 +11,8 @@ use super::Invariant;
 use super::growing::Growing;
 use crate::heap::Heap;
 use crate::mini_page::check::planted as mini_page;
+#[cfg(all(feature = "medium", not(feature = "hardened")))]
+use crate::mini_page::medium::check::planted as medium;
 use crate::runs::check::planted as runs;
 use crate::units::GRANULE_BYTES;
 
@@ -30,6 +32,9 @@ fn heap_with_everything() -> Victim {
     let short = allocate(&mut heap, run(3), 3);
     free(&mut heap, run(3), &[short[0], short[2]]);
     allocate(&mut heap, run(30), 10);
+    let medium = Layout::from_size_align(2 * GRANULE_BYTES / 3, 8).expect("a layout");
+    let medium_blocks = allocate(&mut heap, medium, 40);
+    free(&mut heap, medium, &medium_blocks[20..22]);
     assert_eq!(heap.check(), Ok(()));
     heap
 }
@@ -46,6 +51,14 @@ fn free(heap: &mut Victim, layout: Layout, blocks: &[NonNull<u8>]) {
     }
 }
 
+/// Plants a violation: the checker must find that `invariant` does not hold.
+fn is_caught(plant: impl Fn(&mut Victim), invariant: Invariant) {
+    let mut heap = heap_with_everything();
+    plant(&mut heap);
+    let found = heap.check().map_err(|violation| violation.invariant);
+    assert_eq!(found, Err(invariant));
+}
+
 /// Makes a test of each line, and a match of all of them: an invariant without a line does not compile.
 macro_rules! each_is_caught {
     ($($(#[$attribute:meta])* $invariant:ident: $test:ident, $plant:path;)*) => {
@@ -53,10 +66,7 @@ macro_rules! each_is_caught {
             $(#[$attribute])*
             #[test]
             fn $test() {
-                let mut heap = heap_with_everything();
-                $plant(&mut heap);
-                let found = heap.check().map_err(|violation| violation.invariant);
-                assert_eq!(found, Err(Invariant::$invariant));
+                is_caught($plant, Invariant::$invariant);
             }
         )*
 
@@ -86,6 +96,8 @@ each_is_caught! {
     Listed: a_mini_page_that_no_list_has_is_caught, mini_page::in_no_list;
     ListLinks: a_list_that_points_elsewhere_is_caught, mini_page::list_that_points_elsewhere;
     Current: a_current_mini_page_at_no_granule_is_caught, mini_page::current_at_no_granule;
+    #[cfg(all(feature = "medium", not(feature = "hardened")))]
+    SlotPlace: a_slot_without_its_place_is_caught, medium::place_of_a_slot_lost;
     #[cfg(not(any(feature = "small", feature = "hardened")))]
     Recent: a_recent_run_that_is_not_there_is_caught, runs::recent_run_that_is_not_there;
     #[cfg(not(any(feature = "small", feature = "hardened")))]
@@ -94,6 +106,15 @@ each_is_caught! {
     Interior: a_start_inside_a_run_is_caught, runs::start_inside_a_run;
     #[cfg(feature = "hardened")]
     Poison: a_write_to_a_free_run_is_caught, runs::write_to_a_free_run;
+}
+
+/// What is said above of MiniPages holds of medium ones, too.
+#[cfg(all(feature = "medium", not(feature = "hardened")))]
+#[test]
+fn a_medium_mini_page_whose_bits_or_links_are_wrong_is_caught() {
+    is_caught(medium::free_slot_that_is_none, Invariant::FreeSlots);
+    is_caught(medium::in_no_list, Invariant::Listed);
+    is_caught(medium::list_that_points_elsewhere, Invariant::ListLinks);
 }
 
 /// A hardened heap stops at a record written over before it follows it: by a panic, where a fault is no trap.

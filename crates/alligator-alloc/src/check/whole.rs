@@ -3,6 +3,7 @@
 use super::parts::Kind;
 use super::{Piece, Violation};
 use crate::heap::Heap;
+use crate::mini_page::medium::check::free_slots;
 use crate::size_class::Class;
 use crate::source::Source;
 use crate::units::bytes_of;
@@ -18,14 +19,20 @@ impl<S: Source> Heap<S> {
         self.runs.check()?;
         for part in self.runs.parts() {
             let part = part?;
-            if let Kind::MiniPage(id, class) = part.kind {
-                self.classes[class.index()].check_mini_page(id, class, &part, &self.runs)?;
+            match part.kind {
+                Kind::MiniPage(id, class) => {
+                    self.classes[class.index()].check_mini_page(id, class, &part, &self.runs)?;
+                }
+                Kind::Medium(id, class) => {
+                    self.medium.check_mini_page(id, class, &part, &self.runs)?;
+                }
+                _ => {}
             }
         }
         for (index, state) in self.classes.iter().enumerate() {
             state.check(Class::from_index(index), &self.runs)?;
         }
-        Ok(())
+        self.medium.check(&self.runs)
     }
 
     /// Calls `visit` with every piece of the heap, in the order of the addresses; stops before the first one
@@ -45,6 +52,13 @@ impl<S: Source> Heap<S> {
                     slot_count: class.info().all_slots().count_ones() as usize,
                     free_slots: self.classes[class.index()]
                         .free_slots(id, class, address, &self.runs),
+                },
+                Kind::Medium(id, class) => Piece::MiniPage {
+                    address,
+                    bytes,
+                    slot_bytes: class.slot_bytes(),
+                    slot_count: class.slot_count(),
+                    free_slots: free_slots(id, &self.runs),
                 },
             });
         }

@@ -44,7 +44,10 @@ impl ClassState {
         part: &Part,
         runs: &Runs<S>,
     ) -> Result<(), Violation> {
-        let times = runs.entries(self.partial).filter(|&e| e == id).count();
+        let times = runs
+            .entries(self.partial.first)
+            .filter(|&e| e == id)
+            .count();
         let is_partial = given_back(id, class, runs) != 0;
         Invariant::Listed.require(times == usize::from(is_partial), part.address)
     }
@@ -74,7 +77,7 @@ impl ClassState {
     /// [`Invariant::ListLinks`].
     fn links_are_right<S: Source>(&self, class: Class, runs: &Runs<S>) -> Result<(), Violation> {
         let mut previous = HeaderId::NONE;
-        for id in runs.entries(self.partial) {
+        for id in runs.entries(self.partial.first) {
             let address = mini_page_of(id, class, runs);
             let is_right = address.is_some() && runs.meta.header(id).previous.get() == previous;
             Invariant::ListLinks.require(is_right, address.unwrap_or(0))?;

@@ -71,7 +71,8 @@ impl<S: Source> Runs<S> {
 
     /// [`Invariant::Above`].
     fn above_is_right(&self, part: &Part) -> Result<(), Violation> {
-        let (Kind::Used(id) | Kind::Free(id) | Kind::Recent(id)) = part.kind else {
+        let (Kind::Used(id) | Kind::Free(id) | Kind::Recent(id) | Kind::Medium(id, _)) = part.kind
+        else {
             return Ok(());
         };
         let above = self.meta.header(id).above.get();
@@ -103,7 +104,7 @@ impl<S: Source> Runs<S> {
     fn is_touched(&self, part: &Part) -> Result<(), Violation> {
         let in_use = matches!(
             part.kind,
-            Kind::Used(_) | Kind::Recent(_) | Kind::MiniPage(..)
+            Kind::Used(_) | Kind::Recent(_) | Kind::MiniPage(..) | Kind::Medium(..)
         );
         Invariant::Untouched.require(!in_use || part.end() <= self.untouched, part.address)
     }

@@ -16,6 +16,8 @@ mod contract;
 mod exhaustive;
 mod growth;
 mod live;
+#[cfg(all(feature = "medium", not(any(feature = "small", feature = "hardened"))))]
+mod medium;
 mod memory;
 mod model;
 mod regressions;

@@ -13,8 +13,8 @@ fn class(heap: &Victim, is_it: impl Fn(&ClassState) -> bool) -> usize {
 
 /// The first MiniPage of a list, and the index of its class.
 fn listed(heap: &Victim) -> (HeaderId, usize) {
-    let class = class(heap, |state| state.partial.is_some());
-    (heap.classes[class].partial, class)
+    let class = class(heap, |state| state.partial.first.is_some());
+    (heap.classes[class].partial.first, class)
 }
 
 pub(crate) fn free_slot_that_is_none(heap: &mut Victim) {
@@ -26,7 +26,7 @@ pub(crate) fn free_slot_that_is_none(heap: &mut Victim) {
 
 pub(crate) fn in_no_list(heap: &mut Victim) {
     let (_, class) = listed(heap);
-    heap.classes[class].partial = HeaderId::NONE;
+    heap.classes[class].partial.first = HeaderId::NONE;
 }
 
 pub(crate) fn list_that_points_elsewhere(heap: &mut Victim) {
