@@ -5,7 +5,7 @@
 //   host.collect()     collects garbage, if the engine lets us
 //   host.emit(result)  hands a finished task's result to the lab
 //
-// A job:  { tasks, milliseconds_min, milliseconds_warm }
+// A job:  { tasks, milliseconds_min, milliseconds_warm: { trace, program } }
 // A task: { id, measure: 'time' | 'check' | 'latency' | 'start', rounds, checksum,
 //           modules: [{ name, path }], trace: { path, ops, blocks } or program: number }
 // A result: { task, samples, failures, latency }, each by module, what applies.
@@ -67,6 +67,27 @@ function run(module, task, repeat, host) {
   return host.now() - start;
 }
 
+/** A run that is faster than all before it by this share is still being compiled. */
+const FASTER = 0.1;
+/** An engine that has not settled after so many times the wait for it never will. */
+const PATIENCE = 12;
+
+/** Runs the module until it has not become faster for a while: then the engine's best compiler has done what
+    it does. Milliseconds of the fastest run. */
+function warmUp(module, task, job, host) {
+  const wait = task.trace ? job.milliseconds_warm.trace : job.milliseconds_warm.program;
+  const start = host.now();
+  let fastest = run(module, task, 1, host);
+  let settled = host.now();
+  do {
+    const once = run(module, task, 1, host);
+    if (once < fastest * (1 - FASTER)) settled = host.now();
+    fastest = Math.min(fastest, once);
+    host.collect();
+  } while (host.now() - settled < wait && host.now() - start < wait * PATIENCE);
+  return fastest;
+}
+
 /** A sample that would take this many times as long as wanted has fewer repetitions. */
 const LONG = 10;
 
@@ -79,12 +100,7 @@ function time(task, job, host, result) {
   let fastest = Infinity;
   for (const module of task.modules) {
     try {
-      const start = host.now();
-      let once = run(module, task, 1, host);
-      do {
-        once = Math.min(once, run(module, task, 1, host));
-        host.collect();
-      } while (host.now() - start < job.milliseconds_warm);
+      const once = warmUp(module, task, job, host);
       if (module.name !== CONTROL) fastest = Math.min(fastest, once);
       alive.push({ module, once });
       result.samples[module.name] = [];

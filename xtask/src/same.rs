@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail, ensure};
 use wasmtime::{Config, Engine as Wasmtime, Instance, Module, OptLevel, Store};
 
 use crate::guest::{self, Guest};
-use crate::lab::engines::{ENGINES, Engine, Found, Job, Measure, ModuleFile, PATIENCE, Task, Tier};
+use crate::lab::engines::{
+    ENGINES, Engine, Found, Job, Measure, ModuleFile, PATIENCE, Task, Tier, Warm,
+};
 
 /// What to run.
 #[derive(clap::Args, Debug)]
@@ -127,7 +129,7 @@ fn run_on(engine: Engine, found: &Found, expected: &Expected) -> Result<Vec<Row>
         let job = Job {
             tasks: expected.tasks(),
             milliseconds_min: 0,
-            milliseconds_warm: 0,
+            milliseconds_warm: Warm::default(),
             tier,
             patience: PATIENCE,
         };

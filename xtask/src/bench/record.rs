@@ -14,7 +14,7 @@ use super::run::OPT_LEVELS;
 use crate::engine::counting_engine;
 use crate::guest::{self, guests_dir};
 use crate::lab::allocator::{self, Allocator, Exports, Kind};
-use crate::lab::engines::{Engine, Job, Measure, ModuleFile, PATIENCE, Task, Tier};
+use crate::lab::engines::{Engine, Job, Measure, ModuleFile, PATIENCE, Task, Tier, Warm};
 use crate::lab::fuel::{self, Figures};
 use crate::lab::probe::Probe;
 use crate::lab::workloads::Synthetic;
@@ -245,7 +245,7 @@ fn report(
     let job = Job {
         tasks,
         milliseconds_min: 0,
-        milliseconds_warm: 0,
+        milliseconds_warm: Warm::default(),
         tier: Tier::Optimising,
         patience: PATIENCE,
     };

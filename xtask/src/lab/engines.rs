@@ -106,13 +106,19 @@ pub(crate) struct Job {
     pub(crate) tasks: Vec<Task>,
     /// A sample lasts at least this long.
     pub(crate) milliseconds_min: u32,
-    /// Each module runs at least this long before it is measured.
-    pub(crate) milliseconds_warm: u32,
+    pub(crate) milliseconds_warm: Warm,
     #[serde(skip)]
     pub(crate) tier: Tier,
     /// Without a result for so long, the engine is taken to hang.
     #[serde(skip)]
     pub(crate) patience: Duration,
+}
+
+/// A module runs until it has not become faster for so many milliseconds; then it is measured.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Warm {
+    trace: u32,
+    program: u32,
 }
 
 /// Nanoseconds below which shares of the operations were.
@@ -200,10 +206,18 @@ impl Engine {
         }
     }
 
-    /// Milliseconds for which a module runs before it is measured: all but one are told to use
-    /// their optimising compilers from the start, `WebKit`'s cannot be.
-    pub(crate) fn milliseconds_warm(self) -> u32 {
-        if self == Self::JavaScriptCore { 60 } else { 0 }
+    /// How long a module runs before it is measured: all but one are told to use their optimising
+    /// compilers from the start, `WebKit`'s cannot be. Its one compiler thread needs seconds for a
+    /// program, and in the middle of that there is half a second without progress.
+    pub(crate) fn milliseconds_warm(self) -> Warm {
+        if self == Self::JavaScriptCore {
+            Warm {
+                trace: 60,
+                program: 1_500,
+            }
+        } else {
+            Warm::default()
+        }
     }
 
     /// Timed workloads after which a new process is taken: in one that has had some hundred grown
