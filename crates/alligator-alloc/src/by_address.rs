@@ -189,10 +189,11 @@ impl<S: Source> Heap<S> {
         let id = self.runs.meta.id_at(address.get());
         let header = self.runs.meta.header(id);
         let place = header.place.get();
-        if let Some(class) = MediumClass::in_place(place) {
-            Block::Medium(class, place)
-        } else if place & MINI_PAGE != 0 {
-            Block::Slot(Class::from_index(place & CLASS_MASK))
+        if place & MINI_PAGE != 0 {
+            match MediumClass::in_mini_page(place) {
+                Some(class) => Block::Medium(class, place),
+                None => Block::Slot(Class::from_index(place & CLASS_MASK)),
+            }
         } else if place == address.get() {
             Block::Run(id)
         } else {

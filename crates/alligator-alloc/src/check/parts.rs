@@ -106,7 +106,7 @@ impl<'a, S: Source> Parts<'a, S> {
         let place = header.place.get();
         let tag = place - granule_floor(place);
         let is_run = tag == 0;
-        let medium = MediumClass::in_place(place);
+        let medium = MediumClass::in_place(place).filter(|class| class.exists());
         let is_mini_page =
             medium.is_some() || tag & MINI_PAGE != 0 && tag & CLASS_MASK < CLASS_COUNT;
         let is_right = granule_floor(place) == address

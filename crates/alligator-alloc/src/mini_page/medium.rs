@@ -45,7 +45,7 @@ const BYTES_MAX: usize = SLOT_BYTES[COUNT - 1] as usize;
 /// Length of [`CLASS`].
 const STEPS: usize = (BYTES_MAX - BYTES_MIN) / STEP_BYTES;
 /// No class in [`CLASS`]: whole granules are as good.
-const NONE: u8 = COUNT as u8;
+const NONE: u8 = u8::MAX;
 /// A heap up to this length in bytes keeps to runs: a MiniPage for one block would be much of it.
 const SMALL_HEAP_BYTES: usize = 8 * PAGE_BYTES;
 
@@ -85,9 +85,17 @@ impl MediumClass {
     /// The class in `place`, a header's, if that is a medium MiniPage's. *Time:* constant.
     #[inline(always)]
     pub(crate) fn in_place(place: usize) -> Option<Self> {
-        let class = (place & CLASS_MASK).wrapping_sub(CLASS_COUNT);
-        let is_medium = MEDIUM && place & MINI_PAGE != 0 && class < COUNT;
-        is_medium.then_some(Self(class))
+        if place & MINI_PAGE == 0 {
+            return None;
+        }
+        Self::in_mini_page(place)
+    }
+
+    /// The same, if it is a MiniPage's. All numbers after those of other classes are medium ones'.
+    #[inline(always)]
+    pub(crate) fn in_mini_page(place: usize) -> Option<Self> {
+        let class = place & CLASS_MASK;
+        (MEDIUM && class >= CLASS_COUNT).then(|| Self(class - CLASS_COUNT))
     }
 
     /// Bytes in a slot.
@@ -98,7 +106,8 @@ impl MediumClass {
 
     #[inline(always)]
     fn info(self) -> &'static Info {
-        // SAFETY: a class is an entry of CLASS that is not NONE, or `in_place` has compared it.
+        debug_assert!(self.0 < COUNT);
+        // SAFETY: a class is an entry of CLASS that is not NONE, or such a class's number in a header.
         unsafe { INFO.get_unchecked(self.0) }
     }
 }

@@ -1,9 +1,9 @@
 //! The invariants of medium MiniPages. See [`crate::check`].
 
-#[cfg(all(test, not(feature = "hardened")))]
+#[cfg(all(test, feature = "medium", not(feature = "hardened")))]
 pub(crate) mod planted;
 
-use super::{Medium, MediumClass};
+use super::{COUNT, Medium, MediumClass};
 use crate::check::parts::{Kind, Part};
 use crate::check::{Invariant, Violation};
 use crate::meta_page::HeaderId;
@@ -12,6 +12,11 @@ use crate::runs::Runs;
 use crate::source::Source;
 
 impl MediumClass {
+    /// Whether there is such a class: in a broken header, the number may be too large.
+    pub(crate) fn exists(self) -> bool {
+        self.0 < COUNT
+    }
+
     /// Slots in a MiniPage.
     pub(crate) fn slot_count(self) -> usize {
         self.info().all.count_ones() as usize

@@ -178,6 +178,7 @@ macro_rules! each_is_caught {
                 Invariant::Above
                 | Invariant::Untouched
                 | Invariant::Current
+                | Invariant::SlotPlace
                 | Invariant::Recent
                 | Invariant::Magazine
                 | Invariant::Interior
