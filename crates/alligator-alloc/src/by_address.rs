@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! place of the header     the block                             its run
-//! ..| MINI_PAGE | class   a slot of that class, or medium slot  -
+//! ..| MINI_PAGE | class   a slot of that class                  -
+//! ..| MEDIUM_MINI_PAGE ..  a medium slot of that class           what is at that place
 //! its own address         a run from its first byte on          the header itself
 //! another address         aligned to more than a granule, in    `next`, whose address that is
 //!                         a run that starts before it
@@ -190,12 +191,11 @@ impl<S: Source> Heap<S> {
         let header = self.runs.meta.header(id);
         let place = header.place.get();
         if place & MINI_PAGE != 0 {
-            match MediumClass::in_mini_page(place) {
-                Some(class) => Block::Medium(class, place),
-                None => Block::Slot(Class::from_index(place & CLASS_MASK)),
-            }
+            Block::Slot(Class::from_index(place & CLASS_MASK))
         } else if place == address.get() {
             Block::Run(id)
+        } else if let Some(class) = MediumClass::in_place(place) {
+            Block::Medium(class, place)
         } else {
             Block::Aligned(header.next.get())
         }
@@ -215,9 +215,13 @@ impl<S: Source> Heap<S> {
         }
     }
 
-    /// A layout of the kind and size that the block at `address` has, for the metrics.
+    /// A layout of the kind and size that the block at `address` has, for the metrics. Without them it is any: the
+    /// compiler does not see that nobody looks at what it was made from.
     #[inline(always)]
     fn layout_at(&self, address: NonZeroUsize) -> Layout {
+        if !cfg!(feature = "metrics") {
+            return Layout::new::<u8>();
+        }
         let align = match self.block_at(address) {
             Block::Slot(_) => 1,
             // No slot is aligned to more than a granule.

@@ -47,7 +47,8 @@ pub enum Invariant {
     BinLinks,
     /// The bitmap says which bins have runs.
     BinBitmap,
-    /// A MiniPage's free slots are some of its slots, and not all: then it would be a free run.
+    /// A MiniPage's free slots are some of its slots, and not all: then it would be a free run. Of medium MiniPages,
+    /// one of each class may be kept.
     FreeSlots,
     /// A MiniPage is in its class's list exactly when it has slots given back.
     Listed,

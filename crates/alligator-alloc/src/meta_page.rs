@@ -98,7 +98,9 @@ pub(crate) const FREE: HeaderId = HeaderId(1);
 pub(crate) const MERGED: usize = 1 << 6;
 /// In `place`: this is a MiniPage, not a run.
 pub(crate) const MINI_PAGE: usize = 1 << 5;
-/// In `place`: the class, in the bits below [`MINI_PAGE`].
+/// In `place`: this is a MiniPage of medium slots, not a run.
+pub(crate) const MEDIUM_MINI_PAGE: usize = 1 << 7;
+/// In `place` of either: the class, in the bits below [`MINI_PAGE`].
 pub(crate) const CLASS_MASK: usize = MINI_PAGE - 1;
 
 /// Bytes in a header.

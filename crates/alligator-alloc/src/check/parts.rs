@@ -1,7 +1,7 @@
 //! The walk: from a heap's first granule to its end, header by header.
 
 use super::{Invariant, Violation};
-use crate::meta_page::{CLASS_MASK, HeaderId, MINI_PAGE};
+use crate::meta_page::{CLASS_MASK, HeaderId, MEDIUM_MINI_PAGE, MINI_PAGE};
 use crate::mini_page::medium::MediumClass;
 use crate::runs::Runs;
 use crate::size_class::{CLASS_COUNT, Class};
@@ -105,24 +105,38 @@ impl<'a, S: Source> Parts<'a, S> {
         let header = self.runs.meta.header(id);
         let place = header.place.get();
         let tag = place - granule_floor(place);
-        let is_run = tag == 0;
-        let medium = MediumClass::in_place(place).filter(|class| class.exists());
-        let is_mini_page =
-            medium.is_some() || tag & MINI_PAGE != 0 && tag & CLASS_MASK < CLASS_COUNT;
-        let is_right = granule_floor(place) == address
-            && (is_run || is_mini_page && tag < 2 * MINI_PAGE && !header.is_free());
-        Invariant::HeaderAtStart.require(is_right, address)?;
-        Ok(if let Some(class) = medium {
-            (Kind::Medium(id, class), header.granules.get())
-        } else if is_mini_page {
-            (Kind::MiniPage(id, Class::from_index(tag & CLASS_MASK)), 1)
-        } else if header.is_free() {
-            (Kind::Free(id), header.granules.get())
+        let class = tag & CLASS_MASK;
+        let kind = match tag - class {
+            MINI_PAGE if class < CLASS_COUNT => Some(Kind::MiniPage(id, Class::from_index(class))),
+            MEDIUM_MINI_PAGE => MediumClass::in_place(place)
+                .filter(|class| class.exists())
+                .map(|class| Kind::Medium(id, class)),
+            _ if tag == 0 => Some(self.run(id)),
+            _ => None,
+        };
+        let is_right = granule_floor(place) == address && (tag == 0 || !header.is_free());
+        let Some(kind) = kind.filter(|_| is_right) else {
+            return Err(Violation {
+                invariant: Invariant::HeaderAtStart,
+                address,
+            });
+        };
+        let granules = match kind {
+            Kind::MiniPage(..) => 1,
+            _ => header.granules.get(),
+        };
+        Ok((kind, granules))
+    }
+
+    /// What kind of run the header `id` is of.
+    fn run(&self, id: HeaderId) -> Kind {
+        if self.runs.meta.header(id).is_free() {
+            Kind::Free(id)
         } else if self.runs.is_recent(id) {
-            (Kind::Recent(id), header.granules.get())
+            Kind::Recent(id)
         } else {
-            (Kind::Used(id), header.granules.get())
-        })
+            Kind::Used(id)
+        }
     }
 }
 

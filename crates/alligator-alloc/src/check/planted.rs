@@ -14,7 +14,7 @@ use crate::mini_page::check::planted as mini_page;
 #[cfg(all(feature = "medium", not(feature = "hardened")))]
 use crate::mini_page::medium::check::planted as medium;
 use crate::runs::check::planted as runs;
-use crate::units::GRANULE_BYTES;
+use crate::units::{GRANULE_BYTES, MEDIUM};
 
 /// A heap that the tests break.
 pub(crate) type Victim = Heap<Growing>;
@@ -32,11 +32,18 @@ fn heap_with_everything() -> Victim {
     let short = allocate(&mut heap, run(3), 3);
     free(&mut heap, run(3), &[short[0], short[2]]);
     allocate(&mut heap, run(30), 10);
-    let medium = Layout::from_size_align(2 * GRANULE_BYTES / 3, 8).expect("a layout");
-    let medium_blocks = allocate(&mut heap, medium, 40);
-    free(&mut heap, medium, &medium_blocks[20..22]);
+    allocate_medium(&mut heap);
     assert_eq!(heap.check(), Ok(()));
     heap
+}
+
+/// Some medium blocks, two of which are given back, if the heap has slots for them.
+fn allocate_medium(heap: &mut Victim) {
+    if MEDIUM {
+        let medium = Layout::from_size_align(2 * GRANULE_BYTES / 3, 8).expect("a layout");
+        let blocks = allocate(heap, medium, 40);
+        free(heap, medium, &blocks[20..22]);
+    }
 }
 
 fn allocate(heap: &mut Victim, layout: Layout, count: usize) -> Vec<NonNull<u8>> {

@@ -26,6 +26,12 @@ impl List {
         self.first = id;
     }
 
+    /// Whether the MiniPage `id`, which is in the list, is the only one.
+    #[inline(always)]
+    pub(super) fn has_only<S: Source>(&self, id: HeaderId, runs: &Runs<S>) -> bool {
+        self.first == id && !runs.meta.header(id).next.get().is_some()
+    }
+
     /// Puts the MiniPage `id` before all others.
     #[inline(always)]
     pub(super) fn push<S: Source>(&mut self, id: HeaderId, runs: &Runs<S>) {

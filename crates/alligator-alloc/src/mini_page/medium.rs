@@ -8,7 +8,7 @@
 //! ```text
 //! granule   0       1       2       3       4      ..
 //! slots     |0    |1   :|2   :|3   :|4   :|   ..            of 1,648 bytes
-//! place     P       P       P       P       P               P: the MiniPage's first byte, MINI_PAGE, the class
+//! place     P       P       P       P       P               P: the MiniPage's first byte, mark and class
 //! ```
 //!
 //! There is no magazine. A small heap keeps to runs, and so does one in which nine granules cannot be had without
@@ -22,9 +22,9 @@ pub(crate) mod check;
 use core::alloc::Layout;
 
 use super::list::List;
-use crate::meta_page::{CLASS_MASK, HeaderId, MINI_PAGE};
+use crate::meta_page::{CLASS_MASK, HeaderId, MEDIUM_MINI_PAGE};
 use crate::runs::Runs;
-use crate::size_class::{CLASS_COUNT, SLOT_BYTES_MAX, slot_index};
+use crate::size_class::{SLOT_BYTES_MAX, slot_index};
 use crate::source::Source;
 use crate::units::{MEDIUM, PAGE_BYTES, bytes_of, granule_floor, granules_for};
 
@@ -85,17 +85,8 @@ impl MediumClass {
     /// The class in `place`, a header's, if that is a medium MiniPage's. *Time:* constant.
     #[inline(always)]
     pub(crate) fn in_place(place: usize) -> Option<Self> {
-        if place & MINI_PAGE == 0 {
-            return None;
-        }
-        Self::in_mini_page(place)
-    }
-
-    /// The same, if it is a MiniPage's. All numbers after those of other classes are medium ones'.
-    #[inline(always)]
-    pub(crate) fn in_mini_page(place: usize) -> Option<Self> {
-        let class = place & CLASS_MASK;
-        (MEDIUM && class >= CLASS_COUNT).then(|| Self(class - CLASS_COUNT))
+        let is_medium = MEDIUM && place & MEDIUM_MINI_PAGE != 0;
+        is_medium.then_some(Self(place & CLASS_MASK))
     }
 
     /// Bytes in a slot.
@@ -186,16 +177,15 @@ impl Medium {
         self.list(class).set_only(id, runs);
         let header = runs.meta.header(id);
         let place = header.place.get();
-        header
-            .place
-            .set(place | MINI_PAGE | (CLASS_COUNT + class.0));
+        header.place.set(place | MEDIUM_MINI_PAGE | class.0);
         let [free, _] = &header.slots;
         free.set(u64::from(class.info().all) - 1);
         place
     }
 
     /// Gives the slot of `class` at `address` back to its MiniPage, and the MiniPage to the free runs if it was the
-    /// last in use. `place` is what the slot's header says. *Time:* constant.
+    /// last in use and the class has another with free slots: who makes and drops one block time and again shall not
+    /// make a MiniPage each time. `place` is what the slot's header says. *Time:* constant.
     #[inline(never)]
     pub(crate) fn give_back<S: Source>(
         &mut self,
@@ -210,7 +200,7 @@ impl Medium {
         let [free, _] = &header.slots;
         let before = free.get();
         let after = before | 1 << slot_index(address - mini_page, class.info().reciprocal);
-        if after == u64::from(class.info().all) {
+        if after == u64::from(class.info().all) && !self.list(class).has_only(id, runs) {
             self.list(class).remove(id, runs);
             header.place.set(mini_page);
             return runs.free_exactly(id, GRANULES);
@@ -270,7 +260,7 @@ const fn slots(class: usize) -> usize {
 
 /// A header has a number for every class, every slot start gives its own index back, and slots are aligned.
 const _: () = {
-    assert!(CLASS_COUNT + COUNT <= CLASS_MASK + 1 && BYTES_MIN <= SLOT_BYTES_MAX);
+    assert!(COUNT <= CLASS_MASK + 1 && BYTES_MIN <= SLOT_BYTES_MAX);
     let table = info_table();
     let mut class = 0;
     while class < COUNT {

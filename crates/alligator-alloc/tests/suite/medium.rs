@@ -126,25 +126,40 @@ fn a_small_heap_keeps_to_whole_granules_and_a_larger_one_does_not() {
     let memory = Memory::empty(200);
     let heap = memory.heap::<1, true>();
     let mut live = Live::new(&heap);
-    let longest_slot = || {
-        let mut longest = 0;
-        heap.walk(|piece| {
-            if let Piece::MiniPage { slot_bytes, .. } = piece {
-                longest = longest.max(slot_bytes);
+    let medium_slots = || {
+        let (mut slots, mut free) = (0, 0);
+        heap.walk(|piece| match piece {
+            Piece::MiniPage {
+                slot_bytes,
+                slot_count,
+                free_slots,
+                ..
+            } if slot_bytes > 1_024 => {
+                assert_eq!(slot_bytes, 1_200);
+                (slots, free) = (slots + slot_count, free + free_slots);
             }
+            _ => {}
         });
-        longest
+        (slots, free)
     };
     let early = live.allocate(1_100, 8).expect("room");
-    assert_eq!(longest_slot(), 0);
+    assert_eq!(medium_slots(), (0, 0));
     live.allocate(LARGE, 8).expect("room");
     let late = live.allocate(1_100, 8).expect("room");
-    assert_eq!(longest_slot(), 1_200);
+    assert_eq!(medium_slots(), (15, 14));
     // Which of both it is follows from where it is, not from its size.
     live.free(early);
-    assert_eq!(longest_slot(), 1_200);
-    live.free(late);
-    assert_eq!(longest_slot(), 0);
+    assert_eq!(medium_slots(), (15, 14));
     live.allocate(1_100, 4_096).expect("room");
-    assert_eq!(longest_slot(), 0, "slots are not aligned so far");
+    assert_eq!(medium_slots(), (15, 14), "slots are not aligned so far");
+    live.free(late);
+    assert_eq!(medium_slots(), (15, 15), "the last one is kept");
+    let blocks: Vec<_> = (0..16)
+        .map(|_| live.allocate(1_100, 8).expect("room"))
+        .collect();
+    assert_eq!(medium_slots(), (30, 14));
+    for block in blocks {
+        live.free(block);
+    }
+    assert_eq!(medium_slots(), (15, 15), "and no other");
 }
