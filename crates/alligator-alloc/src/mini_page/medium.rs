@@ -1,9 +1,9 @@
 //! Medium blocks (feature `medium`): slots of 1,072 to 4,592 bytes in MiniPages of nine granules, for sizes that
 //! would lose much as runs of whole granules: those a little above one, two or four KiB.
 //!
-//! Which slots are free is one bit each in the header of the MiniPage's first granule. No slot shares a granule's
-//! start with another, but its granule is not the MiniPage's first: so each granule in which a slot in use starts
-//! has a copy of that header's `place` in its own, which says the class, and where the MiniPage is.
+//! Which slots are free is one bit each in the header of the MiniPage's first granule. Most slots start in another
+//! granule; so the header of each granule in which a slot in use starts has a copy of the first one's `place`, which
+//! says the class, and where the MiniPage is. It is written when the slot is taken.
 //!
 //! ```text
 //! granule   0       1       2       3       4      ..
