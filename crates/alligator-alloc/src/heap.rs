@@ -6,11 +6,11 @@ use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use crate::mini_page::ClassState;
-use crate::mini_page::medium::{Medium, MediumClass};
+use crate::mini_page::medium::{Medium, MediumClass, SMALL_HEAP_BYTES};
 use crate::runs::Runs;
 use crate::size_class::{CLASS_COUNT, Class, SLOT_BYTES_MAX};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, HARDENED, REQUEST_BYTES_MAX, granules_for, round_up};
+use crate::units::{GRANULE_BYTES, HARDENED, MEDIUM, REQUEST_BYTES_MAX, granules_for, round_up};
 
 /// The alignment every slot has without rounding its size up.
 const SLOT_ALIGN: usize = 8;
@@ -156,8 +156,10 @@ impl<S: Source> Heap<S> {
         if layout.align() > GRANULE_BYTES {
             return self.runs.allocate_aligned(granules, layout.align());
         }
-        if let Some(class) = MediumClass::of(layout) {
-            return self.medium.allocate(class, granules, &mut self.runs);
+        if MEDIUM && self.runs.bytes() > SMALL_HEAP_BYTES {
+            if let Some(class) = MediumClass::of(layout) {
+                return self.medium.allocate(class, granules, &mut self.runs);
+            }
         }
         let run = self.runs.allocate(granules);
         self.runs.place_of(run)

@@ -47,7 +47,7 @@ const STEPS: usize = (BYTES_MAX - BYTES_MIN) / STEP_BYTES;
 /// No class in [`CLASS`]: whole granules are as good.
 const NONE: u8 = u8::MAX;
 /// A heap up to this length in bytes keeps to runs: a MiniPage for one block would be much of it.
-const SMALL_HEAP_BYTES: usize = 8 * PAGE_BYTES;
+pub(crate) const SMALL_HEAP_BYTES: usize = 8 * PAGE_BYTES;
 
 /// The class of each step above [`BYTES_MIN`].
 static CLASS: [u8; STEPS] = class_table();
@@ -136,12 +136,10 @@ impl Medium {
         if first.is_some() {
             return self.take_lowest(class, first, runs);
         }
-        if runs.bytes() > SMALL_HEAP_BYTES {
-            let run = runs.find(GRANULES);
-            if run.is_some() {
-                runs.split(run, GRANULES);
-                return self.make(class, run, runs);
-            }
+        let run = runs.find(GRANULES);
+        if run.is_some() {
+            runs.split(run, GRANULES);
+            return self.make(class, run, runs);
         }
         let run = runs.allocate(granules);
         runs.place_of(run)
