@@ -88,6 +88,9 @@ struct Heap {
     realloc: TypedFunc<(u32, u32, u32, u32), u32>,
     blocks: Vec<Block>,
     target: Target,
+    /// Nothing was asked yet: the first operation takes in what is left of the initial memory, which its size does
+    /// not show.
+    is_new: bool,
     most: u64,
 }
 
@@ -107,11 +110,12 @@ impl Heap {
             store,
             blocks: Vec::new(),
             target,
+            is_new: true,
             most: 0,
         })
     }
 
-    /// Runs one operation and notes what it cost, unless it grew memory.
+    /// Runs one operation and notes what it cost, unless it grew the heap.
     fn counted<R>(
         &mut self,
         kind: Target,
@@ -121,7 +125,9 @@ impl Heap {
         let before = self.store.get_fuel()?;
         let result = operation(self)?;
         let fuel = before - self.store.get_fuel()?;
-        if kind == self.target && self.memory.size(&self.store) == pages {
+        let grew =
+            std::mem::replace(&mut self.is_new, false) || self.memory.size(&self.store) != pages;
+        if kind == self.target && !grew {
             self.most = self.most.max(fuel);
         }
         Ok(result)
