@@ -1,7 +1,7 @@
 // Draws the lab's report from the data in the page: sortable tables, and plots as inline SVG.
 'use strict';
 
-const { results, derived } = JSON.parse(document.getElementById('data').textContent);
+const { results, derived, cPrograms } = JSON.parse(document.getElementById('data').textContent);
 const main = document.getElementById('main');
 const OURS = 'alligator';
 const PAGE_BYTES = 65536;
@@ -599,6 +599,15 @@ function starts() {
   }))));
 }
 
+function programsInC() {
+  const [headings, ...rows] = cPrograms;
+  const node = section('c', 'C programs',
+    'On wasi-libc\'s malloc, which is dlmalloc, and on Alligator\'s C library: recorded by cargo xtask clib --compare; docs/c-programs.md says what each column is.');
+  node.append(table(headings, rows.map((row) => ({
+    cells: row.map((text) => ({ text, value: text === '' || Number.isNaN(Number(text)) ? text : Number(text) })),
+  }))));
+}
+
 function contracts() {
   const failures = results.checks.filter((check) => check.failure);
   const node = section('contracts', 'Contracts',
@@ -615,6 +624,6 @@ function contracts() {
 }
 
 setup();
-for (const draw of [overview, losses, ratios, latencies, worst, means, holes, footprint, sizes, starts, contracts]) draw();
+for (const draw of [overview, losses, ratios, latencies, worst, means, holes, footprint, sizes, starts, programsInC, contracts]) draw();
 document.getElementById('contents').append(...sections.map(({ id, title }) => element('a', { href: `#${id}` }, title)));
 document.getElementById('footer').append('Written by ', element('code', {}, 'cargo xtask bench'), '. The same figures are in results.json, its schema in lab/schema.json; what favours us and what does not, in lab/BIAS.md.');

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::c_programs::CPrograms;
 use super::derived::Derived;
 use super::results::Results;
 
@@ -10,9 +11,13 @@ const STYLE: &str = include_str!("../../../lab/report/style.css");
 const SCRIPT: &str = include_str!("../../../lab/report/report.js");
 
 /// The page.
-pub(crate) fn page(results: &Results) -> String {
+pub(crate) fn page(results: &Results, c_programs: &CPrograms) -> String {
     // In a script element `</` would end it, wherever it stands.
-    let data = json!({ "results": results, "derived": Derived::of(results) });
+    let data = json!({
+        "results": results,
+        "derived": Derived::of(results),
+        "cPrograms": c_programs,
+    });
     let data = data.to_string().replace("</", "<\\/");
     PAGE.replace("/*STYLE*/", STYLE)
         .replace("/*SCRIPT*/", SCRIPT)

@@ -2,6 +2,7 @@
 
 use core::fmt::Write as _;
 
+use super::c_programs::CPrograms;
 use super::derived::{Derived, OURS};
 use super::results::Results;
 use crate::lab::allocator::Kind;
@@ -75,19 +76,20 @@ pub(crate) fn tables(results: &Results) -> String {
 }
 
 /// The whole report.
-pub(crate) fn report(results: &Results) -> String {
+pub(crate) fn report(results: &Results, c_programs: &CPrograms) -> String {
     let derived = Derived::of(results);
     let mut text = String::from("# The lab's report\n\n");
     text += &setup(results);
     let _ = write!(text, "\n## In short\n\n{}", overview(results, &derived));
     text += &lost(&derived, usize::MAX);
     text += &details(results, &derived);
+    text += &with_c_library(c_programs);
     text += &missing(results, usize::MAX);
     text
 }
 
 /// `docs/lab.md`.
-pub(crate) fn summary(results: &Results) -> String {
+pub(crate) fn summary(results: &Results, c_programs: &CPrograms) -> String {
     let derived = Derived::of(results);
     let mut text = String::from(
         "# The lab: every allocator side by side\n\n\
@@ -100,6 +102,7 @@ pub(crate) fn summary(results: &Results) -> String {
     text += NOTES;
     text += &lost(&derived, 40);
     text += &details(results, &derived);
+    text += &with_c_library(c_programs);
     text += &missing(results, usize::MAX);
     text
 }
@@ -267,6 +270,17 @@ fn details(results: &Results, derived: &Derived) -> String {
     text += &latencies(results);
     text += &starts(results);
     text
+}
+
+/// The C library, which these guests do not have.
+fn with_c_library(c_programs: &CPrograms) -> String {
+    let table = Table {
+        rows: c_programs.clone(),
+    };
+    format!(
+        "\n## C programs\n\nOn wasi-libc's malloc, which is dlmalloc, and on the C library, as `cargo xtask clib \
+         --compare` has recorded it (`docs/c-programs.md` says what each column is).\n\n{table}"
+    )
 }
 
 /// A table of workloads by allocators; rows without any value are left out.

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the lab. Every allocator on every workload and engine that is there, and a
 //! report of it: tables here, `target/lab/report.html` to look at, `results.json` beside it.
 
+mod c_programs;
 mod derived;
 mod html;
 mod markdown;
@@ -98,8 +99,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn finish(options: &Options, results: &Results) -> Result<()> {
     let dir = guest::root().join(&options.output);
     let report = dir.join("report.html");
-    std::fs::write(&report, html::page(results))?;
-    std::fs::write(dir.join("report.md"), markdown::report(results))?;
+    let c_programs = c_programs::read()?;
+    std::fs::write(&report, html::page(results, &c_programs))?;
+    std::fs::write(
+        dir.join("report.md"),
+        markdown::report(results, &c_programs),
+    )?;
     print!("{}", markdown::tables(results));
     println!("{}", report.display());
     if options.record {

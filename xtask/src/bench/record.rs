@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use wasmtime::Module;
 
+use super::c_programs;
 use super::markdown;
 use super::results::Results;
 use super::run::OPT_LEVELS;
@@ -100,7 +101,8 @@ pub(crate) fn write(results: &Results, has_just_counted: bool) -> Result<()> {
     let text = serde_json::to_string_pretty(&record)? + "\n";
     std::fs::write(record_path(), text).context("cannot write lab/record.json")?;
     let page = guest::root().join("docs").join("lab.md");
-    std::fs::write(page, markdown::summary(results)).context("cannot write docs/lab.md")
+    let text = markdown::summary(results, &c_programs::read()?);
+    std::fs::write(page, text).context("cannot write docs/lab.md")
 }
 
 /// An allocator's exact figures on quick traces, those that are `known` without counting again. A
