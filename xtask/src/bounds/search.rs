@@ -126,7 +126,7 @@ impl Heap {
         let result = operation(self)?;
         let fuel = before - self.store.get_fuel()?;
         let grew =
-            std::mem::replace(&mut self.is_new, false) || self.memory.size(&self.store) != pages;
+            core::mem::replace(&mut self.is_new, false) || self.memory.size(&self.store) != pages;
         if kind == self.target && !grew {
             self.most = self.most.max(fuel);
         }
