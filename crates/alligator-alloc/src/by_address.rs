@@ -4,7 +4,7 @@
 //! ```text
 //! place of the header     the block                             its run
 //! ..| MINI_PAGE | class   a slot of that class                  -
-//! ..| MEDIUM_MINI_PAGE ..  a medium slot of that class           what is at that place
+//! ..| MEDIUM_MINI_PAGE    a medium slot                         -
 //! its own address         a run from its first byte on          the header itself
 //! another address         aligned to more than a granule, in    `next`, whose address that is
 //!                         a run that starts before it

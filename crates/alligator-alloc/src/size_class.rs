@@ -134,6 +134,24 @@ pub(crate) const fn slot_index(offset: usize, reciprocal: u16) -> usize {
     (offset * reciprocal as usize) >> 16
 }
 
+/// What [`slot_index`] needs to know of slots of `slot_bytes`, at least two.
+#[expect(clippy::cast_possible_truncation, reason = "half of 65536 at most")]
+pub(crate) const fn reciprocal(slot_bytes: u16) -> u16 {
+    65536_u32.div_ceil(slot_bytes as u32) as u16
+}
+
+/// Whether each of the first so many slots gets its own index from where it starts.
+pub(crate) const fn is_exact(slot_bytes: u16, reciprocal: u16, slots: usize) -> bool {
+    let mut slot = 0;
+    while slot < slots {
+        if slot_index(slot * slot_bytes as usize, reciprocal) != slot {
+            return false;
+        }
+        slot += 1;
+    }
+    true
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     reason = "a class is below CLASS_COUNT"
@@ -163,7 +181,7 @@ const fn info_table() -> [ClassInfo; CLASS_COUNT] {
         let bytes = SLOT_BYTES[class];
         table[class] = ClassInfo {
             slot_bytes: bytes,
-            reciprocal: 65536_u32.div_ceil(bytes as u32) as u16,
+            reciprocal: reciprocal(bytes),
             room: MAGAZINE_MAX as u16 * ENTRY_BYTES,
             slots: (GRANULE_BYTES / bytes as usize) as u8,
             unused: (GRANULE_BYTES / bytes as usize).wrapping_neg() as u8 % WORD_SLOTS as u8,
@@ -188,11 +206,11 @@ const _: () = {
     while class < CLASS_COUNT {
         let info = table[class];
         assert!(info.slots >= 1 && info.slots as usize <= SLOTS_MAX);
-        let mut slot = 0;
-        while slot < info.slots as usize {
-            assert!(slot_index(slot * info.slot_bytes as usize, info.reciprocal) == slot);
-            slot += 1;
-        }
+        assert!(is_exact(
+            info.slot_bytes,
+            info.reciprocal,
+            info.slots as usize
+        ));
         class += 1;
     }
 };

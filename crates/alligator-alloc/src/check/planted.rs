@@ -118,7 +118,8 @@ each_is_caught! {
 /// What is said above of MiniPages holds of medium ones, too.
 #[cfg(all(feature = "medium", not(feature = "hardened")))]
 #[test]
-fn a_medium_mini_page_whose_bits_or_links_are_wrong_is_caught() {
+fn a_medium_mini_page_whose_class_bits_or_links_are_wrong_is_caught() {
+    is_caught(medium::class_that_there_is_none, Invariant::HeaderAtStart);
     is_caught(medium::free_slot_that_is_none, Invariant::FreeSlots);
     is_caught(medium::in_no_list, Invariant::Listed);
     is_caught(medium::list_that_points_elsewhere, Invariant::ListLinks);

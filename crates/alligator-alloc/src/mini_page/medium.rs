@@ -24,7 +24,7 @@ use core::alloc::Layout;
 use super::list::List;
 use crate::meta_page::{CLASS_MASK, HeaderId, MEDIUM_MINI_PAGE};
 use crate::runs::Runs;
-use crate::size_class::{SLOT_BYTES_MAX, slot_index};
+use crate::size_class::{SLOT_BYTES_MAX, is_exact, reciprocal, slot_index};
 use crate::source::Source;
 use crate::units::{MEDIUM, PAGE_BYTES, bytes_of, granule_floor, granules_for};
 
@@ -228,10 +228,6 @@ const fn class_table() -> [u8; STEPS] {
     table
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "checked by the assertions that follow"
-)]
 const fn info_table() -> [Info; COUNT] {
     let mut table = [Info {
         slot_bytes: 0,
@@ -243,7 +239,7 @@ const fn info_table() -> [Info; COUNT] {
         let bytes = SLOT_BYTES[class];
         table[class] = Info {
             slot_bytes: bytes,
-            reciprocal: 65536_u32.div_ceil(bytes as u32) as u16,
+            reciprocal: reciprocal(bytes),
             all: (1 << slots(class)) - 1,
         };
         class += 1;
@@ -262,14 +258,15 @@ const _: () = {
     let table = info_table();
     let mut class = 0;
     while class < COUNT {
-        let bytes = SLOT_BYTES[class] as usize;
+        let Info {
+            slot_bytes,
+            reciprocal,
+            ..
+        } = table[class];
+        let bytes = slot_bytes as usize;
         assert!(bytes % ALIGN == 0 && (bytes - BYTES_MIN) % STEP_BYTES == 0);
         assert!(slots(class) < u32::BITS as usize);
-        let mut slot = 0;
-        while slot < slots(class) {
-            assert!(slot_index(slot * bytes, table[class].reciprocal) == slot);
-            slot += 1;
-        }
+        assert!(is_exact(slot_bytes, reciprocal, slots(class)));
         class += 1;
     }
 };

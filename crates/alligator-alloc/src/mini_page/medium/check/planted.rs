@@ -1,7 +1,7 @@
 //! Violations of the invariants of medium MiniPages, for the tests of the checker.
 
 use crate::check::planted::Victim;
-use crate::meta_page::HeaderId;
+use crate::meta_page::{CLASS_MASK, HeaderId};
 use crate::mini_page::medium::{COUNT, MediumClass};
 
 /// A class that has a list, and the first MiniPage in it.
@@ -19,6 +19,12 @@ pub(crate) fn place_of_a_slot_lost(heap: &mut Victim) {
     let slot = meta.header(id).first_byte() + 2 * class.slot_bytes();
     let own = meta.header(meta.id_at(slot));
     own.place.set(own.place.get() + 1);
+}
+
+pub(crate) fn class_that_there_is_none(heap: &mut Victim) {
+    let (_, id) = listed(heap);
+    let header = heap.runs.meta.header(id);
+    header.place.set(header.place.get() | CLASS_MASK);
 }
 
 pub(crate) fn free_slot_that_is_none(heap: &mut Victim) {
