@@ -107,7 +107,7 @@ fn prove(allocator: &Allocator) -> Result<(Vec<u8>, Report)> {
 /// Bounds what is found by name in a program that was built as programs are, and in the same program
 /// with its operations kept out of line.
 fn add_programs(text: &mut String) -> Result<()> {
-    let (_, inlined) = prove_program("inlined", &[])?;
+    let (_, inlined) = prove_program("inlined", &[], "3")?;
     let parts = inlined.entries.iter();
     if parts.clone().any(|entry| entry.inlined.is_none()) {
         bail!("guests/inlined: an entry was not inlined; the comparison says nothing");
@@ -129,27 +129,37 @@ fn add_programs(text: &mut String) -> Result<()> {
             number(around.and_then(|inlined| inlined.after)),
         );
     }
-    let (_, whole) = prove_program("out-of-line", &["out-of-line"])?;
-    let roles: Vec<Option<&str>> = whole.entries.iter().map(|entry| entry.role).collect();
-    if roles != OPERATIONS.map(|(_, role)| Some(role)) || whole.verdict() != Verdict::Bounded {
-        bail!("guests/inlined: kept out of line, the operations are not found whole: {roles:?}");
-    }
     let _ = writeln!(
         text,
         "# guests/inlined with its operations kept out of line, for all layouts of that program:"
     );
-    add_ours(text, "out-of-line", &whole);
+    add_whole(text, "out-of-line", &["out-of-line"], "3")?;
+    let _ = writeln!(
+        text,
+        "# guests/inlined compiled for size, which keeps them out of line by itself:"
+    );
+    add_whole(text, "for-size", &[], "s")
+}
+
+/// Bounds the operations of a program in which they must be found whole.
+fn add_whole(text: &mut String, output: &str, features: &[&str], opt_level: &str) -> Result<()> {
+    let (_, whole) = prove_program(output, features, opt_level)?;
+    let roles: Vec<Option<&str>> = whole.entries.iter().map(|entry| entry.role).collect();
+    if roles != OPERATIONS.map(|(_, role)| Some(role)) || whole.verdict() != Verdict::Bounded {
+        bail!("guests/inlined, {output}: the operations are not found whole: {roles:?}");
+    }
+    add_ours(text, output, &whole);
     Ok(())
 }
 
-fn prove_program(output: &str, features: &[&str]) -> Result<(Vec<u8>, Report)> {
+fn prove_program(output: &str, features: &[&str], opt_level: &str) -> Result<(Vec<u8>, Report)> {
     let path = guest::build(&Guest {
         crate_dir: &guest::root().join("guests").join("inlined"),
         library: "inlined",
         features,
         output,
         profile: None,
-        overrides: Vec::new(),
+        overrides: vec![guest::opt_level(opt_level)],
     })?;
     let module = std::fs::read(&path)?;
     let report = analyze(&module, &BoundOptions::default())

@@ -139,7 +139,7 @@ fn build(features: &[String]) -> Result<PathBuf> {
         features: &features,
         output: "guest-contract",
         profile: None,
-        overrides: vec!["profile.release.opt-level=2".to_owned()],
+        overrides: vec![guest::opt_level("2")],
     })
 }
 

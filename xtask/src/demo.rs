@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Print no colours, even on a terminal (`NO_COLOR` does the same)
     #[arg(long)]
     no_color: bool,
+    /// Compile the program for size, as modules are shipped, or for speed
+    #[arg(long, value_name = "LEVEL", value_parser = ["s", "z", "2", "3"], default_value = "s")]
+    opt_level: String,
     /// Draw at most this many pages of the heap
     #[arg(long, value_name = "COUNT", default_value_t = 40)]
     pages: usize,
@@ -105,21 +108,28 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let progress = Progress::new(std::io::stderr().is_terminal());
     guest::ensure_target(guest::TARGET)?;
 
-    let (std, _) = figures(Allocator::Std, &progress)?;
-    let (alligator, picture) = figures(Allocator::Alligator, &progress)?;
+    let (std, _) = figures(Allocator::Std, &options.opt_level, &progress)?;
+    let (alligator, picture) = figures(Allocator::Alligator, &options.opt_level, &progress)?;
     let picture = picture.context("the guest drew no picture of its heap")?;
 
     if options.json {
-        println!("{:#}", json::object(&std, &alligator, &picture));
+        println!(
+            "{:#}",
+            json::object(&options.opt_level, &std, &alligator, &picture)
+        );
     } else {
-        report::print(&std, &alligator);
+        report::print(&options.opt_level, &std, &alligator);
         picture::print(&picture, options.pages);
     }
     compare(&std, &alligator)
 }
 
 /// Builds and runs both modules of an allocator.
-fn figures(allocator: Allocator, progress: &Progress) -> Result<(Figures, Option<Picture>)> {
+fn figures(
+    allocator: Allocator,
+    opt_level: &str,
+    progress: &Progress,
+) -> Result<(Figures, Option<Picture>)> {
     let [plain, traced] = [0, 1].map(|which| {
         let what = ["the program", "the program, traced,"][which];
         progress.step(
@@ -131,7 +141,7 @@ fn figures(allocator: Allocator, progress: &Progress) -> Result<(Figures, Option
                     features: allocator.features()[which],
                     output: allocator.module_names()[which],
                     profile: None,
-                    overrides: Vec::new(),
+                    overrides: vec![guest::opt_level(opt_level)],
                 })
             },
         )

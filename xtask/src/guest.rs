@@ -36,6 +36,13 @@ pub(crate) struct Guest<'a> {
     pub(crate) overrides: Vec<String>,
 }
 
+/// The setting, for [`Guest::overrides`], that compiles a guest at `level`.
+pub(crate) fn opt_level(level: &str) -> String {
+    let is_number = level.parse::<u8>().is_ok();
+    let quote = if is_number { "" } else { "\"" }; // Numbers stand without quotes.
+    format!("profile.release.opt-level={quote}{level}{quote}")
+}
+
 /// Builds a guest for `TARGET` in release mode. Returns the path of the module, which is a copy
 /// that the next build of the same crate does not overwrite.
 pub(crate) fn build(guest: &Guest<'_>) -> Result<PathBuf> {

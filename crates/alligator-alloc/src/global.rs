@@ -103,12 +103,14 @@ fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
 // SAFETY: `Heap` gives each block once until it is given back, of the size and alignment asked; it neither
 // unwinds nor allocates elsewhere.
 unsafe impl<S: Source, L: Lock> GlobalAlloc for AlligatorAlloc<S, L> {
-    #[inline]
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.with(|heap| heap.allocate_nonzero(layout))
     }
 
-    #[inline]
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline)]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: the caller passes what `alloc` gave, which is not null.
         let block = unsafe { NonNull::new_unchecked(pointer) };
@@ -116,7 +118,8 @@ unsafe impl<S: Source, L: Lock> GlobalAlloc for AlligatorAlloc<S, L> {
         self.with(|heap| unsafe { heap.deallocate_nonzero(block, layout) });
     }
 
-    #[inline]
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline)]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller passes what `alloc` gave, which is not null.
         let block = unsafe { NonNull::new_unchecked(pointer) };
@@ -124,7 +127,8 @@ unsafe impl<S: Source, L: Lock> GlobalAlloc for AlligatorAlloc<S, L> {
         or_null(self.with(|heap| unsafe { heap.reallocate_nonzero(block, layout, new_size) }))
     }
 
-    #[inline]
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline)]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         or_null(self.with(|heap| heap.allocate_zeroed(layout)))
     }

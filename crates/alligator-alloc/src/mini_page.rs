@@ -185,7 +185,7 @@ impl ClassState {
             self.partial.remove(id, runs);
         }
         header.place.set(granule_floor(address));
-        runs.free_exactly(id, 1);
+        runs.free_mini_page(id);
     }
 }
 

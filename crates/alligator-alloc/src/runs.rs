@@ -29,6 +29,12 @@ const BINS_PER_DOUBLING_SHIFT: u32 = 1;
 /// How many freed runs of each length, in granules, are kept for the next request of that length before they
 /// are merged. Zero for length zero, which no run has.
 const RECENT_MAX: [u8; RECENT_GRANULES_MAX + 1] = [0, 32, 8, 4, 2, 2, 1, 1, 1];
+/// MiniPages come and go most often: up to so many are kept as single granules ..
+const RECENT_MINI_PAGES_MAX: usize = 128;
+/// .. and of the granules of a heap that may grow, one in so many.
+const GROWING_HEAP_SHARE: usize = 4;
+/// The same where the memory there is must do: more of it is merged.
+const FIXED_HEAP_SHARE: usize = 16;
 /// The longest run in granules that is kept so.
 const RECENT_GRANULES_MAX: usize = 8;
 
@@ -70,6 +76,8 @@ pub(crate) struct Runs<S> {
     bins: [HeaderId; BIN_COUNT],
     /// By length in granules, the runs that were freed last.
     recent: [Recent; RECENT_MAX.len()],
+    /// How many single granules may be kept when a MiniPage becomes free. Follows the heap's length.
+    recent_mini_pages_max: usize,
     /// The address after the heap's last granule. Zero before the first growth.
     end: usize,
     /// From this address to `end`, nobody has touched the memory since the host gave it zeroed.
@@ -87,6 +95,7 @@ impl<S: Source> Runs<S> {
                 first: HeaderId::NONE,
                 count: 0,
             }; RECENT_MAX.len()],
+            recent_mini_pages_max: 0,
             end: 0,
             untouched: 0,
             meta: MetaPages::new(source),
@@ -120,14 +129,14 @@ impl<S: Source> Runs<S> {
         run
     }
 
-    /// Remembers the used run `run` of `granules`, which nobody needs; false if there are enough. *Time:*
-    /// constant.
+    /// Remembers the used run `run` of `granules`, which nobody needs; false if there are `max` or more of this
+    /// length. *Time:* constant.
     #[inline(always)]
-    fn push_recent(&mut self, run: HeaderId, granules: usize) -> bool {
+    fn push_recent(&mut self, run: HeaderId, granules: usize, max: usize) -> bool {
         let Some(recent) = self.recent.get_mut(granules).filter(|_| KEEPS_FREED) else {
             return false;
         };
-        if recent.count >= usize::from(RECENT_MAX[granules]) {
+        if recent.count >= max {
             return false;
         }
         recent.count += 1;
@@ -419,8 +428,21 @@ impl<S: Source> Runs<S> {
     /// [`free`](Self::free) for a run that is known to have `granules`.
     #[inline(always)]
     pub(crate) fn free_exactly(&mut self, run: HeaderId, granules: usize) {
+        let max = RECENT_MAX.get(granules).copied().map_or(0, usize::from);
+        self.free_or_keep(run, granules, max);
+    }
+
+    /// [`free`](Self::free) for a MiniPage.
+    #[inline(always)]
+    pub(crate) fn free_mini_page(&mut self, run: HeaderId) {
+        self.free_or_keep(run, 1, self.recent_mini_pages_max);
+    }
+
+    /// Gives back the used run `run` of `granules`, or keeps it as one of at most `max`.
+    #[inline(always)]
+    fn free_or_keep(&mut self, run: HeaderId, granules: usize, max: usize) {
         let above = self.meta.header(run).above.get();
-        if !self.push_recent(run, granules) {
+        if !self.push_recent(run, granules, max) {
             self.give_back(run, granules, above);
         }
     }

@@ -1,6 +1,6 @@
 //! The report for machines.
 //!
-//! One object. `std` and `alligator` hold the figures of each heap:
+//! One object. `opt_level` is what the program was compiled with. `std` and `alligator` hold the figures of each heap:
 //! - `instructions`: executed by the whole program; copying or filling memory counts as one
 //! - `memory_pages`: pages of 64 KiB at the end, stack and data included
 //! - `heap_pages`, `heap_bytes`: from the end of stack and data to the end of the memory
@@ -23,8 +23,14 @@ use super::Figures;
 use super::picture::{Kind, Picture};
 use super::trace::Calls;
 
-pub(super) fn object(std: &Figures, alligator: &Figures, picture: &Picture) -> Value {
+pub(super) fn object(
+    opt_level: &str,
+    std: &Figures,
+    alligator: &Figures,
+    picture: &Picture,
+) -> Value {
     json!({
+        "opt_level": opt_level,
         "std": figures(std),
         "alligator": figures(alligator),
         "same_output": std.output == alligator.output,

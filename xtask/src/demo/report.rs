@@ -38,7 +38,7 @@ impl Row {
 }
 
 /// Prints the table and what it was measured on.
-pub(super) fn print(std: &Figures, alligator: &Figures) {
+pub(super) fn print(opt_level: &str, std: &Figures, alligator: &Figures) {
     let mut table = new_table();
     table.set_header([
         header(""),
@@ -55,7 +55,8 @@ pub(super) fn print(std: &Figures, alligator: &Figures) {
         ]);
     }
     println!();
-    println!("A script engine and a JSON, Markdown and HTML pipeline, on two heaps");
+    println!("A script engine and a JSON, Markdown and HTML pipeline, on two heaps, both built");
+    println!("with opt-level = \"{opt_level}\"");
     println!("{table}");
     println!("Counted: executed Wasm instructions, a copy or fill of memory as one. A call's");
     println!("include its arguments. Calls that grow the memory are in no other line.");
@@ -127,7 +128,7 @@ fn ratio_cell(ratio: Option<f64>) -> Cell {
     let Some(ratio) = ratio else {
         return Cell::new("");
     };
-    let cell = number_cell(&format!("{ratio:.2}"));
+    let cell = number_cell(&format!("{ratio:.3}"));
     if ratio < 1.0 - INDIFFERENT {
         cell.fg(Color::Green)
     } else if ratio > 1.0 + INDIFFERENT {

@@ -296,14 +296,7 @@ impl Exports {
     fn overrides(self) -> Vec<String> {
         match self {
             Self::Minimal { opt_level: "3" } | Self::Probe | Self::Replay => Vec::new(),
-            Self::Minimal { opt_level } => {
-                // Numbers stand without quotes.
-                let is_number = opt_level.parse::<u8>().is_ok();
-                let quote = if is_number { "" } else { "\"" };
-                vec![format!(
-                    "profile.release.opt-level={quote}{opt_level}{quote}"
-                )]
-            }
+            Self::Minimal { opt_level } => vec![guest::opt_level(opt_level)],
             // A quarter of a million lines are optimised once, not once per allocator. This is
             // cargo's own default: most programs are built like this.
             Self::Programs => vec!["profile.release.lto=false".to_owned()],

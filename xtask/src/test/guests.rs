@@ -20,7 +20,7 @@ pub(crate) fn run_in(crate_dir: &Path) -> Result<()> {
         features: &[],
         output: "guest-tests",
         profile: None,
-        overrides: vec!["profile.release.opt-level=1".to_owned()],
+        overrides: vec![guest::opt_level("1")],
     })?;
     let engine = Engine::default();
     let module = Module::from_file(&engine, path)?;

@@ -57,7 +57,12 @@ impl<S: Source> Runs<S> {
     /// [`Invariant::Recent`] for the runs of `granules`.
     fn recent_is_right(&self, granules: usize) -> Result<(), Violation> {
         let Recent { first, count } = self.recent[granules];
-        let is_short = count <= usize::from(RECENT_MAX[granules]);
+        let mini_pages = if granules == 1 {
+            self.recent_mini_pages_max
+        } else {
+            0
+        };
+        let is_short = count <= mini_pages.max(RECENT_MAX[granules].into());
         Invariant::Recent.require(is_short && self.entries(first).count() == count, 0)?;
         for id in self.entries(first) {
             let address = self.meta.granule_of(id).unwrap_or(self.end);
