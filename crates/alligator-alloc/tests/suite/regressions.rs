@@ -3,7 +3,7 @@
 
 use alligator_alloc::PAGE_BYTES;
 #[cfg(feature = "check")]
-use alligator_alloc::{AlligatorAlloc, Piece, Source};
+use alligator_alloc::{AlligatorAlloc, Lock, Piece, Source};
 
 use crate::live::Live;
 use crate::memory::Memory;
@@ -268,7 +268,7 @@ fn no_more_than_32_single_granules_are_kept_apart() {
 
 /// Free runs of one granule, whether they are kept apart or between two others that are in use.
 #[cfg(feature = "check")]
-fn single_granules<S: Source>(heap: &AlligatorAlloc<S>) -> usize {
+fn single_granules<S: Source, L: Lock>(heap: &AlligatorAlloc<S, L>) -> usize {
     let mut granules = 0;
     heap.walk(|piece| {
         let is_single = matches!(piece, Piece::FreeRun { bytes, .. } if bytes == GRANULE_BYTES);
