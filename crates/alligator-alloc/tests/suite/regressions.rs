@@ -290,22 +290,15 @@ fn mini_pages_kept_apart_are_a_share_of_the_heap() {
         live.free_all();
         single_granules(&heap)
     }
+    let keeps_some = !cfg!(any(feature = "small", feature = "hardened"));
     for pages in [4, 8, 64] {
         let granules = pages * PAGE_BYTES / GRANULE_BYTES;
         let (growing, fixed) = (kept::<true>(pages), kept::<false>(pages));
+        let what = format!("{growing} and {fixed} of {granules}");
         // The slots in the magazine lie between some of them.
-        assert!(
-            growing <= (granules / 4).min(128) + 1,
-            "{growing} of {granules}"
-        );
-        assert!(
-            fixed <= (granules / 16).min(128) + 1,
-            "{fixed} of {granules}"
-        );
-        assert!(
-            growing >= fixed && growing * 5 >= granules.min(512),
-            "{growing} of {granules}"
-        );
+        assert!(growing <= (granules / 4).min(128) + 1, "{what}");
+        assert!(fixed <= (granules / 16).min(128) + 1, "{what}");
+        assert!(!keeps_some || growing >= granules.min(512) / 5, "{what}");
     }
 }
 
