@@ -9,6 +9,7 @@
 //! | [`module`] | What is in the file? |
 //! | [`cost`] | What does an instruction cost, and who says so? |
 //! | [`mod@cfg`] | What may follow an instruction? |
+//! | `counted` | How often does a loop turn whose code counts? |
 //! | [`loops`] | What does a person vouch for? |
 //! | [`entries`] | Which functions are asked about? |
 //! | [`inlined`] | What surrounds a call of an out-of-line part? |
@@ -21,6 +22,7 @@
 
 pub mod cfg;
 pub mod cost;
+mod counted;
 pub mod entries;
 pub mod inlined;
 pub mod loops;

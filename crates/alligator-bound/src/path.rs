@@ -10,6 +10,7 @@ use wasmparser::Operator;
 
 use crate::cfg::{Cfg, Flow, Target};
 use crate::cost::{BulkUnit, CostTable, operator_name};
+use crate::counted::Counter;
 use crate::loops::Bounds;
 use crate::module::{Code, InputError, Module};
 
@@ -290,6 +291,8 @@ pub struct Plan<'a> {
     pub nodes: Vec<Node>,
     /// One turn of each loop that turns.
     pub turns: BTreeMap<u32, Longest>,
+    /// How often the body of each loop that counts starts, at most, each time the loop is entered.
+    pub counted: BTreeMap<u32, u64>,
     /// Who each call may reach.
     pub callees: BTreeMap<u32, Callees>,
     /// What stands in the way, here.
@@ -424,6 +427,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
         let mut plan = Plan {
             nodes: Vec::new(),
             turns: BTreeMap::new(),
+            counted: BTreeMap::new(),
             callees: BTreeMap::new(),
             findings: Vec::new(),
             bulk: Vec::new(),
@@ -434,6 +438,12 @@ impl<'m, 'a> Analysis<'m, 'a> {
         for at in 0..plan.code.operators.len() {
             if plan.cfg.is_reachable(at) {
                 self.inspect(function, &mut plan, at)?;
+            }
+        }
+        let mut counter = Counter::new(&plan.code, &plan.cfg);
+        for number in (0_u32..).take(plan.cfg.loops.len()) {
+            if let Some(turns) = counter.turns(number) {
+                plan.counted.insert(number, turns);
             }
         }
         Ok(plan)
@@ -720,16 +730,14 @@ impl<'m, 'a> Analysis<'m, 'a> {
         base.saturating_add(units.unwrap_or(0))
     }
 
-    /// Turns a loop may take each time it is entered, when a person vouches for it.
-    pub fn loop_turns(
-        &self,
-        function: u32,
-        code: &Code<'_>,
-        cfg: &Cfg,
-        number: u32,
-    ) -> Option<u64> {
-        let offset = code.offsets[cfg.loops[number as usize].head as usize];
-        Some(self.bounds.turns(self.module, function, offset)?.turns)
+    /// How often the body of a loop starts, at most, each time the loop is entered: what its code says, or a
+    /// person who vouches for less.
+    pub fn loop_turns(&self, function: u32, plan: &Plan<'_>, number: u32) -> Option<u64> {
+        let offset = plan.code.offsets[plan.cfg.loops[number as usize].head as usize];
+        let given = self.bounds.turns(self.module, function, offset);
+        let given = given.map(|bound| bound.turns);
+        let counted = plan.counted.get(&number).copied();
+        given.into_iter().chain(counted).min()
     }
 }
 
@@ -866,7 +874,7 @@ impl Solver<'_, '_, '_> {
         self.turns.insert(number, turn);
         let code = &self.plan.code;
         let cfg = &self.plan.cfg;
-        let turns = self.analysis.loop_turns(self.function, code, cfg, number);
+        let turns = self.analysis.loop_turns(self.function, self.plan, number);
         let before = match turns {
             Some(turns) => turn.repeated(turns - 1),
             None => turn.endless(),

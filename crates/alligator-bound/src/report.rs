@@ -375,22 +375,26 @@ pub(crate) fn assumptions(analysis: &Analysis<'_, '_>) -> (Vec<Assumption>, Vec<
             "{} {:#x}: the loop starts at most {} turns each time it is entered",
             bound.function, bound.offset, bound.turns
         );
-        let matches = analysis.plans.iter().any(|(function, plan)| {
-            names(analysis.module, *function, &bound.function)
-                && plan.turns.keys().any(|number| {
-                    let head = plan.cfg.loops[*number as usize].head;
-                    plan.code.offsets[head as usize] == bound.offset
-                })
+        let meant = analysis.plans.iter().find_map(|(function, plan)| {
+            let is_named = names(analysis.module, *function, &bound.function);
+            let mut turning = plan.turns.keys().filter(|_| is_named);
+            let number = turning.find(|number| {
+                let head = plan.cfg.loops[**number as usize].head;
+                plan.code.offsets[head as usize] == bound.offset
+            })?;
+            Some(plan.counted.get(number).copied())
         });
-        if matches {
-            used.push(Assumption {
+        match meant {
+            None => notes.push(format!(
+                "unused bound: no loop that turns is reached at {what}"
+            )),
+            Some(Some(counted)) if counted <= bound.turns => notes.push(format!(
+                "unused bound: the code counts {counted} turns at {what}"
+            )),
+            Some(_) => used.push(Assumption {
                 what,
                 because: bound.because.clone(),
-            });
-        } else {
-            notes.push(format!(
-                "unused bound: no loop that turns is reached at {what}"
-            ));
+            }),
         }
     }
     for import in &analysis.bounds.imports {

@@ -686,9 +686,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             return Next::Go;
         };
         let function = state.frame.function;
-        let turns = self
-            .analysis
-            .loop_turns(function, &plan.code, &plan.cfg, number);
+        let turns = self.analysis.loop_turns(function, plan, number);
         let before = match turns {
             Some(turns) => turn.repeated(turns - 1),
             None => Longest {
