@@ -85,7 +85,8 @@ impl<S: Source> Runs<S> {
             }
             // At least one: who comes here has not found a run that can be found in constant time.
             let pages = pages_for(needed.saturating_sub(present)).max(1);
-            if let Some((new, pages)) = self.more_pages(pages) {
+            let may_step = S::STEP_PAGES > pages && self.step_has_room(granules, start, end);
+            if let Some((new, pages)) = self.more_pages(pages, may_step) {
                 let from = if new == end { start } else { new };
                 return self.take_in(from, new, new.wrapping_add(pages << PAGE_SHIFT));
             }
@@ -93,10 +94,23 @@ impl<S: Source> Runs<S> {
         self.take_in(start, end, end);
     }
 
-    /// At least `pages` new pages: the address of the first and their number.
-    fn more_pages(&mut self, pages: usize) -> Option<(usize, usize)> {
+    /// Whether `STEP_PAGES` more after `end` have room for a run of `granules` and for the headers that the heap
+    /// then lacks, from `start` on.
+    #[inline(always)]
+    fn step_has_room(&self, granules: usize, start: usize, end: usize) -> bool {
+        let step_granules = S::STEP_PAGES * PAGE_GRANULES;
+        let last = end.wrapping_sub(1);
+        let Some(last) = last.checked_add(bytes_of(step_granules)) else {
+            return false;
+        };
+        let is_covered = self.meta.covers(last);
+        is_covered || granules + self.meta.granules_to_cover(start, last) <= step_granules
+    }
+
+    /// `pages` new pages, or `STEP_PAGES` if it `may_step`: the address of the first and their number.
+    fn more_pages(&mut self, pages: usize, may_step: bool) -> Option<(usize, usize)> {
         let source = &mut self.meta.source;
-        if S::STEP_PAGES > pages {
+        if may_step {
             if let Some(new) = source.grow(S::STEP_PAGES) {
                 self.record.grown(S::STEP_PAGES);
                 return Some((new, S::STEP_PAGES));

@@ -326,3 +326,26 @@ fn a_magazine_holds_24_slots_at_most() {
         assert!(mini_pages <= 24 + 1, "{mini_pages} MiniPages of {size}");
     }
 }
+
+/// However many pages it grows by, a heap refuses nothing before its memory is used up: what it grows by reaches
+/// beyond the headers that there are, and may be too little for more.
+#[test]
+fn a_heap_that_grows_in_steps_fills_all_of_its_memory() {
+    fn fill<const STEP_PAGES: usize>() {
+        let pages_max = if cfg!(miri) { 20 } else { 600 };
+        let memory = Memory::new(1, 0, pages_max);
+        let heap = memory.heap::<STEP_PAGES, true>();
+        let mut live = Live::new(&heap);
+        while live.allocate(PAGE_BYTES / 2, 8).is_some() {}
+        let pages = memory.pages();
+        assert!(
+            pages + STEP_PAGES.max(2) > pages_max,
+            "{pages} pages, steps of {STEP_PAGES}"
+        );
+    }
+    fill::<1>();
+    fill::<2>();
+    fill::<4>();
+    fill::<5>();
+    fill::<16>();
+}
