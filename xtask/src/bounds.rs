@@ -104,8 +104,8 @@ fn prove(allocator: &Allocator) -> Result<(Vec<u8>, Report)> {
     Ok((module, report))
 }
 
-/// Bounds what is found by name in a program that was built as programs are, and in the same program
-/// with its operations kept out of line.
+/// Bounds what is found by name in a program that was built as programs are, in the same program with its
+/// operations kept out of line, and in the same compiled for size.
 fn add_programs(text: &mut String) -> Result<()> {
     let (_, inlined) = prove_program("inlined", &[], "3")?;
     let parts = inlined.entries.iter();

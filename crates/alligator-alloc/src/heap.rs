@@ -65,8 +65,7 @@ impl<S: Source> Heap<S> {
         if is_plain_slot(layout) {
             let class = Class::of(layout.size());
             if HARDENED {
-                let classes = self.classes.as_ptr().addr();
-                let (state, runs) = self.parts(class);
+                let (classes, state, runs) = self.all_parts(class);
                 return state.take_fast(classes, runs);
             }
             self.allocate_slot(class)
@@ -113,8 +112,7 @@ impl<S: Source> Heap<S> {
     /// The address of a slot of `class`, or zero.
     #[inline(always)]
     pub(crate) fn allocate_slot(&mut self, class: Class) -> usize {
-        let classes = self.classes.as_ptr().addr();
-        let (state, runs) = self.parts(class);
+        let (classes, state, runs) = self.all_parts(class);
         match state.pop() {
             Some(slot) => slot.get(),
             None => state.take(classes, runs),
@@ -138,12 +136,21 @@ impl<S: Source> Heap<S> {
         &self.runs.record
     }
 
+    /// Where the first class's state is, the state of `class`, and all runs.
+    #[inline(always)]
+    fn all_parts(&mut self, class: Class) -> (*mut ClassState, &mut ClassState, &mut Runs<S>) {
+        let classes = self.classes.as_mut_ptr();
+        // SAFETY: a class's index is below CLASS_COUNT.
+        let state = unsafe { classes.add(class.index()) };
+        // SAFETY: it is borrowed as long as the heap is; `classes` is not used for this class meanwhile.
+        (classes, unsafe { &mut *state }, &mut self.runs)
+    }
+
     /// The state of `class`, and all runs.
     #[inline(always)]
     pub(crate) fn parts(&mut self, class: Class) -> (&mut ClassState, &mut Runs<S>) {
-        // SAFETY: a class's index is below CLASS_COUNT.
-        let state = unsafe { self.classes.get_unchecked_mut(class.index()) };
-        (state, &mut self.runs)
+        let (_, state, runs) = self.all_parts(class);
+        (state, runs)
     }
 
     /// [`allocate_address`](Self::allocate_address) for any layout, out of line.

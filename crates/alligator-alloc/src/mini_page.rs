@@ -21,8 +21,7 @@ use core::ptr;
 
 use self::hardened::{require_own, require_poison};
 use self::list::List;
-use self::magazine::Magazine;
-pub(crate) use self::magazine::{ENTRY_BYTES, MAGAZINE_MAX};
+use self::magazine::{MAGAZINE_MAX, Magazine, ROOM_MAX};
 use crate::meta_page::{HeaderId, MINI_PAGE};
 use crate::runs::Runs;
 use crate::size_class::{Class, ClassInfo, SLOT_WORDS, WORD_SLOTS, slot_index};
@@ -38,8 +37,10 @@ use crate::units::{GRANULE_BYTES, HARDENED, granule_floor};
 pub(crate) struct ClassState {
     /// The free slots taken out of the current MiniPage's header, one bit each: a word of them.
     free: u64,
-    /// The class's constants, and the magazine's room.
+    /// The class's constants.
     info: ClassInfo,
+    /// Bytes of the magazine that are free.
+    room: usize,
     /// The address of the slot that the lowest bit of `free` is for. Without meaning when `free` is zero.
     current: usize,
     /// Which addresses are of the slots that the bits of `free` are for.
@@ -54,6 +55,7 @@ impl ClassState {
     pub(crate) const NEW: Self = Self {
         free: 0,
         info: ClassInfo::ZERO,
+        room: 0,
         current: 0,
         window: hardened::Window::NONE,
         partial: List::EMPTY,
@@ -61,17 +63,18 @@ impl ClassState {
     };
 
     /// The address of a slot from the class's current MiniPage, another with free slots, or a new one; or zero.
-    /// Only a new MiniPage must know its class: it is computed from `classes`, the address of the first class's
-    /// state, so that the many places that allocate need not pass it. *Time:* constant, growth apart.
+    /// Only a new MiniPage must know its class: it is computed from `classes`, where the first class's state is, so
+    /// that the many places that allocate need not pass it. *Time:* constant, growth apart.
     #[inline(never)]
-    pub(crate) fn take<S: Source>(&mut self, classes: usize, runs: &mut Runs<S>) -> usize {
+    pub(crate) fn take<S: Source>(&mut self, classes: *mut Self, runs: &mut Runs<S>) -> usize {
         let mut free = self.free;
         if free == 0 {
             let id = self.partial.first;
             if id.is_some() {
                 free = self.take_word(id, runs);
             } else {
-                let Some(id) = runs.allocate_granule() else {
+                let Some(id) = runs.allocate_granule(|runs| self.flush_another(classes, runs))
+                else {
                     return 0;
                 };
                 free = self.make(id, classes, runs);
@@ -120,10 +123,11 @@ impl ClassState {
     /// Makes the used granule `id` the class's only MiniPage with free slots, and takes the first word of
     /// them out.
     #[inline(always)]
-    fn make<S: Source>(&mut self, id: HeaderId, classes: usize, runs: &Runs<S>) -> u64 {
-        let index = (ptr::from_ref(self).addr() - classes) / size_of::<Self>();
+    fn make<S: Source>(&mut self, id: HeaderId, classes: *mut Self, runs: &Runs<S>) -> u64 {
+        let index = (ptr::from_ref(self).addr() - classes.addr()) / size_of::<Self>();
         let class = Class::from_index(index);
         self.info = *class.info();
+        self.room = ROOM_MAX;
         let header = runs.meta.header(id);
         self.current = header.place.get();
         if HARDENED {
@@ -132,7 +136,7 @@ impl ClassState {
         header.place.set(self.current | MINI_PAGE | index);
         let [first, second] = &header.slots;
         first.set(0);
-        let last = self.info.last_slots();
+        let last = class.last_slots();
         if class.has_two_words() {
             second.set(last);
             self.partial.set_only(id, runs);
@@ -169,7 +173,7 @@ impl ClassState {
             word.set(free);
             free.count_ones()
         };
-        if count != u32::from(self.info.slots) {
+        if count as usize != self.info.slots() {
             if count == 1 {
                 if HARDENED {
                     require_own(id, runs);

@@ -19,7 +19,7 @@ mod hardened;
 use crate::meta_page::{FREE, HeaderId, MetaPages};
 use crate::metrics::Recorder;
 use crate::source::Source;
-use crate::units::{GRANULE_SHIFT, HARDENED, KEEPS_FREED, bytes_of, round_up};
+use crate::units::{GRANULE_SHIFT, HARDENED, KEEPS_FREED, PAGE_SHIFT, bytes_of, round_up};
 
 /// Bins for free runs.
 const BIN_COUNT: usize = 64;
@@ -145,14 +145,21 @@ impl<S: Source> Runs<S> {
         true
     }
 
-    /// [`allocate`](Self::allocate) for one granule: any free run will do, the first of the shortest bin.
+    /// [`allocate`](Self::allocate) for one granule: any free run will do, the first of the shortest bin. Calls
+    /// `before_growth` where the memory is about to grow, which may free some. *Time:* as there, and the call's.
     #[inline(always)]
-    pub(crate) fn allocate_granule(&mut self) -> Option<HeaderId> {
+    pub(crate) fn allocate_granule(
+        &mut self,
+        before_growth: impl FnOnce(&mut Self),
+    ) -> Option<HeaderId> {
         let recent = self.pop_recent(1);
         if recent.is_some() {
             return Some(recent);
         }
         if self.nonempty == 0 {
+            if KEEPS_FREED && S::ON_DEMAND {
+                before_growth(self);
+            }
             let run = self.grow_and_take(1);
             return run.is_some().then_some(run);
         }
@@ -369,6 +376,12 @@ impl<S: Source> Runs<S> {
     #[inline(always)]
     pub(crate) fn bytes(&self) -> usize {
         self.end.wrapping_sub(self.meta.origin())
+    }
+
+    /// The number of the heap's end in pages, which changes when it grows.
+    #[inline(always)]
+    pub(crate) fn end_page(&self) -> usize {
+        self.end >> PAGE_SHIFT
     }
 
     /// From this address on, the heap's memory is as the host gave it: zero.

@@ -7,8 +7,7 @@
 //!
 //! Pure arithmetic and constant tables, checked when the crate is compiled.
 
-use crate::mini_page::{ENTRY_BYTES, MAGAZINE_MAX};
-use crate::units::GRANULE_BYTES;
+use crate::units::{GRANULE_BYTES, GRANULE_SHIFT};
 
 /// Size classes.
 pub(crate) const CLASS_COUNT: usize = 22;
@@ -18,6 +17,8 @@ pub(crate) const SLOT_BYTES_MAX: usize = SLOT_BYTES[CLASS_COUNT - 1] as usize;
 pub(crate) const SLOT_WORDS: usize = 2;
 /// Slots that one of these words has bits for.
 pub(crate) const WORD_SLOTS: usize = u64::BITS as usize;
+/// Binary logarithm of what a reciprocal is a part of.
+const RECIPROCAL_SHIFT: u32 = 16;
 /// Slots in a MiniPage, at most.
 const SLOTS_MAX: usize = SLOT_WORDS * WORD_SLOTS;
 
@@ -36,23 +37,19 @@ pub(crate) struct Class(u32);
 
 /// What a class needs to know besides its state. One load or store moves all of it.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(8))]
+#[repr(C, align(4))]
 pub(crate) struct ClassInfo {
     /// Bytes in a slot.
     pub(crate) slot_bytes: u16,
     /// Turns a byte offset in a MiniPage into a slot index: see [`slot_index`].
     pub(crate) reciprocal: u16,
-    /// Bytes of entries for which the class's magazine has room: here, when it is empty.
-    pub(crate) room: u16,
-    /// Slots in a MiniPage.
-    pub(crate) slots: u8,
-    /// Bits of the last word with any that are for no slot.
-    unused: u8,
 }
 
 /// The class of each multiple of eight bytes up to [`SLOT_BYTES_MAX`].
 static CLASS: [u8; SLOT_BYTES_MAX / 8 + 1] = class_table();
 static INFO: [ClassInfo; CLASS_COUNT] = info_table();
+/// Bits of the last word with any that are for no slot, by class.
+static UNUSED: [u8; CLASS_COUNT] = unused_table();
 
 impl Class {
     /// The smallest class whose slots hold `bytes`, at most [`SLOT_BYTES_MAX`]. Time: constant, one load.
@@ -82,6 +79,15 @@ impl Class {
         self.index() < TWO_WORD_CLASSES
     }
 
+    /// The slots of a MiniPage that the last word with any has bits for.
+    #[inline(always)]
+    pub(crate) fn last_slots(self) -> u64 {
+        debug_assert!(self.index() < CLASS_COUNT);
+        // SAFETY: as in `info`.
+        let unused = unsafe { UNUSED.get_unchecked(self.index()) };
+        u64::MAX >> unused
+    }
+
     #[inline(always)]
     pub(crate) fn info(self) -> &'static ClassInfo {
         debug_assert!(self.index() < CLASS_COUNT);
@@ -96,31 +102,28 @@ impl ClassInfo {
     pub(crate) const ZERO: Self = Self {
         slot_bytes: 0,
         reciprocal: 0,
-        room: 0,
-        slots: 0,
-        unused: 0,
     };
+
+    /// Slots in a MiniPage: the reciprocal is that of a longer unit than the granule, by a power of two.
+    #[inline(always)]
+    pub(crate) const fn slots(self) -> usize {
+        self.reciprocal as usize >> (RECIPROCAL_SHIFT - GRANULE_SHIFT)
+    }
 
     /// [`Class::has_two_words`], where only this is known.
     #[inline(always)]
     pub(crate) fn has_two_words(self) -> bool {
-        usize::from(self.slots) > WORD_SLOTS
-    }
-
-    /// The slots of a MiniPage that the last word with any has bits for.
-    #[inline(always)]
-    pub(crate) fn last_slots(self) -> u64 {
-        u64::MAX >> self.unused
+        usize::from(self.slot_bytes) < GRANULE_BYTES / WORD_SLOTS
     }
 
     /// All slots of a MiniPage, one bit each.
     #[cfg(feature = "check")]
     pub(crate) fn all_slots(self) -> u128 {
-        let last = u128::from(self.last_slots());
+        let last = u64::MAX >> (self.slots().wrapping_neg() % WORD_SLOTS);
         if self.has_two_words() {
-            last << WORD_SLOTS | u128::from(u64::MAX)
+            u128::from(last) << WORD_SLOTS | u128::from(u64::MAX)
         } else {
-            last
+            u128::from(last)
         }
     }
 }
@@ -131,13 +134,13 @@ impl ClassInfo {
 /// Invariant Integers using Multiplication, PLDI 1994); exact for every slot start, checked below.
 #[inline(always)]
 pub(crate) const fn slot_index(offset: usize, reciprocal: u16) -> usize {
-    (offset * reciprocal as usize) >> 16
+    (offset * reciprocal as usize) >> RECIPROCAL_SHIFT
 }
 
 /// What [`slot_index`] needs to know of slots of `slot_bytes`, at least two.
 #[expect(clippy::cast_possible_truncation, reason = "half of 65536 at most")]
 pub(crate) const fn reciprocal(slot_bytes: u16) -> u16 {
-    65536_u32.div_ceil(slot_bytes as u32) as u16
+    (1_u32 << RECIPROCAL_SHIFT).div_ceil(slot_bytes as u32) as u16
 }
 
 /// Whether each of the first so many slots gets its own index from where it starts.
@@ -170,10 +173,6 @@ const fn class_table() -> [u8; SLOT_BYTES_MAX / 8 + 1] {
     table
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "checked by the assertions that follow"
-)]
 const fn info_table() -> [ClassInfo; CLASS_COUNT] {
     let mut table = [ClassInfo::ZERO; CLASS_COUNT];
     let mut class = 0;
@@ -182,10 +181,19 @@ const fn info_table() -> [ClassInfo; CLASS_COUNT] {
         table[class] = ClassInfo {
             slot_bytes: bytes,
             reciprocal: reciprocal(bytes),
-            room: MAGAZINE_MAX as u16 * ENTRY_BYTES,
-            slots: (GRANULE_BYTES / bytes as usize) as u8,
-            unused: (GRANULE_BYTES / bytes as usize).wrapping_neg() as u8 % WORD_SLOTS as u8,
         };
+        class += 1;
+    }
+    table
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a word's bits at most")]
+const fn unused_table() -> [u8; CLASS_COUNT] {
+    let mut table = [0; CLASS_COUNT];
+    let mut class = 0;
+    while class < CLASS_COUNT {
+        let slots = GRANULE_BYTES / SLOT_BYTES[class] as usize;
+        table[class] = (slots.next_multiple_of(WORD_SLOTS) - slots) as u8;
         class += 1;
     }
     table
@@ -205,12 +213,10 @@ const _: () = {
     let mut class = 0;
     while class < CLASS_COUNT {
         let info = table[class];
-        assert!(info.slots >= 1 && info.slots as usize <= SLOTS_MAX);
-        assert!(is_exact(
-            info.slot_bytes,
-            info.reciprocal,
-            info.slots as usize
-        ));
+        let slots = info.slots();
+        assert!(slots == GRANULE_BYTES / info.slot_bytes as usize);
+        assert!(slots >= 1 && slots <= SLOTS_MAX);
+        assert!(is_exact(info.slot_bytes, info.reciprocal, slots));
         class += 1;
     }
 };

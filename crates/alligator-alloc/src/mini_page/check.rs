@@ -62,7 +62,7 @@ impl ClassState {
     ) -> Result<(), Violation> {
         let slot_bytes = usize::from(class.info().slot_bytes);
         let free = given_back(id, class, runs) | self.taken_out(part.address);
-        for index in 0..usize::from(class.info().slots) {
+        for index in 0..class.info().slots() {
             let slot = part.address + index * slot_bytes;
             let is_poisoned = !has(free, index) || {
                 let place = runs.meta.source.pointer(slot);
@@ -101,7 +101,7 @@ impl ClassState {
 
     /// [`Invariant::Magazine`].
     fn magazine_is_right<S: Source>(&self, class: Class, runs: &Runs<S>) -> Result<(), Violation> {
-        let is_short = self.magazine_ends_at(class.info().room);
+        let is_short = self.magazine_ends();
         Invariant::Magazine.require(is_short, 0)?;
         for (index, slot) in self.magazine_slots().enumerate() {
             let is_right = self.is_in_use(slot, class, runs)

@@ -37,7 +37,7 @@ impl ClassState {
     #[inline(always)]
     pub(super) fn open_window(&mut self) {
         let is_first = self.current == granule_floor(self.current);
-        let slots = usize::from(self.info.slots);
+        let slots = self.info.slots();
         let of_word = if is_first {
             slots.min(WORD_SLOTS)
         } else {
@@ -50,7 +50,7 @@ impl ClassState {
 
     /// [`take`](Self::take), out of line only if the word of bits is used up.
     #[inline(always)]
-    pub(crate) fn take_fast<S: Source>(&mut self, classes: usize, runs: &mut Runs<S>) -> usize {
+    pub(crate) fn take_fast<S: Source>(&mut self, classes: *mut Self, runs: &mut Runs<S>) -> usize {
         match self.free {
             0 => self.take(classes, runs),
             free => self.take_lowest(free, runs),
@@ -62,7 +62,7 @@ impl ClassState {
     pub(crate) fn slot_at(&self, address: usize) -> Option<usize> {
         let offset = address - granule_floor(address);
         let index = exact_index(offset, self.info.slot_bytes, self.info.reciprocal)?;
-        (index < self.info.slots.into()).then_some(index)
+        (index < self.info.slots()).then_some(index)
     }
 
     /// The index of the slot of `class`, which is this one, that starts at `address` in the granule of the

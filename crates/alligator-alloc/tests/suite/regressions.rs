@@ -317,14 +317,51 @@ fn a_magazine_holds_24_slots_at_most() {
             live.free(*block);
         }
         live.free_all();
-        let mut mini_pages = 0;
-        heap.walk(|piece| {
-            let of_size = matches!(piece, Piece::MiniPage { slot_bytes, .. } if slot_bytes == size);
-            mini_pages += usize::from(of_size);
-        });
+        let mini_pages = mini_pages(&heap, size);
         // Each slot may keep a MiniPage, and the class its current one.
         assert!(mini_pages <= 24 + 1, "{mini_pages} MiniPages of {size}");
     }
+}
+
+/// A class that is idle gives back what is in its magazine, and so the MiniPages, as the memory grows.
+#[cfg(feature = "check")]
+#[test]
+fn idle_magazines_are_flushed_as_the_memory_grows() {
+    fn kept<const STEP_PAGES: usize>(size: usize) -> usize {
+        // Three times round eleven classes, and more: headers are pages, too.
+        let pages = 45 * STEP_PAGES;
+        let memory = Memory::empty(2 * pages);
+        let heap = memory.heap::<STEP_PAGES, true>();
+        let mut live = Live::new(&heap);
+        for _ in 0..100 {
+            live.allocate(size, 8).expect("room");
+        }
+        for block in live.addresses().iter().step_by(2048 / size) {
+            live.free(*block);
+        }
+        live.free_all();
+        let end = memory.pages() + pages;
+        while memory.pages() < end {
+            let other = if size == 1024 { 640 } else { 1024 };
+            live.allocate(other, 8).expect("room");
+        }
+        mini_pages(&heap, size)
+    }
+    // The class's current one is left.
+    assert!(kept::<1>(128) <= 1);
+    assert!(kept::<1>(1024) <= 1);
+    assert!(kept::<4>(640) <= 1, "by four pages");
+}
+
+/// MiniPages with slots of `size` bytes.
+#[cfg(feature = "check")]
+fn mini_pages<S: Source, L: Lock>(heap: &AlligatorAlloc<S, L>, size: usize) -> usize {
+    let mut mini_pages = 0;
+    heap.walk(|piece| {
+        let of_size = matches!(piece, Piece::MiniPage { slot_bytes, .. } if slot_bytes == size);
+        mini_pages += usize::from(of_size);
+    });
+    mini_pages
 }
 
 /// However many pages it grows by, a heap refuses nothing before its memory is used up: what it grows by reaches
