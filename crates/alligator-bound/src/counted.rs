@@ -312,7 +312,7 @@ impl<'f, 'a> Counter<'f, 'a> {
         successors.chain(self.cfg.handlers(at))
     }
 
-    /// What a local holds each time a loop is entered.
+    /// What a local holds each time a loop is entered: at the `loop` itself, to which no turn comes back.
     fn value_before(&self, number: u32, local: u32) -> Value {
         let head = self.cfg.loops[number as usize].head as usize;
         let mut values = vec![Value::Unreached; self.code.operators.len()];
@@ -334,9 +334,6 @@ impl<'f, 'a> Counter<'f, 'a> {
                 let Some(next) = self.cfg.position(target) else {
                     continue;
                 };
-                if target == Target::Again(number) {
-                    continue; // What the loop does to it is not what it is entered with.
-                }
                 let value = values[next].or(after);
                 if value != values[next] {
                     values[next] = value;
@@ -523,7 +520,7 @@ mod tests {
         );
         none(
             "an exception that leads back",
-            &format!("(loop (try_table (catch $thrown 0) (call $callee) {test}))"),
+            &format!("(loop (try_table (catch $thrown 0) (call $callee)) {test})"),
         );
     }
 
