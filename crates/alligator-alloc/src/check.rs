@@ -60,7 +60,7 @@ pub enum Invariant {
     /// In the granule where a medium slot in use starts, the header has what the MiniPage's says of its place and
     /// class.
     SlotPlace,
-    /// The used runs that are kept for reuse are different, each of the length it is kept for, and counted.
+    /// The granules that are kept for reuse are different, and counted.
     Recent,
     /// The slots in a class's magazine are different, and each is in use in a MiniPage of that class.
     Magazine,

@@ -21,7 +21,7 @@ use core::ptr;
 
 use self::hardened::{require_own, require_poison};
 use self::list::List;
-use self::magazine::{MAGAZINE_MAX, Magazine, ROOM_MAX};
+use self::magazine::{MAGAZINE_MAX, Magazine, room_max};
 use crate::meta_page::{HeaderId, MINI_PAGE};
 use crate::runs::Runs;
 use crate::size_class::{Class, ClassInfo, SLOT_WORDS, WORD_SLOTS, slot_index};
@@ -78,6 +78,10 @@ impl ClassState {
                     return 0;
                 };
                 free = self.make(id, classes, runs);
+                if !HARDENED {
+                    self.free = free - 1; // The first slot's bit, the lowest, goes.
+                    return self.current;
+                }
             }
             if HARDENED {
                 self.open_window();
@@ -127,7 +131,7 @@ impl ClassState {
         let index = (ptr::from_ref(self).addr() - classes.addr()) / size_of::<Self>();
         let class = Class::from_index(index);
         self.info = *class.info();
-        self.room = ROOM_MAX;
+        self.room = room_max::<S>();
         let header = runs.meta.header(id);
         self.current = header.place.get();
         if HARDENED {
@@ -174,6 +178,7 @@ impl ClassState {
             free.count_ones()
         };
         if count as usize != self.info.slots() {
+            // At least two slots are in a MiniPage.
             if count == 1 {
                 if HARDENED {
                     require_own(id, runs);
@@ -185,9 +190,7 @@ impl ClassState {
         if HARDENED {
             require_own(id, runs);
         }
-        if count != 1 {
-            self.partial.remove(id, runs);
-        }
+        self.partial.remove(id, runs);
         header.place.set(granule_floor(address));
         runs.free_mini_page(id);
     }

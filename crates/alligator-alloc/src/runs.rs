@@ -1,7 +1,7 @@
 //! Runs: neighbouring granules with one header, used or free; bins that find a free run; splitting and
 //! merging. All in constant time, without a loop.
 //!
-//! Free runs are kept in 64 bins by length, two to a doubling, and never lie side by side. A request looks
+//! Free runs are kept in 64 bins by length, four to a doubling, and never lie side by side. A request looks
 //! at the first run of its own bin, then takes the first run of the next bin that is not empty: every run
 //! there is long enough ("good fit"). A single granule comes from the first bin that is not empty. The free
 //! part of a run is split off at its upper end, so low addresses are used first and the last block in a row
@@ -23,48 +23,36 @@ use crate::units::{GRANULE_SHIFT, HARDENED, KEEPS_FREED, PAGE_SHIFT, bytes_of, r
 
 /// Bins for free runs.
 const BIN_COUNT: usize = 64;
-/// Binary logarithm of the bins per doubling of the length.
-const BINS_PER_DOUBLING_SHIFT: u32 = 1;
+/// Binary logarithm of the bins per doubling of the length: fewer where runs can be longer.
+const BINS_PER_DOUBLING_SHIFT: u32 = if usize::BITS > 32 { 1 } else { 2 };
 
-/// How many freed runs of each length, in granules, are kept for the next request of that length before they
-/// are merged. Zero for length zero, which no run has.
-const RECENT_MAX: [u8; RECENT_GRANULES_MAX + 1] = [0, 32, 8, 4, 2, 2, 1, 1, 1];
-/// MiniPages come and go most often: up to so many are kept as single granules ..
-const RECENT_MINI_PAGES_MAX: usize = 128;
+/// MiniPages come and go most often, so those that become free are kept as single granules for the next ones
+/// instead of merging with their neighbours: up to so many ..
+const RECENT_MAX: usize = 32;
 /// .. and of the granules of a heap that may grow, one in so many.
 const GROWING_HEAP_SHARE: usize = 4;
 /// The same where the memory there is must do: more of it is merged.
 const FIXED_HEAP_SHARE: usize = 16;
-/// The longest run in granules that is kept so.
-const RECENT_GRANULES_MAX: usize = 8;
 
-/// Freed runs of one length that are not merged yet. To their neighbours they are used runs.
-#[derive(Clone, Copy, Debug)]
+/// What MiniPages were, not merged yet. To their neighbours these granules are used runs.
+#[derive(Debug)]
 struct Recent {
-    /// The run freed last, linked through `next`.
+    /// The granule freed last, linked through `next`.
     first: HeaderId,
-    /// Runs in the list.
+    /// Granules in the list.
     count: usize,
+    /// How many there may be when one more is freed. Follows the heap's length.
+    max: usize,
 }
 
-/// The bin of a run of `granules`: exact below four granules, two to a doubling above. A 32-bit memory needs
-/// 44 bins; on 64 bits, runs of 3 TiB and more share the last.
+/// The bin of a run of `granules`: exact for the shortest, then four to a doubling, or two on 64 bits. Runs of
+/// 224 MiB and more share the last, on 64 bits those of 3 TiB and more.
 #[inline(always)]
 fn bin_of(granules: usize) -> usize {
-    let bin = unclamped_bin_of(granules);
-    if usize::BITS > 32 {
-        bin.min(BIN_COUNT - 1)
-    } else {
-        bin
-    }
-}
-
-/// [`bin_of`] if there were bins without end.
-#[inline(always)]
-fn unclamped_bin_of(granules: usize) -> usize {
     let exact = granules | 1 << BINS_PER_DOUBLING_SHIFT;
     let shift = (usize::BITS - 1 - BINS_PER_DOUBLING_SHIFT) - exact.leading_zeros();
-    (granules >> shift) + ((shift as usize) << BINS_PER_DOUBLING_SHIFT)
+    let bin = (granules >> shift) + ((shift as usize) << BINS_PER_DOUBLING_SHIFT);
+    bin.min(BIN_COUNT - 1)
 }
 
 /// All runs of a heap, and the memory they are made of.
@@ -74,10 +62,8 @@ pub(crate) struct Runs<S> {
     nonempty: u64,
     /// The first free run of each bin.
     bins: [HeaderId; BIN_COUNT],
-    /// By length in granules, the runs that were freed last.
-    recent: [Recent; RECENT_MAX.len()],
-    /// How many single granules may be kept when a MiniPage becomes free. Follows the heap's length.
-    recent_mini_pages_max: usize,
+    /// The single granules that were freed last.
+    recent: Recent,
     /// The address after the heap's last granule. Zero before the first growth.
     end: usize,
     /// From this address to `end`, nobody has touched the memory since the host gave it zeroed.
@@ -91,11 +77,11 @@ impl<S: Source> Runs<S> {
         Self {
             nonempty: 0,
             bins: [HeaderId::NONE; BIN_COUNT],
-            recent: [Recent {
+            recent: Recent {
                 first: HeaderId::NONE,
                 count: 0,
-            }; RECENT_MAX.len()],
-            recent_mini_pages_max: 0,
+                max: 0,
+            },
             end: 0,
             untouched: 0,
             meta: MetaPages::new(source),
@@ -111,32 +97,42 @@ impl<S: Source> Runs<S> {
         if run.is_some() {
             run
         } else {
-            self.grow_and_take(granules)
+            self.take_recent_or_grow(granules)
         }
     }
 
-    /// Takes a recent run of exactly `granules`, or none. *Time:* constant.
+    /// Where no free run is long enough: takes a recent granule if that is, or grows the memory.
+    #[cold]
+    #[inline(never)]
+    fn take_recent_or_grow(&mut self, granules: usize) -> HeaderId {
+        if granules == 1 {
+            let recent = self.pop_recent();
+            if recent.is_some() {
+                return recent;
+            }
+        }
+        self.grow_and_take(granules)
+    }
+
+    /// Takes a recent granule, or none. *Time:* constant.
     #[inline(always)]
-    fn pop_recent(&mut self, granules: usize) -> HeaderId {
-        let Some(recent) = self.recent.get_mut(granules).filter(|_| KEEPS_FREED) else {
+    fn pop_recent(&mut self) -> HeaderId {
+        if !KEEPS_FREED {
             return HeaderId::NONE;
-        };
-        let run = recent.first;
+        }
+        let run = self.recent.first;
         if run.is_some() {
-            recent.count -= 1;
-            recent.first = self.meta.header(run).next.get();
+            self.recent.count -= 1;
+            self.recent.first = self.meta.header(run).next.get();
         }
         run
     }
 
-    /// Remembers the used run `run` of `granules`, which nobody needs; false if there are `max` or more of this
-    /// length. *Time:* constant.
+    /// Remembers the used granule `run`, which nobody needs; false if there are enough. *Time:* constant.
     #[inline(always)]
-    fn push_recent(&mut self, run: HeaderId, granules: usize, max: usize) -> bool {
-        let Some(recent) = self.recent.get_mut(granules).filter(|_| KEEPS_FREED) else {
-            return false;
-        };
-        if recent.count >= max {
+    fn push_recent(&mut self, run: HeaderId) -> bool {
+        let recent = &mut self.recent;
+        if !KEEPS_FREED || recent.count >= recent.max {
             return false;
         }
         recent.count += 1;
@@ -152,7 +148,7 @@ impl<S: Source> Runs<S> {
         &mut self,
         before_growth: impl FnOnce(&mut Self),
     ) -> Option<HeaderId> {
-        let recent = self.pop_recent(1);
+        let recent = self.pop_recent();
         if recent.is_some() {
             return Some(recent);
         }
@@ -204,10 +200,6 @@ impl<S: Source> Runs<S> {
     /// A run of exactly `granules` if there is one without growth, or none. *Time:* constant.
     #[inline(never)]
     fn take(&mut self, granules: usize) -> HeaderId {
-        let run = self.pop_recent(granules);
-        if run.is_some() {
-            return run;
-        }
         let run = self.find(granules);
         if run.is_some() {
             self.split(run, granules);
@@ -233,14 +225,11 @@ impl<S: Source> Runs<S> {
         if first.is_some() && self.meta.header(first).granules.get() >= granules {
             return first;
         }
-        let wider = own + 1;
-        if usize::BITS == 32 || wider < BIN_COUNT {
-            let candidates = self.nonempty >> wider;
-            if candidates != 0 {
-                return self.first(wider + candidates.trailing_zeros() as usize);
-            }
+        let wider = self.nonempty >> own & !1;
+        if wider == 0 {
+            return HeaderId::NONE;
         }
-        HeaderId::NONE
+        self.first(own + wider.trailing_zeros() as usize)
     }
 
     /// The first run of `bin`, or none.
@@ -441,22 +430,15 @@ impl<S: Source> Runs<S> {
     /// [`free`](Self::free) for a run that is known to have `granules`.
     #[inline(always)]
     pub(crate) fn free_exactly(&mut self, run: HeaderId, granules: usize) {
-        let max = RECENT_MAX.get(granules).copied().map_or(0, usize::from);
-        self.free_or_keep(run, granules, max);
+        let above = self.meta.header(run).above.get();
+        self.give_back(run, granules, above);
     }
 
-    /// [`free`](Self::free) for a MiniPage.
+    /// [`free`](Self::free) for a MiniPage, which may become a recent granule.
     #[inline(always)]
     pub(crate) fn free_mini_page(&mut self, run: HeaderId) {
-        self.free_or_keep(run, 1, self.recent_mini_pages_max);
-    }
-
-    /// Gives back the used run `run` of `granules`, or keeps it as one of at most `max`.
-    #[inline(always)]
-    fn free_or_keep(&mut self, run: HeaderId, granules: usize, max: usize) {
-        let above = self.meta.header(run).above.get();
-        if !self.push_recent(run, granules, max) {
-            self.give_back(run, granules, above);
+        if !self.push_recent(run) {
+            self.free_exactly(run, 1);
         }
     }
 

@@ -215,7 +215,7 @@ const _: () = {
         let info = table[class];
         let slots = info.slots();
         assert!(slots == GRANULE_BYTES / info.slot_bytes as usize);
-        assert!(slots >= 1 && slots <= SLOTS_MAX);
+        assert!(slots >= 2 && slots <= SLOTS_MAX);
         assert!(is_exact(info.slot_bytes, info.reciprocal, slots));
         class += 1;
     }

@@ -19,13 +19,16 @@ use crate::units::{GRANULE_BYTES, MEDIUM};
 /// A heap that the tests break.
 pub(crate) type Victim = Heap<Growing>;
 
-/// A heap that has some of everything: a full magazine, a list of MiniPages, a current one with free slots, used,
-/// free and recent runs, and MetaPages in what was a free run.
+/// A heap that has some of everything: a full magazine, a list of MiniPages, a current one with free slots, one that
+/// became a recent granule, used and free runs, and MetaPages in what was a free run.
 fn heap_with_everything() -> Victim {
     let mut heap = Heap::new(Growing::new());
     let slot = Layout::from_size_align(64, 8).expect("a layout");
-    let slots = allocate(&mut heap, slot, 40);
-    free(&mut heap, slot, &slots[..30]);
+    // 32 to a MiniPage. Some of the first and the last fill the magazine; then all of the fourth, and one more.
+    let slots = allocate(&mut heap, slot, 140);
+    for range in [2..96, 128..130, 96..128, 130..131] {
+        free(&mut heap, slot, &slots[range]);
+    }
     let run = |granules| Layout::from_size_align(granules * GRANULE_BYTES, 8).expect("a layout");
     let long = allocate(&mut heap, run(20), 6);
     free(&mut heap, run(20), &[long[1], long[3]]);

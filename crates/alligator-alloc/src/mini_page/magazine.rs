@@ -19,18 +19,27 @@ use crate::source::Source;
 use crate::units::KEEPS_FREED;
 
 /// The most slots a magazine can hold.
-pub(crate) const MAGAZINE_MAX: usize = if KEEPS_FREED { 24 } else { 0 };
+pub(crate) const MAGAZINE_MAX: usize = if KEEPS_FREED { 96 } else { 0 };
+/// The most it may where the memory there is must do: nothing flushes it there.
+const FIXED_MAGAZINE_MAX: usize = MAGAZINE_MAX / 4;
 
 /// The classes whose magazines are flushed in turn as the memory grows: those of the largest slots, 128 bytes and
 /// more, which hold most memory back. An odd number, since memory often grows by an even one of pages.
 const FLUSHED_CLASSES: usize = 11;
 /// Slots given back each time.
-const FLUSHED_SLOTS: usize = 8;
+const FLUSHED_SLOTS: usize = 32;
 
 /// Bytes in an entry of a magazine.
 const ENTRY_BYTES: usize = size_of::<Entry>();
 /// The room of an empty magazine.
-pub(super) const ROOM_MAX: usize = MAGAZINE_MAX * ENTRY_BYTES;
+pub(super) const fn room_max<S: Source>() -> usize {
+    let slots = if S::ON_DEMAND {
+        MAGAZINE_MAX
+    } else {
+        FIXED_MAGAZINE_MAX
+    };
+    slots * ENTRY_BYTES
+}
 
 /// The address of a freed slot.
 type Entry = Option<NonZeroUsize>;

@@ -3,7 +3,7 @@
 #[cfg(test)]
 pub(crate) mod planted;
 
-use super::{BIN_COUNT, RECENT_MAX, Recent, Runs, bin_of};
+use super::{BIN_COUNT, Runs, bin_of};
 use crate::check::parts::{Kind, Part, Parts};
 use crate::check::{Invariant, Violation};
 use crate::meta_page::{HeaderId, MERGED};
@@ -23,8 +23,7 @@ impl<S: Source> Runs<S> {
 
     /// Whether no block is in the used run `id`, but it is kept for reuse.
     pub(crate) fn is_recent(&self, id: HeaderId) -> bool {
-        let is_in = |recent: &Recent| self.entries(recent.first).any(|entry| entry == id);
-        self.recent.iter().any(is_in)
+        self.entries(self.recent.first).any(|entry| entry == id)
     }
 
     /// Checks every run, its tags and the bins.
@@ -51,24 +50,20 @@ impl<S: Source> Runs<S> {
             self.end_is_right(below)?;
         }
         (0..BIN_COUNT).try_for_each(|bin| self.bin_is_right(bin))?;
-        (0..self.recent.len()).try_for_each(|granules| self.recent_is_right(granules))
+        self.recent_is_right()
     }
 
-    /// [`Invariant::Recent`] for the runs of `granules`.
-    fn recent_is_right(&self, granules: usize) -> Result<(), Violation> {
-        let Recent { first, count } = self.recent[granules];
-        let mini_pages = if granules == 1 {
-            self.recent_mini_pages_max
-        } else {
-            0
-        };
-        let is_short = count <= mini_pages.max(RECENT_MAX[granules].into());
-        Invariant::Recent.require(is_short && self.entries(first).count() == count, 0)?;
-        for id in self.entries(first) {
+    /// [`Invariant::Recent`].
+    fn recent_is_right(&self) -> Result<(), Violation> {
+        let recent = &self.recent;
+        let entries = || self.entries(recent.first);
+        let is_short = recent.count <= recent.max && entries().count() == recent.count;
+        Invariant::Recent.require(is_short, 0)?;
+        for id in entries() {
             let address = self.meta.granule_of(id).unwrap_or(self.end);
             let part = self.part_at(address)?;
-            let is_right = matches!(part.kind, Kind::Recent(_)) && part.granules == granules;
-            let times = self.entries(first).filter(|&entry| entry == id).count();
+            let is_right = matches!(part.kind, Kind::Recent(_)) && part.granules == 1;
+            let times = entries().filter(|&entry| entry == id).count();
             Invariant::Recent.require(is_right && times == 1, address)?;
         }
         Ok(())

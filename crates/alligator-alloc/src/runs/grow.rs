@@ -1,7 +1,7 @@
 //! Taking in memory: new pages, the spare end of the initial memory, and the MetaPages for both. All of it
 //! is off the real-time path: whoever comes here waits for the host.
 
-use super::{FIXED_HEAP_SHARE, GROWING_HEAP_SHARE, RECENT_MINI_PAGES_MAX, Runs};
+use super::{FIXED_HEAP_SHARE, GROWING_HEAP_SHARE, RECENT_MAX, Runs};
 use crate::meta_page::HeaderId;
 use crate::source::Source;
 use crate::units::{
@@ -164,8 +164,7 @@ impl<S: Source> Runs<S> {
         } else {
             FIXED_HEAP_SHARE
         };
-        let mini_pages = (self.bytes() >> GRANULE_SHIFT) / share;
-        self.recent_mini_pages_max = mini_pages.min(RECENT_MINI_PAGES_MAX);
+        self.recent.max = RECENT_MAX.min((self.bytes() >> GRANULE_SHIFT) / share);
         self.record.taken_in(end - start);
         if HARDENED {
             self.require_headers(first);

@@ -112,7 +112,7 @@ fn memory_too_short_for_a_mini_page_still_serves_blocks() {
             live.free(*pin);
         }
         let served = (0..).map_while(|_| live.allocate(2_056, 8)).count();
-        let runs = pins.len().div_ceil(2) - 1; // One is kept for the next request of its length.
+        let runs = pins.len().div_ceil(2);
         assert_eq!(served, runs * 3, "two granules for each");
     });
 }

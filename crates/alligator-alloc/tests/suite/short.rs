@@ -24,15 +24,36 @@ fn short_slots_of_every_class() {
 
 #[test]
 fn short_more_slots_than_a_magazine_holds() {
-    let memory = Memory::empty(3);
+    let memory = Memory::empty(4);
     let heap = memory.heap::<1, true>();
     let mut live = Live::new(&heap);
     // 512 bytes: four slots to a MiniPage. The magazine overflows, MiniPages become runs, and others again.
     for size in [512, 300] {
-        for _ in 0..30 {
+        for _ in 0..110 {
             live.allocate(size, 8).expect("room");
         }
         live.free_all();
+    }
+}
+
+#[test]
+fn short_magazines_flushed_by_growth() {
+    let memory = Memory::empty(20);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    for _ in 0..40 {
+        live.allocate(1024, 8).expect("room");
+    }
+    live.free_all();
+    // Each time a page is used up, by a run and MiniPages: as often as there are classes that take turns, and more.
+    for _ in 0..13 {
+        live.allocate(60_000, 8).expect("room");
+        for _ in 0..9 {
+            live.allocate(640, 8).expect("room");
+        }
+    }
+    for _ in 0..40 {
+        live.allocate(1024, 8).expect("room");
     }
 }
 
@@ -41,7 +62,7 @@ fn short_slots_in_the_second_word() {
     let memory = Memory::empty(2);
     let heap = memory.heap::<1, true>();
     let mut live = Live::new(&heap);
-    for _ in 0..90 {
+    for _ in 0..390 {
         live.allocate(16, 8).expect("room");
     }
     // Of both words some, beyond what the magazine takes, and again.
@@ -49,7 +70,7 @@ fn short_slots_in_the_second_word() {
     for block in addresses.iter().step_by(3) {
         live.free(*block);
     }
-    for _ in 0..40 {
+    for _ in 0..140 {
         live.allocate(16, 8).expect("room");
     }
 }
