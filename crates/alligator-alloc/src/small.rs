@@ -8,7 +8,7 @@
 //! growth        new pages, and a longer table of headers               grow.rs
 //! ```
 //!
-//! What the default heap has and this one does not: magazines, recent runs, tables of constants, a word of free
+//! What the default heap has and this one does not: magazines, recent granules, tables of constants, a word of free
 //! bits outside its header, runs that grow or shrink where they are, and headers that never move. What a block
 //! is follows from its address alone, so there is one way to free it.
 

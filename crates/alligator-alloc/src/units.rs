@@ -7,8 +7,8 @@
 
 /// Whether the feature `hardened` trades speed for the detection of misuse: see `docs/hardened.md`.
 pub(crate) const HARDENED: bool = cfg!(feature = "hardened");
-/// Whether freed slots and runs are kept for the next request of their length before the headers are told: in
-/// magazines and as recent runs. A hardened heap tells the headers at once, and so knows what is free.
+/// Whether freed slots and MiniPages are kept for the next request before the headers are told: in
+/// magazines and as recent granules. A hardened heap tells the headers at once, and so knows what is free.
 pub(crate) const KEEPS_FREED: bool = !HARDENED;
 /// Whether blocks of one to four and a half KiB get slots of their own. A hardened heap does without.
 pub(crate) const MEDIUM: bool = cfg!(feature = "medium") && !HARDENED;

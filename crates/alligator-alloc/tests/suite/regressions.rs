@@ -184,7 +184,7 @@ fn phases_of_different_sizes_share_the_memory() {
             }
         }
     }
-    // What magazines and recent runs keep lies apart, so the largest phases find less than all in one piece.
+    // What magazines and recent granules keep lies apart, so the largest phases find less than all in one piece.
     let most = phase_bytes / PAGE_BYTES * 17 / 10 + 2;
     assert!(
         memory.pages() <= most,
