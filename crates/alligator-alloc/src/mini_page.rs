@@ -178,7 +178,6 @@ impl ClassState {
             free.count_ones()
         };
         if count as usize != self.info.slots() {
-            // At least two slots are in a MiniPage.
             if count == 1 {
                 if HARDENED {
                     require_own(id, runs);
@@ -190,7 +189,7 @@ impl ClassState {
         if HARDENED {
             require_own(id, runs);
         }
-        self.partial.remove(id, runs);
+        self.partial.remove(id, runs); // It is there: it has two slots or more.
         header.place.set(granule_floor(address));
         runs.free_mini_page(id);
     }
