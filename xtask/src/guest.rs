@@ -43,6 +43,12 @@ pub(crate) fn opt_level(level: &str) -> String {
     format!("profile.release.opt-level={quote}{level}{quote}")
 }
 
+/// The setting, for [`Guest::overrides`], that gives a guest a stack of so many bytes, a multiple of 16. Statics and the
+/// heap stand above it.
+pub(crate) fn stack_size(bytes: usize) -> String {
+    format!("target.{TARGET}.rustflags=[\"-Clink-arg=-zstack-size={bytes}\"]")
+}
+
 /// Builds a guest for `TARGET` in release mode. Returns the path of the module, which is a copy
 /// that the next build of the same crate does not overwrite.
 pub(crate) fn build(guest: &Guest<'_>) -> Result<PathBuf> {

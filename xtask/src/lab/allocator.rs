@@ -63,6 +63,10 @@ pub(crate) enum Exports {
         opt_level: &'static str,
     },
     Probe,
+    /// The same, with a stack of so many bytes, below which the heap cannot start.
+    ProbeAbove {
+        stack_bytes: usize,
+    },
     Replay,
     Programs,
 }
@@ -286,7 +290,7 @@ impl Exports {
     fn feature(self) -> Option<&'static str> {
         match self {
             Self::Minimal { .. } => None,
-            Self::Probe => Some("probe"),
+            Self::Probe | Self::ProbeAbove { .. } => Some("probe"),
             Self::Replay => Some("replay"),
             Self::Programs => Some("programs"),
         }
@@ -297,6 +301,7 @@ impl Exports {
         match self {
             Self::Minimal { opt_level: "3" } | Self::Probe | Self::Replay => Vec::new(),
             Self::Minimal { opt_level } => vec![guest::opt_level(opt_level)],
+            Self::ProbeAbove { stack_bytes } => vec![guest::stack_size(stack_bytes)],
             // A quarter of a million lines are optimised once, not once per allocator. This is
             // cargo's own default: most programs are built like this.
             Self::Programs => vec!["profile.release.lto=false".to_owned()],
@@ -307,6 +312,7 @@ impl Exports {
         match self {
             Self::Minimal { opt_level } => format!("minimal-{opt_level}"),
             Self::Probe => "probe".to_owned(),
+            Self::ProbeAbove { stack_bytes } => format!("probe-above-{stack_bytes}"),
             Self::Replay => "replay".to_owned(),
             Self::Programs => "programs".to_owned(),
         }

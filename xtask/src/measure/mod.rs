@@ -2,6 +2,7 @@
 //! to the figures that the project's targets name; `cargo xtask bench` is the whole lab.
 
 mod report;
+mod starts;
 mod targets;
 mod time;
 
@@ -48,6 +49,11 @@ pub(crate) struct Options {
     /// allocator measured, with all workloads
     #[arg(long, conflicts_with_all = ["only", "quick"])]
     targets: bool,
+    /// Only the memory, from so many places in a page where the heap may start: which of them
+    /// it is is luck
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["targets", "json"])]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=64))]
+    starts: Option<u8>,
     /// Machine-readable output
     #[arg(long)]
     json: bool,
@@ -64,6 +70,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "no workload is called {:?}",
         options.only
     );
+    if let Some(count) = options.starts {
+        return starts::run(&engine, &chosen(options)?, &traces, count.into());
+    }
     let report = measure(options, &engine, &traces)?;
     if options.json {
         println!("{:#}", report.json());
@@ -99,7 +108,7 @@ fn is_wanted(name: &str, only: &[String]) -> bool {
 }
 
 fn measure(options: &Options, engine: &Engine, traces: &[Trace]) -> Result<Report> {
-    let control = load(engine, &allocator::control()?)?;
+    let control = load(engine, &allocator::control()?, Exports::Probe)?;
     let initial_pages = Probe::new(engine, &control)?.pages();
     let sizes = !options.no_size && size_is_measurable();
     let mut report = Report {
@@ -110,7 +119,7 @@ fn measure(options: &Options, engine: &Engine, traces: &[Trace]) -> Result<Repor
     let mut measured = Vec::new();
     for allocator in &allocators {
         eprintln!("measuring {}", allocator.name);
-        match load(engine, allocator) {
+        match load(engine, allocator, Exports::Probe) {
             Ok(module) => {
                 let mut row = measure_one(engine, &module, traces, initial_pages);
                 row.name.clone_from(&allocator.name);
@@ -137,9 +146,9 @@ fn measure(options: &Options, engine: &Engine, traces: &[Trace]) -> Result<Repor
     Ok(report)
 }
 
-/// Builds an allocator's guest for the fuel measurements and compiles it.
-fn load(engine: &Engine, allocator: &Allocator) -> Result<Module> {
-    let path = allocator.build(Exports::Probe)?;
+/// Builds an allocator's guest for the fuel measurements, a probe, and compiles it.
+fn load(engine: &Engine, allocator: &Allocator, probe: Exports) -> Result<Module> {
+    let path = allocator.build(probe)?;
     Ok(Module::new(engine, std::fs::read(path)?)?)
 }
 
@@ -175,16 +184,22 @@ fn chosen(options: &Options) -> Result<Vec<Allocator>> {
 
 /// Runs all traces and the special figures; what fails is noted in the row.
 fn measure_one(engine: &Engine, module: &Module, traces: &[Trace], initial_pages: u64) -> Row {
+    let mut row = run_traces(engine, module, traces, initial_pages);
+    match special::run(engine, module) {
+        Ok(special) => row.special = Some(special),
+        Err(error) => row.failures.push(format!("special figures: {error:#}")),
+    }
+    row
+}
+
+/// Runs all traces; what fails is noted in the row.
+fn run_traces(engine: &Engine, module: &Module, traces: &[Trace], initial_pages: u64) -> Row {
     let mut row = Row::default();
     for trace in traces {
         let figures = fuel::run(engine, module, trace, initial_pages);
         let figures =
             figures.map_err(|error| row.failures.push(format!("{}: {error:#}", trace.name)));
         row.figures.push(figures.ok());
-    }
-    match special::run(engine, module) {
-        Ok(special) => row.special = Some(special),
-        Err(error) => row.failures.push(format!("special figures: {error:#}")),
     }
     row
 }
