@@ -33,6 +33,10 @@ impl<S: Source> fmt::Debug for Heap<S> {
 impl<S: Source> Heap<S> {
     /// A heap with nothing yet. All its state is zero but the source, so a `static` heap over a zero-sized
     /// source takes no bytes in the module.
+    #[allow(
+        clippy::large_stack_arrays,
+        reason = "a static's, in 64-bit programs only"
+    )]
     pub const fn new(source: S) -> Self {
         Self {
             classes: [ClassState::NEW; CLASS_COUNT],

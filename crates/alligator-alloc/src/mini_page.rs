@@ -189,7 +189,8 @@ impl ClassState {
         if HARDENED {
             require_own(id, runs);
         }
-        self.partial.remove(id, runs); // It is there: it has two slots or more.
+        // It is in the list, since it has two slots or more.
+        self.partial.remove(id, runs);
         header.place.set(granule_floor(address));
         runs.free_mini_page(id);
     }

@@ -8,7 +8,6 @@ use alligator_alloc::{AlligatorAlloc, Lock, Piece, Source};
 use crate::live::Live;
 use crate::memory::Memory;
 
-#[cfg(feature = "check")]
 const GRANULE_BYTES: usize = 2048;
 
 /// Pages of the largest buffer.
