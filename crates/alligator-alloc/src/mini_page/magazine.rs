@@ -24,7 +24,7 @@ pub(crate) const MAGAZINE_MAX: usize = if KEEPS_FREED { 96 } else { 0 };
 const FIXED_MAGAZINE_MAX: usize = MAGAZINE_MAX / 4;
 
 /// The classes whose magazines are flushed in turn as the memory grows: those of the largest slots, 128 bytes and
-/// more, which hold most memory back. An odd number, since memory often grows by an even one of pages.
+/// more, which hold most memory back.
 const FLUSHED_CLASSES: usize = 11;
 /// Slots given back each time.
 const FLUSHED_SLOTS: usize = 32;
@@ -89,7 +89,8 @@ impl ClassState {
     /// *Time:* constant.
     #[inline(always)]
     pub(super) fn flush_another<S: Source>(&self, classes: *mut Self, runs: &mut Runs<S>) {
-        let index = CLASS_COUNT - FLUSHED_CLASSES + runs.end_page() % FLUSHED_CLASSES;
+        let turn = runs.end_page() / S::STEP_PAGES.max(1);
+        let index = CLASS_COUNT - FLUSHED_CLASSES + turn % FLUSHED_CLASSES;
         // SAFETY: the index is below CLASS_COUNT.
         let other = unsafe { classes.add(index) };
         // Nothing is in the magazine of the class that needs memory.

@@ -227,6 +227,17 @@ fn a_few_blocks_of_every_small_size_need_two_pages_at_most() {
     assert!(memory.pages() <= 2, "{} pages", memory.pages());
 }
 
+/// What every program has of the heap before it asks for anything.
+#[test]
+#[cfg(all(
+    target_pointer_width = "32",
+    not(any(feature = "check", feature = "metrics", feature = "medium"))
+))]
+fn the_heap_itself_is_under_ten_kib() {
+    let bytes = size_of::<alligator_alloc::Heap<crate::memory::SimulatedMemory<1, true>>>();
+    assert!(bytes < 10 * 1024, "{bytes} bytes");
+}
+
 #[test]
 #[cfg_attr(miri, ignore = "too many blocks")]
 fn mini_pages_of_every_size_are_filled_to_the_last_slot_and_then_serve_others() {
@@ -362,13 +373,13 @@ fn a_magazine_holds_96_slots_at_most_and_24_where_the_memory_does_not_grow() {
 #[cfg(feature = "check")]
 #[test]
 fn idle_magazines_are_flushed_as_the_memory_grows() {
-    fn kept<const STEP_PAGES: usize>(size: usize) -> usize {
-        // Three times round eleven classes, and more: headers are pages, too.
-        let pages = 45 * STEP_PAGES;
+    fn kept<const STEP_PAGES: usize>(size: usize, slots: usize) -> usize {
+        // As often round eleven classes as that takes, and more: headers are pages, too.
+        let pages = (11 * slots.div_ceil(32) + 4) * STEP_PAGES;
         let memory = Memory::empty(2 * pages);
         let heap = memory.heap::<STEP_PAGES, true>();
         let mut live = Live::new(&heap);
-        for _ in 0..100 {
+        for _ in 0..slots {
             live.allocate(size, 8).expect("room");
         }
         for block in live.addresses().iter().step_by(2048 / size) {
@@ -383,9 +394,10 @@ fn idle_magazines_are_flushed_as_the_memory_grows() {
         mini_pages(&heap, size)
     }
     // The class's current one is left.
-    assert!(kept::<1>(128) <= 1);
-    assert!(kept::<1>(1024) <= 1);
-    assert!(kept::<4>(640) <= 1, "by four pages");
+    assert!(kept::<1>(128, 100) <= 1);
+    assert!(kept::<1>(1024, 100) <= 1);
+    assert!(kept::<4>(640, 100) <= 1, "by four pages");
+    assert!(kept::<11>(640, 30) <= 1, "by as many pages as classes");
 }
 
 /// MiniPages with slots of `size` bytes.
