@@ -45,7 +45,7 @@ pub(crate) fn opt_level(level: &str) -> String {
 
 /// The setting, for [`Guest::overrides`], that gives a guest a stack of so many bytes, a multiple of 16. Statics and the
 /// heap stand above it.
-pub(crate) fn stack_size(bytes: usize) -> String {
+pub(crate) fn stack_size(bytes: u64) -> String {
     format!("target.{TARGET}.rustflags=[\"-Clink-arg=-zstack-size={bytes}\"]")
 }
 

@@ -65,7 +65,7 @@ pub(crate) enum Exports {
     Probe,
     /// The same, with a stack of so many bytes, below which the heap cannot start.
     ProbeAbove {
-        stack_bytes: usize,
+        stack_bytes: u64,
     },
     Replay,
     Programs,

@@ -108,7 +108,7 @@ fn is_wanted(name: &str, only: &[String]) -> bool {
 }
 
 fn measure(options: &Options, engine: &Engine, traces: &[Trace]) -> Result<Report> {
-    let control = load(engine, &allocator::control()?, Exports::Probe)?;
+    let control = load(engine, &allocator::control()?)?;
     let initial_pages = Probe::new(engine, &control)?.pages();
     let sizes = !options.no_size && size_is_measurable();
     let mut report = Report {
@@ -119,7 +119,7 @@ fn measure(options: &Options, engine: &Engine, traces: &[Trace]) -> Result<Repor
     let mut measured = Vec::new();
     for allocator in &allocators {
         eprintln!("measuring {}", allocator.name);
-        match load(engine, allocator, Exports::Probe) {
+        match load(engine, allocator) {
             Ok(module) => {
                 let mut row = measure_one(engine, &module, traces, initial_pages);
                 row.name.clone_from(&allocator.name);
@@ -146,9 +146,9 @@ fn measure(options: &Options, engine: &Engine, traces: &[Trace]) -> Result<Repor
     Ok(report)
 }
 
-/// Builds an allocator's guest for the fuel measurements, a probe, and compiles it.
-fn load(engine: &Engine, allocator: &Allocator, probe: Exports) -> Result<Module> {
-    let path = allocator.build(probe)?;
+/// Builds an allocator's guest for the fuel measurements and compiles it.
+fn load(engine: &Engine, allocator: &Allocator) -> Result<Module> {
+    let path = allocator.build(Exports::Probe)?;
     Ok(Module::new(engine, std::fs::read(path)?)?)
 }
 
