@@ -45,13 +45,18 @@ pub(crate) struct Options {
     /// No times in V8
     #[arg(long)]
     no_time: bool,
+    /// Rounds of which each time is the median; 9, or 3 with `--quick`. Take more where noise
+    /// decides: 20 ms for each allocator and workload
+    #[arg(long, value_name = "COUNT", conflicts_with = "no_time")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: Option<u32>,
     /// The targets and what of them is reached, instead of all tables; for the first
     /// allocator measured, with all workloads
     #[arg(long, conflicts_with_all = ["only", "quick"])]
     targets: bool,
     /// Only the memory, from so many places in a page where the heap may start: which of them
     /// it is is luck
-    #[arg(long, value_name = "COUNT", conflicts_with_all = ["targets", "json"])]
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["targets", "json", "rounds"])]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=64))]
     starts: Option<u8>,
     /// Machine-readable output
@@ -161,7 +166,7 @@ fn times(options: &Options, allocators: &[&Allocator], traces: &[Trace]) -> Resu
         eprintln!("no times: {reason:#}");
         return Ok(None);
     }
-    let rounds = if options.quick { 3 } else { 9 };
+    let rounds = options.rounds.unwrap_or(if options.quick { 3 } else { 9 });
     time::run(allocators, traces, rounds).map(Some)
 }
 

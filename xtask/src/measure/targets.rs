@@ -31,7 +31,7 @@ const TARGETS: &[Target] = &[
             2,
             NOISE,
             0.0,
-            |report, row| slowest(report, row, &PEERS[..2]),
+            |report, row| Some(slowest(report, row, &PEERS[..2])?.ratio),
         )
     },
     Target {
@@ -42,7 +42,7 @@ const TARGETS: &[Target] = &[
             2,
             0.0,
             NOISE,
-            |report, row| slowest(report, row, &PEERS),
+            |report, row| Some(slowest(report, row, &PEERS)?.ratio),
         )
     },
     target("memory added / peak live bytes", 2, 1.32, 1.20, footprint),
@@ -94,7 +94,14 @@ const fn target(
     }
 }
 
-/// Prints the table for the first allocator of the report.
+/// A workload whose time is the longest beside a peer's.
+struct Slowest<'report> {
+    workload: &'report str,
+    peer: &'static str,
+    ratio: f64,
+}
+
+/// Prints the table for the first allocator of the report, and which workloads are its slowest.
 pub(crate) fn print(report: &Report) {
     let Some(ours) = report.rows.first() else {
         return;
@@ -113,6 +120,16 @@ pub(crate) fn print(report: &Report) {
         table.push(SMALL.line(report, small));
     }
     print_table(&table);
+    for peers in [&PEERS[..2], &PEERS] {
+        if let Some(slowest) = slowest(report, ours, peers) {
+            let (workload, peer) = (slowest.workload, slowest.peer);
+            println!(
+                "slowest in V8, beside {}: {workload}, {:.2} times {peer}'s",
+                peers.join(", "),
+                slowest.ratio,
+            );
+        }
+    }
 }
 
 impl Target {
@@ -158,13 +175,22 @@ fn mean_time(report: &Report, row: &Row) -> Option<f64> {
 }
 
 /// Over all workloads and `peers`, the highest ratio of times.
-fn slowest(report: &Report, row: &Row, peers: &[&str]) -> Option<f64> {
+fn slowest<'report>(
+    report: &'report Report,
+    row: &Row,
+    peers: &[&'static str],
+) -> Option<Slowest<'report>> {
     let workloads = report.workloads.iter();
-    let ratios = workloads.flat_map(|workload| {
-        let ratios = peers.iter();
-        ratios.filter_map(move |peer| report.time_ratio(row, workload, peer))
+    let pairs = workloads.flat_map(|workload| peers.iter().map(move |peer| (workload, *peer)));
+    let ratios = pairs.filter_map(|(workload, peer)| {
+        let ratio = report.time_ratio(row, workload, peer)?;
+        Some(Slowest {
+            workload,
+            peer,
+            ratio,
+        })
     });
-    ratios.max_by(f64::total_cmp)
+    ratios.max_by(|left, right| left.ratio.total_cmp(&right.ratio))
 }
 
 fn footprint(report: &Report, row: &Row) -> Option<f64> {
