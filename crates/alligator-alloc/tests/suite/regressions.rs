@@ -266,6 +266,33 @@ fn mini_pages_of_every_size_are_filled_to_the_last_slot_and_then_serve_others() 
     }
 }
 
+/// A MiniPage of more than 64 slots has two words of bits, and is in its class's list while either has one.
+#[test]
+#[cfg_attr(miri, ignore = "too many blocks")]
+fn slots_given_back_in_one_half_of_their_mini_pages_are_served_once() {
+    const GRANULE_BYTES: usize = 2048;
+    for size in [16, 24] {
+        for half in [0..64, 64..128] {
+            let memory = Memory::empty(4);
+            let heap = memory.heap::<1, true>();
+            let mut live = Live::new(&heap);
+            for _ in 0..8 * GRANULE_BYTES / size {
+                live.allocate(size, 8).expect("room");
+            }
+            let mut blocks = live.addresses();
+            blocks.retain(|block| half.contains(&(block % GRANULE_BYTES / size)));
+            for block in &blocks {
+                live.free(*block);
+            }
+            // More than a magazine holds, so all but these have their bits in MiniPages.
+            assert!(blocks.len() > 96);
+            for _ in 0..2 * blocks.len() {
+                live.allocate(size, 8).expect("room");
+            }
+        }
+    }
+}
+
 /// Only MiniPages are kept apart when they become free, not blocks of one granule.
 #[cfg(feature = "check")]
 #[test]
