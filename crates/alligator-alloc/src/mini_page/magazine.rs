@@ -27,7 +27,7 @@ const FIXED_MAGAZINE_MAX: usize = MAGAZINE_MAX / 4;
 /// more, which hold most memory back.
 const FLUSHED_CLASSES: usize = 11;
 /// Slots given back each time.
-const FLUSHED_SLOTS: usize = 32;
+const FLUSHED_SLOTS: usize = 48;
 
 /// Bytes in an entry of a magazine.
 const ENTRY_BYTES: usize = size_of::<Entry>();

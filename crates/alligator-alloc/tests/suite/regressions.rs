@@ -402,7 +402,7 @@ fn a_magazine_holds_96_slots_at_most_and_24_where_the_memory_does_not_grow() {
 fn idle_magazines_are_flushed_as_the_memory_grows() {
     fn kept<const STEP_PAGES: usize>(size: usize, slots: usize) -> usize {
         // As often round eleven classes as that takes, and more: headers are pages, too.
-        let pages = (11 * slots.div_ceil(32) + 4) * STEP_PAGES;
+        let pages = (11 * slots.div_ceil(48) + 4) * STEP_PAGES;
         let memory = Memory::empty(2 * pages);
         let heap = memory.heap::<STEP_PAGES, true>();
         let mut live = Live::new(&heap);
