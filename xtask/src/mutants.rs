@@ -98,6 +98,8 @@ enum Suite {
     Hardened,
     /// The unit tests, with the feature `hardened`.
     HardenedUnits,
+    /// `tests/suite` on the host, with the feature `hardened`: right programs, which go on.
+    HardenedHost,
 }
 
 impl Suite {

@@ -5,7 +5,7 @@
 //! at the first run of its own bin, then takes the first run of the next bin that is not empty: every run
 //! there is long enough ("good fit"). A single granule comes from the first bin that is not empty. The free
 //! part of a run is split off at its upper end, so low addresses are used first and the last block in a row
-//! can grow.
+//! can grow; only from the heap's end long blocks are taken the other way round.
 //!
 //! *Source:* two-level segregated fit (Masmano, Ripoll, Crespo, Real: TLSF, ECRTS 2004), with one bitmap,
 //! the tags in MetaPages instead of beside the blocks, and a link to the free run below instead of an end
@@ -19,7 +19,9 @@ mod hardened;
 use crate::meta_page::{FREE, HeaderId, MetaPages};
 use crate::metrics::Recorder;
 use crate::source::Source;
-use crate::units::{GRANULE_SHIFT, HARDENED, KEEPS_FREED, PAGE_SHIFT, bytes_of, round_up};
+use crate::units::{
+    GRANULE_SHIFT, HARDENED, KEEPS_FREED, PAGE_GRANULES, PAGE_SHIFT, bytes_of, round_up,
+};
 
 /// Bins for free runs.
 const BIN_COUNT: usize = 64;
@@ -33,6 +35,12 @@ const RECENT_MAX: usize = 32;
 const GROWING_HEAP_SHARE: usize = 4;
 /// The same where the memory there is must do: more of it is merged.
 const FIXED_HEAP_SHARE: usize = 16;
+
+/// From this length on, what comes from the free run at the heap's end is its upper end. Below that run there is
+/// often the block which this one replaces: once it is given back, what both leave free is one run ..
+const LONG_GRANULES: usize = 4 * PAGE_GRANULES;
+/// .. unless more than one part in four of that run is as the host gave it: it shall stay so. Binary logarithm.
+const UNTOUCHED_SHARE_SHIFT: u32 = 2;
 
 /// What MiniPages were, not merged yet. To their neighbours these granules are used runs.
 #[derive(Debug)]
@@ -66,8 +74,13 @@ pub(crate) struct Runs<S> {
     recent: Recent,
     /// The address after the heap's last granule. Zero before the first growth.
     end: usize,
+    /// The header of the granule at `end`.
+    end_id: HeaderId,
     /// From this address to `end`, nobody has touched the memory since the host gave it zeroed.
     untouched: usize,
+    /// Four times the granules from `untouched` to `end` when the memory had grown last: a free run at the end that
+    /// has more has been touched for the most part.
+    touched_min: usize,
     pub(crate) meta: MetaPages<S>,
     pub(crate) record: Recorder,
 }
@@ -83,7 +96,9 @@ impl<S: Source> Runs<S> {
                 max: 0,
             },
             end: 0,
+            end_id: HeaderId::NONE,
             untouched: 0,
+            touched_min: 0,
             meta: MetaPages::new(source),
             record: Recorder::NEW,
         }
@@ -202,6 +217,13 @@ impl<S: Source> Runs<S> {
     fn take(&mut self, granules: usize) -> HeaderId {
         let run = self.find(granules);
         if run.is_some() {
+            if granules >= LONG_GRANULES {
+                let header = self.meta.header(run);
+                let is_last = header.above.get() == self.end_id;
+                if is_last && header.granules.get() > self.touched_min {
+                    return self.split_last(run, granules);
+                }
+            }
             self.split(run, granules);
         }
         run
@@ -279,8 +301,37 @@ impl<S: Source> Runs<S> {
         self.put_in(rest_run, rest, above);
     }
 
-    /// Makes `run` a free run of `granules` that ends below `above`, the first of its bin.
+    /// Makes the upper `granules` of `run`, the free run at the heap's end, a used run; the rest stays free.
     #[inline(always)]
+    fn split_last(&mut self, run: HeaderId, granules: usize) -> HeaderId {
+        if HARDENED {
+            self.require_free(run);
+            self.require_poison(run);
+        }
+        self.unlink(run);
+        let above = self.end_id;
+        self.meta.header(above).below.set(HeaderId::NONE);
+        self.untouched = self.end;
+        let header = self.meta.header(run);
+        header.below.set(HeaderId::NONE);
+        let rest = header.granules.get() - granules;
+        let place = header.place.get() + bytes_of(rest);
+        let used = self.meta.id_at(place);
+        let used_header = self.meta.header(used);
+        used_header.place.set(place);
+        used_header.granules.set(granules);
+        used_header.above.set(above);
+        if HARDENED {
+            self.lead(used, used);
+        }
+        if rest != 0 {
+            self.put_in(run, rest, used);
+        }
+        used
+    }
+
+    /// Makes `run` a free run of `granules` that ends below `above`, the first of its bin.
+    #[inline(never)]
     fn put_in(&mut self, run: HeaderId, granules: usize, above: HeaderId) {
         if HARDENED {
             self.poison(run);

@@ -79,9 +79,12 @@ pub(super) fn run(copy: &Copy, suite: Suite, seconds: u64) -> Result<Outcome> {
 /// The test program, or none if it cannot be built.
 fn build(copy: &Copy, suite: Suite) -> Result<Option<PathBuf>> {
     let test: &[&str] = match suite {
-        Suite::Host | Suite::Wasi | Suite::Guests | Suite::Small | Suite::Medium => {
-            &["--test", "suite"]
-        }
+        Suite::Host
+        | Suite::Wasi
+        | Suite::Guests
+        | Suite::Small
+        | Suite::Medium
+        | Suite::HardenedHost => &["--test", "suite"],
         Suite::ByAddress | Suite::SmallByAddress | Suite::MediumByAddress => {
             &["--test", "by_address"]
         }
@@ -97,7 +100,9 @@ fn build(copy: &Copy, suite: Suite) -> Result<Option<PathBuf>> {
         Suite::Medium | Suite::MediumUnits | Suite::MediumByAddress => {
             "medium,check,metrics,allocator-api2"
         }
-        Suite::Hardened | Suite::HardenedUnits => "hardened,check,metrics,allocator-api2",
+        Suite::Hardened | Suite::HardenedUnits | Suite::HardenedHost => {
+            "hardened,check,metrics,allocator-api2"
+        }
         _ => "check,metrics,allocator-api2",
     };
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

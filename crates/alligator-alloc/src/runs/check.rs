@@ -92,8 +92,9 @@ impl<S: Source> Runs<S> {
     fn end_is_right(&self, below: HeaderId) -> Result<(), Violation> {
         let exists = !self.has_no_header(self.end);
         Invariant::Below.require(exists, self.end)?;
-        let header = self.meta.header(self.meta.id_at(self.end));
-        Invariant::Below.require(header.below.get() == below, self.end)
+        let id = self.meta.id_at(self.end);
+        let is_right = id == self.end_id && self.meta.header(id).below.get() == below;
+        Invariant::Below.require(is_right, self.end)
     }
 
     fn has_no_header(&self, address: usize) -> bool {

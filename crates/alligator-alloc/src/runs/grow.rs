@@ -1,7 +1,7 @@
 //! Taking in memory: new pages, the spare end of the initial memory, and the MetaPages for both. All of it
 //! is off the real-time path: whoever comes here waits for the host.
 
-use super::{FIXED_HEAP_SHARE, GROWING_HEAP_SHARE, RECENT_MAX, Runs};
+use super::{FIXED_HEAP_SHARE, GROWING_HEAP_SHARE, RECENT_MAX, Runs, UNTOUCHED_SHARE_SHIFT};
 use crate::meta_page::HeaderId;
 use crate::source::Source;
 use crate::units::{
@@ -15,7 +15,9 @@ impl<S: Source> Runs<S> {
     #[inline(never)]
     pub(super) fn grow_and_take(&mut self, granules: usize) -> HeaderId {
         self.grow(granules, false);
-        self.take(granules)
+        let run = self.take(granules);
+        self.note_untouched();
+        run
     }
 
     /// Grows the memory for the used run `run`, so that it has `granules` where it is, if it is the heap's
@@ -30,7 +32,7 @@ impl<S: Source> Runs<S> {
         if above_header.is_free() {
             above = above_header.above.get();
         }
-        let is_last = above == self.meta.id_at(self.end);
+        let is_last = above == self.end_id;
         self.grow(if is_last { missing } else { granules }, false);
         if self.has_above(run, missing) {
             self.extend(run, missing);
@@ -78,7 +80,7 @@ impl<S: Source> Runs<S> {
                 if HARDENED {
                     self.require_headers(end);
                 }
-                let below = self.meta.header(self.meta.id_at(end)).below.get();
+                let below = self.meta.header(self.end_id).below.get();
                 if below.is_some() {
                     present = self.meta.header(below).granules.get();
                 }
@@ -159,6 +161,8 @@ impl<S: Source> Runs<S> {
             self.untouched = first.max(zero_from);
         }
         self.end = end;
+        self.end_id = self.meta.id_at(end);
+        self.note_untouched();
         let share = if S::ON_DEMAND {
             GROWING_HEAP_SHARE
         } else {
@@ -171,6 +175,14 @@ impl<S: Source> Runs<S> {
         }
         let run = self.meta.id_at(first);
         self.meta.header(run).place.set(first);
-        self.give_back(run, (end - first) >> GRANULE_SHIFT, self.meta.id_at(end));
+        self.give_back(run, (end - first) >> GRANULE_SHIFT, self.end_id);
+    }
+
+    /// Counts what nobody has touched. An end that is no multiple of a granule lies before that: then the number is
+    /// so large that no run has more.
+    #[inline(always)]
+    fn note_untouched(&mut self) {
+        let bytes = self.end.wrapping_sub(self.untouched);
+        self.touched_min = bytes >> (GRANULE_SHIFT - UNTOUCHED_SHARE_SHIFT);
     }
 }
