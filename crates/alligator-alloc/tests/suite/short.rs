@@ -93,6 +93,26 @@ fn short_runs_that_split_merge_and_move() {
 }
 
 #[test]
+fn short_long_blocks_at_the_end() {
+    let memory = Memory::empty(24);
+    let mut heap = Heap::new(memory.source::<1, true>());
+    let long = Layout::new::<[u8; 4 * PAGE_BYTES]>();
+    let longer = Layout::new::<[u8; 9 * PAGE_BYTES]>();
+    heap.allocate(long).expect("room");
+    let last = heap.allocate(longer).expect("room");
+    // SAFETY: the heap gave it for this layout.
+    unsafe { heap.deallocate(last, longer) };
+    // Whatever is left of the run, then all of it.
+    for _ in 0..2 {
+        let blocks = [(); 2].map(|()| heap.allocate(long).expect("room"));
+        for block in blocks {
+            // SAFETY: the heap gave it for this layout.
+            unsafe { heap.deallocate(block, long) };
+        }
+    }
+}
+
+#[test]
 fn short_alignments_above_a_granule() {
     let memory = Memory::empty(9);
     let heap = memory.heap::<1, true>();
