@@ -163,7 +163,7 @@ impl<S: Source> Heap<S> {
         };
         match class_of(layout) {
             Some(class) => self.allocate_slot(class),
-            None => self.allocate_any(layout),
+            None => self.allocate_long(layout),
         }
     }
 

@@ -8,12 +8,9 @@ use core::ptr::NonNull;
 use crate::mini_page::ClassState;
 use crate::mini_page::medium::{Medium, MediumClass, SMALL_HEAP_BYTES};
 use crate::runs::Runs;
-use crate::size_class::{CLASS_COUNT, Class, SLOT_BYTES_MAX};
+use crate::size_class::{CLASS_COUNT, Class};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, HARDENED, MEDIUM, REQUEST_BYTES_MAX, granules_for, round_up};
-
-/// The alignment every slot has without rounding its size up.
-const SLOT_ALIGN: usize = 8;
+use crate::units::{GRANULE_BYTES, HARDENED, MEDIUM, REQUEST_BYTES_MAX, granules_for};
 
 /// A heap over a [`Source`] of memory, as a value. *Time:* every operation is constant, except that the
 /// source may take its own time to grow, a block that moves is copied, and a block that must be zero is
@@ -66,16 +63,14 @@ impl<S: Source> Heap<S> {
     /// The address of a block for `layout`, whose size is not zero, or zero.
     #[inline(always)]
     fn allocate_address(&mut self, layout: Layout) -> usize {
-        if is_plain_slot(layout) {
-            let class = Class::of(layout.size());
-            if HARDENED {
-                let (classes, state, runs) = self.all_parts(class);
-                return state.take_fast(classes, runs);
-            }
-            self.allocate_slot(class)
-        } else {
-            self.allocate_any(layout)
+        let Some(class) = class_of(layout) else {
+            return self.allocate_long(layout);
+        };
+        if HARDENED {
+            let (classes, state, runs) = self.all_parts(class);
+            return state.take_fast(classes, runs);
         }
+        self.allocate_slot(class)
     }
 
     /// Gives back the block at `pointer`. *Time:* constant.
@@ -106,10 +101,9 @@ impl<S: Source> Heap<S> {
 
     #[inline(always)]
     fn deallocate_address(&mut self, address: NonZeroUsize, layout: Layout) {
-        if is_plain_slot(layout) {
-            self.deallocate_slot(address, Class::of(layout.size()));
-        } else {
-            self.deallocate_any(address, layout);
+        match class_of(layout) {
+            Some(class) => self.deallocate_slot(address, class),
+            None => self.deallocate_long(address, layout),
         }
     }
 
@@ -157,12 +151,9 @@ impl<S: Source> Heap<S> {
         (state, runs)
     }
 
-    /// [`allocate_address`](Self::allocate_address) for any layout, out of line.
+    /// [`allocate_address`](Self::allocate_address) for a layout that no class serves.
     #[inline(never)]
-    pub(crate) fn allocate_any(&mut self, layout: Layout) -> usize {
-        if let Some(class) = rare_class_of(layout) {
-            return self.allocate_slot(class);
-        }
+    pub(crate) fn allocate_long(&mut self, layout: Layout) -> usize {
         let granules = granules_for(layout.size());
         if layout.align() > GRANULE_BYTES {
             return self.runs.allocate_aligned(granules, layout.align());
@@ -174,16 +165,6 @@ impl<S: Source> Heap<S> {
         }
         let run = self.runs.allocate(granules);
         self.runs.place_of(run)
-    }
-
-    /// [`deallocate_address`](Self::deallocate_address) for any layout. Its code makes a program's function that
-    /// gives back too long to be copied to where the layout is not constant; where it is, nothing of it remains.
-    #[inline(always)]
-    fn deallocate_any(&mut self, address: NonZeroUsize, layout: Layout) {
-        match rare_class_of(layout) {
-            Some(class) => self.deallocate_slot(address, class),
-            None => self.deallocate_run(address, layout),
-        }
     }
 
     /// Gives back a medium slot. `place` is what its header says.
@@ -198,9 +179,11 @@ impl<S: Source> Heap<S> {
         medium.give_back(slot.get(), class, place, runs);
     }
 
-    /// Gives back the run in which the block of `layout` at `address` is, or its medium slot.
+    /// Gives back the run in which the block of `layout` at `address` is, or its medium slot. Its code makes a program's
+    /// function that gives back too long to be copied to where the layout is not constant; where it is, only what is
+    /// needed remains.
     #[inline(always)]
-    fn deallocate_run(&mut self, address: NonZeroUsize, layout: Layout) {
+    fn deallocate_long(&mut self, address: NonZeroUsize, layout: Layout) {
         if HARDENED {
             return self.deallocate_run_if_in_use(address, layout);
         }
@@ -283,7 +266,7 @@ impl<S: Source> Heap<S> {
                     if MediumClass::of(new_layout) == Some(old) {
                         return Some(pointer);
                     }
-                    self.allocate_any(new_layout)
+                    self.allocate_long(new_layout)
                 } else {
                     let new = self.runs.reallocate(run, granules_for(new_layout.size()));
                     if new == run {
@@ -292,14 +275,14 @@ impl<S: Source> Heap<S> {
                     self.runs.place_of(new)
                 }
             }
-            (_, None) => self.allocate_any(new_layout),
+            (_, None) => self.allocate_long(new_layout),
         };
         let new = NonNull::new(self.runs.meta.source.pointer(address))?;
         // SAFETY: both blocks have that many bytes and are apart, since both are in use.
         unsafe { new.copy_from_nonoverlapping(pointer, layout.size().min(new_layout.size())) };
         match old_class {
             Some(old) => self.deallocate_slot(pointer.addr(), old),
-            None => self.deallocate_run(pointer.addr(), layout),
+            None => self.deallocate_long(pointer.addr(), layout),
         }
         Some(new)
     }
@@ -340,29 +323,8 @@ pub(crate) fn at_least_one_byte(layout: Layout) -> Layout {
     unsafe { Layout::from_size_align_unchecked(layout.size().max(1), layout.align()) }
 }
 
-/// Whether a slot of the size's class serves `layout` as it is.
-#[inline(always)]
-fn is_plain_slot(layout: Layout) -> bool {
-    layout.size() <= SLOT_BYTES_MAX && layout.align() <= SLOT_ALIGN
-}
-
-/// The class whose slots serve `layout`, if it is not a run's: slots are aligned as their sizes are.
+/// The class whose slots serve `layout`, if any does.
 #[inline(always)]
 pub(crate) fn class_of(layout: Layout) -> Option<Class> {
-    let bytes = round_up(layout.size(), layout.align());
-    if bytes <= SLOT_BYTES_MAX {
-        Some(Class::of(bytes))
-    } else {
-        None
-    }
-}
-
-/// [`class_of`], faster for runs.
-#[inline(always)]
-fn rare_class_of(layout: Layout) -> Option<Class> {
-    if layout.size() > SLOT_BYTES_MAX {
-        None
-    } else {
-        class_of(layout)
-    }
+    Class::of(layout.size(), layout.align())
 }

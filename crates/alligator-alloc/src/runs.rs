@@ -30,7 +30,7 @@ const BINS_PER_DOUBLING_SHIFT: u32 = if usize::BITS > 32 { 1 } else { 2 };
 
 /// MiniPages come and go most often, so those that become free are kept as single granules for the next ones
 /// instead of merging with their neighbours: up to so many ..
-const RECENT_MAX: usize = 32;
+const RECENT_MAX: usize = 16;
 /// .. and of the granules of a heap that may grow, one in so many.
 const GROWING_HEAP_SHARE: usize = 4;
 /// The same where the memory there is must do: more of it is merged.

@@ -25,7 +25,7 @@ const FIXED_MAGAZINE_MAX: usize = MAGAZINE_MAX / 4;
 
 /// The classes whose magazines are flushed in turn as the memory grows: those of the largest slots, 128 bytes and
 /// more, which hold most memory back.
-const FLUSHED_CLASSES: usize = 11;
+const FLUSHED_CLASSES: usize = 13;
 /// Slots given back each time.
 const FLUSHED_SLOTS: usize = 48;
 
