@@ -179,9 +179,7 @@ impl<S: Source> Heap<S> {
         medium.give_back(slot.get(), class, place, runs);
     }
 
-    /// Gives back the run in which the block of `layout` at `address` is, or its medium slot. Its code makes a program's
-    /// function that gives back too long to be copied to where the layout is not constant; where it is, only what is
-    /// needed remains.
+    /// Gives back the run in which the block of `layout` at `address` is, or its medium slot.
     #[inline(always)]
     fn deallocate_long(&mut self, address: NonZeroUsize, layout: Layout) {
         if HARDENED {

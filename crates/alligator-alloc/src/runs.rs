@@ -471,11 +471,17 @@ impl<S: Source> Runs<S> {
         }
     }
 
-    /// Gives back the used run `run`. *Time:* constant.
+    /// Gives back the used run `run`. Built for speed, all of its code is in place: that makes a program's function that
+    /// gives back too long to be copied to each place where the size is not constant. *Time:* constant.
     #[inline(always)]
     pub(crate) fn free(&mut self, run: HeaderId) {
         let header = self.meta.header(run);
-        self.free_exactly(run, header.granules.get());
+        let (granules, above) = (header.granules.get(), header.above.get());
+        if cfg!(built_for_size) {
+            self.give_back(run, granules, above);
+        } else {
+            self.give_back_in_place(run, granules, above);
+        }
     }
 
     /// [`free`](Self::free) for a run that is known to have `granules`.
@@ -496,12 +502,13 @@ impl<S: Source> Runs<S> {
     /// Makes the used run `run` of `granules`, which ends below `above`, a free one, with its free
     /// neighbours. *Time:* constant.
     #[inline(never)]
-    pub(crate) fn give_back(
-        &mut self,
-        mut run: HeaderId,
-        mut granules: usize,
-        mut above: HeaderId,
-    ) {
+    pub(crate) fn give_back(&mut self, run: HeaderId, granules: usize, above: HeaderId) {
+        self.give_back_in_place(run, granules, above);
+    }
+
+    /// [`give_back`](Self::give_back), in place.
+    #[inline(always)]
+    fn give_back_in_place(&mut self, mut run: HeaderId, mut granules: usize, mut above: HeaderId) {
         let above_header = self.meta.header(above);
         if above_header.is_free() {
             if HARDENED {
