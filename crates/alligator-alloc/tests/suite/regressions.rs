@@ -233,9 +233,9 @@ fn a_few_blocks_of_every_small_size_need_two_pages_at_most() {
     target_pointer_width = "32",
     not(any(feature = "check", feature = "metrics", feature = "medium"))
 ))]
-fn the_heap_itself_is_under_ten_kib() {
+fn the_heap_itself_is_under_eleven_kib() {
     let bytes = size_of::<alligator_alloc::Heap<crate::memory::SimulatedMemory<1, true>>>();
-    assert!(bytes < 10 * 1024, "{bytes} bytes");
+    assert!(bytes < 11 * 1024, "{bytes} bytes");
 }
 
 #[test]
