@@ -83,7 +83,8 @@ fn check_source(steps: &mut Steps) {
     }
 }
 
-/// The allocator's tests with each feature, on 64 and on 32 bits, and the tools' tests.
+/// The allocator's tests with each feature, on 64 and on 32 bits, and the tools' tests, these by the profile that the
+/// tools have, whose dependencies are there already.
 fn test_on_hosts(steps: &mut Steps) -> Result<()> {
     let features = steps::features_of("alligator-alloc")?;
     let mut selections = vec![String::new()];
@@ -131,6 +132,8 @@ fn test_on_hosts(steps: &mut Steps) -> Result<()> {
     steps.run("tests, tools", || {
         cargo(&[
             "test",
+            "--profile",
+            "tools",
             "-p",
             "alligator-bound",
             "-p",
@@ -161,6 +164,16 @@ fn test_on_wasm(steps: &mut Steps) {
                 .run()
         });
     }
+    // Built for size, the classes have a table of their own.
+    steps.run(
+        &format!("tests, {WASI}, built for size, features: check"),
+        || {
+            suite()
+                .args(&["--features", "check", "--target", WASI])
+                .env("CARGO_PROFILE_TEST_OPT_LEVEL", "s")
+                .run()
+        },
+    );
     steps.run(&format!("tests, {WASM}"), guests::run);
     steps.run(&format!("every fault, named, {WASM}"), faults::run);
     steps.run("the contract, on wasm32, ours and peers", || {
