@@ -289,6 +289,7 @@ impl<S: Source> Heap<S> {
     /// touched. *Time:* linear in the bytes that are filled.
     #[inline(never)]
     pub fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let layout = at_least_one_byte(layout);
         // Before anything is taken in, all counts as touched: the first memory may be the source's spare.
         let untouched = match self.runs.untouched() {
             0 => usize::MAX,

@@ -63,7 +63,10 @@ fn a_size_of_zero_gets_an_aligned_block_of_its_own() {
     for align in (0..17).map(|shift| 1 << shift) {
         let layout = Layout::from_size_align(0, align).expect("a layout");
         let count = if align > 1_024 { 4 } else { 40 };
-        let allocate = |_| heap.allocate(layout).expect("room");
+        let allocate = |index: usize| match index % 2 {
+            0 => heap.allocate(layout).expect("room"),
+            _ => heap.allocate_zeroed(layout).expect("room"),
+        };
         let blocks: Vec<_> = (0..count).map(allocate).collect();
         for (index, block) in blocks.iter().enumerate() {
             assert!(block.addr().get() % align == 0, "{block:?} for {layout:?}");

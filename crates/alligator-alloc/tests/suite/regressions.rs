@@ -343,19 +343,20 @@ fn single_granules<S: Source, L: Lock>(heap: &AlligatorAlloc<S, L>) -> usize {
 #[cfg(feature = "check")]
 #[test]
 fn mini_pages_kept_apart_are_a_share_of_the_heap() {
-    fn kept<const ON_DEMAND: bool>(pages: usize) -> usize {
+    fn kept<const ON_DEMAND: bool>(pages: usize, size: usize) -> usize {
         let memory = Memory::empty(pages);
         let heap = memory.heap::<1, ON_DEMAND>();
         let mut live = Live::new(&heap);
-        assert!(ON_DEMAND || heap.reserve(pages / 2 * PAGE_BYTES));
-        while live.allocate(1024, 8).is_some() {}
+        assert!(ON_DEMAND || heap.reserve(pages * PAGE_BYTES / 2));
+        while live.allocate(size, 8).is_some() {}
         live.free_all();
         single_granules(&heap)
     }
     let keeps_some = !cfg!(any(feature = "small", feature = "hardened"));
-    for pages in [3, 4, 8, 64] {
+    // In a page, the magazine would keep all slots of 1024 bytes.
+    for (pages, size) in [(1, 64), (3, 1024), (4, 1024), (8, 1024), (64, 1024)] {
         let granules = pages * PAGE_BYTES / GRANULE_BYTES;
-        let (growing, fixed) = (kept::<true>(pages), kept::<false>(pages));
+        let (growing, fixed) = (kept::<true>(pages, size), kept::<false>(pages, size));
         let what = format!("{growing} and {fixed} of {granules}");
         // The slots in the magazine lie between some of them.
         assert!(growing <= (granules / 4).min(16) + 1, "{what}");
