@@ -1,4 +1,5 @@
-//! The global allocator: Alligator or std's own, and around it, in the `trace` build, a wrapper that tells the host.
+//! The global allocator: Alligator or std's own, and around it, in the `trace` and `record` builds, a wrapper that tells
+//! the host.
 
 #[cfg(feature = "alligator")]
 type Inner = alligator_alloc::AlligatorAlloc;
@@ -16,9 +17,13 @@ const fn inner() -> Inner {
     std::alloc::System
 }
 
-#[cfg(not(feature = "trace"))]
+#[cfg(not(any(feature = "trace", feature = "record")))]
 #[global_allocator]
 static HEAP: Inner = inner();
+
+#[cfg(feature = "record")]
+#[global_allocator]
+static HEAP: recording::Recording<Inner> = recording::Recording(inner());
 
 #[cfg(feature = "trace")]
 #[global_allocator]
@@ -32,6 +37,10 @@ pub fn allocator() -> &'static Inner {
     #[cfg(not(feature = "trace"))]
     return &HEAP;
 }
+
+#[cfg(feature = "record")]
+#[path = "../../../lab/driver/recording.rs"]
+mod recording;
 
 #[cfg(feature = "trace")]
 mod traced {

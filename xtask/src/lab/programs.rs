@@ -1,14 +1,16 @@
-//! Traces of the real programs, recorded while they run on the recorder (`lab/guests/recorder`).
+//! Traces of real programs, recorded while they run on an allocator that tells of its calls (`lab/driver/recording.rs`):
+//! of the lab's, and of the demo's.
 
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, ensure};
-use wasmtime::{Caller, Engine, Func, Instance, Module};
+use wasmtime::{Caller, Engine, Func, Instance, Module, Store};
 
 use super::allocator::{self, Exports};
 use super::trace::{Block, BlockId, Recorder, Trace};
 use super::workloads::{Checksum, Program};
 use crate::engine::counting_store;
+use crate::guest::{self, Guest};
 
 /// A program's run on the recorder.
 #[derive(Debug)]
@@ -39,19 +41,51 @@ struct Recording {
 }
 
 fn record_one(engine: &Engine, module: &Module, program: &Program) -> Result<Recorded> {
-    let mut store = counting_store(engine, Recording::default())?;
-    let import = Func::wrap(&mut store, record_operation);
-    let instance = Instance::new(&mut store, module, &[import.into()])?;
-    let run = instance.get_typed_func::<u32, u32>(&mut store, "program")?;
-    let checksum = run.call(&mut store, program.number)?;
+    let mut checksum = 0;
+    let trace = record_run(engine, module, &program.name, |store, instance| {
+        let run = instance.get_typed_func::<u32, u32>(&mut *store, "program")?;
+        checksum = run.call(store, program.number)?;
+        Ok(())
+    })?;
     ensure!(checksum != 0, "there is no program {}", program.number);
-    Ok(Recorded {
-        trace: store.into_data().trace.finish(&program.name),
-        checksum,
+    Ok(Recorded { trace, checksum })
+}
+
+/// Records the program of `cargo xtask demo`.
+pub(crate) fn record_demo(engine: &Engine) -> Result<Trace> {
+    let path = guest::build(&Guest {
+        crate_dir: &guest::root().join("guests").join("demo"),
+        library: "demo",
+        features: &["record"],
+        output: "demo-recorded",
+        profile: None,
+        overrides: vec![guest::opt_level("s")],
+    })?;
+    let module = Module::new(engine, std::fs::read(path)?)?;
+    record_run(engine, &module, "demo", |store, instance| {
+        for half in ["begin", "finish"] {
+            let half = instance.get_typed_func::<(), ()>(&mut *store, half)?;
+            half.call(&mut *store, ())?;
+        }
+        Ok(())
     })
 }
 
-/// The guest's import, as `lab/guests/recorder/src/lib.rs` declares it.
+/// What a module that tells of its calls does in `run`.
+fn record_run(
+    engine: &Engine,
+    module: &Module,
+    name: &str,
+    run: impl FnOnce(&mut Store<Recording>, &Instance) -> Result<()>,
+) -> Result<Trace> {
+    let mut store = counting_store(engine, Recording::default())?;
+    let import = Func::wrap(&mut store, record_operation);
+    let instance = Instance::new(&mut store, module, &[import.into()])?;
+    run(&mut store, &instance)?;
+    Ok(store.into_data().trace.finish(name))
+}
+
+/// The guest's import, as `lab/driver/recording.rs` declares it.
 fn record_operation(
     mut caller: Caller<'_, Recording>,
     operation: u32,

@@ -59,6 +59,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "COUNT", conflicts_with_all = ["targets", "json", "rounds"])]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=64))]
     starts: Option<u8>,
+    /// The calls of the program of `cargo xtask demo` instead of the workloads
+    #[arg(long, conflicts_with_all = ["only", "quick", "targets"])]
+    demo: bool,
     /// Machine-readable output
     #[arg(long)]
     json: bool,
@@ -69,7 +72,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     guest::ensure_target(guest::TARGET)?;
     let engine = counting_engine()?;
     let wanted = |name: &str| is_wanted(name, &options.only);
-    let traces = traces(&engine, wanted, options.quick)?;
+    let traces = if options.demo {
+        eprintln!("recording the demo's program");
+        vec![programs::record_demo(&engine)?]
+    } else {
+        traces(&engine, wanted, options.quick)?
+    };
     ensure!(
         !traces.is_empty(),
         "no workload is called {:?}",
