@@ -15,13 +15,13 @@ mod trace;
 
 use std::io::IsTerminal;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use self::module::Module;
 use self::picture::Picture;
 use self::progress::Progress;
 use self::trace::Trace;
-use crate::{engine, guest};
+use crate::{bounds, engine, guest};
 
 /// What `cargo xtask demo` is asked.
 #[derive(clap::Args)]
@@ -38,6 +38,10 @@ pub(crate) struct Options {
     /// Draw at most this many pages of the heap
     #[arg(long, value_name = "COUNT", default_value_t = 40)]
     pages: usize,
+    /// Fail, too, if Alligator takes more than 10 % more pages, or is not ahead in instructions, in each worst call and,
+    /// with the compiler of the record, in code
+    #[arg(long)]
+    check: bool,
 }
 
 /// An allocator that the guest can be built with.
@@ -121,7 +125,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         report::print(&options.opt_level, &std, &alligator);
         picture::print(&picture, options.pages);
     }
-    compare(&std, &alligator)
+    compare(&std, &alligator)?;
+    if options.check {
+        check(&std, &alligator)?;
+    }
+    Ok(())
 }
 
 /// Builds and runs both modules of an allocator.
@@ -178,6 +186,29 @@ fn compare(std: &Figures, alligator: &Figures) -> Result<()> {
         None => Ok(()),
         Some(line) => bail!("the outputs differ, first in line {line}"),
     }
+}
+
+/// Fails when Alligator is not as far ahead as the project promises of this program.
+fn check(std: &Figures, alligator: &Figures) -> Result<()> {
+    let ahead = |what: &str, ours: u64, others: u64| {
+        ensure!(ours < others, "{what}: {ours}, and {others} on std's heap");
+        Ok(())
+    };
+    ahead("instructions", alligator.instructions, std.instructions)?;
+    let (ours, others) = (&alligator.trace, &std.trace);
+    ahead("worst alloc", ours.alloc.worst, others.alloc.worst)?;
+    ahead("worst dealloc", ours.dealloc.worst, others.dealloc.worst)?;
+    ahead("worst realloc", ours.realloc.worst, others.realloc.worst)?;
+    // Another compiler copies other functions to where they are called.
+    if bounds::are_comparable()? {
+        ahead("bytes of code", alligator.code_bytes, std.code_bytes)?;
+    }
+    let (ours, others) = (alligator.heap_pages(), std.heap_pages());
+    ensure!(
+        ours * 10 <= others * 11,
+        "{ours} pages, more than 10 % above the {others} of std's heap"
+    );
+    Ok(())
 }
 
 /// Number, from 1, of the first line that is not the same in both texts.

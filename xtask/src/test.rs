@@ -238,6 +238,9 @@ fn check_docs_and_package(steps: &mut Steps) {
     steps.run("attacks: a short search, and the known ones", || {
         cargo(&["xtask", "attacks", "--check", "--trials", "2000"]).run()
     });
+    steps.run("the demo: the same output, and ahead of std's heap", || {
+        cargo(&["xtask", "demo", "--check"]).run()
+    });
     steps.run("bounds are as recorded", || {
         cargo(&["xtask", "bounds", "--check"]).run()
     });
