@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wasmparser::Operator;
+use wasmparser::{Operator, ValType};
 
 use crate::loops::names;
-use crate::module::{InputError, Module};
+use crate::module::{InputError, Module, printable};
 
 /// Names of C, of guests, and of Alligator's C interface: whole names, by role, in report order.
 const PLAIN: [(&str, &[&str]); 4] = [
@@ -24,6 +24,7 @@ const PLAIN: [(&str, &[&str]); 4] = [
             "pvalloc",
             "op_alloc",
             "alligator_allocate",
+            "__wbindgen_malloc",
         ],
     ),
     (
@@ -35,6 +36,7 @@ const PLAIN: [(&str, &[&str]); 4] = [
             "free_aligned_sized",
             "op_dealloc",
             "alligator_deallocate",
+            "__wbindgen_free",
         ],
     ),
     (
@@ -44,6 +46,8 @@ const PLAIN: [(&str, &[&str]); 4] = [
             "reallocarray",
             "op_realloc",
             "alligator_reallocate",
+            "__wbindgen_realloc",
+            "cabi_realloc",
         ],
     ),
     (
@@ -51,6 +55,25 @@ const PLAIN: [(&str, &[&str]); 4] = [
         &["calloc", "op_alloc_zeroed", "alligator_allocate_zeroed"],
     ),
 ];
+
+/// Names that say what a function does only where it is exported: inside a module, anything may have them.
+const EXPORTED: [(&str, &[&str]); 4] = [
+    ("alloc", &["alloc", "allocate"]),
+    ("dealloc", &["dealloc", "deallocate"]),
+    ("realloc", &["reallocate"]),
+    ("alloc_zeroed", &["alloc_zeroed", "allocate_zeroed"]),
+];
+
+/// Functions of C, and what C libraries put before or in the place of a name: a linker keeps one name of several.
+const C_FUNCTIONS: [&str; 6] = [
+    "malloc",
+    "free",
+    "calloc",
+    "realloc",
+    "memalign",
+    "aligned_alloc",
+];
+const C_PREFIXES: [&str; 3] = ["__libc_", "emscripten_builtin_", "dl"];
 
 /// What Rust's compilers put before the name of an operation; newer ones put a path before that.
 const RUST_PREFIXES: [&str; 3] = ["__rust_", "__rdl_", "__rg_"];
@@ -68,6 +91,9 @@ const ALLOCATOR_CRATES: [&str; 7] = [
 
 /// Functions that are bounded without being asked for, at most.
 const ENTRIES_MAX: usize = 128;
+
+/// Parts of a name by which an export looks like an allocator's.
+const TELLING: [&str; 6] = ["alloc", "free", "acquire", "release", "new", "drop"];
 
 /// Functions named in one note, at most.
 const NAMED_MAX: usize = 5;
@@ -120,14 +146,7 @@ pub fn find(
     allocators: &[String],
 ) -> Result<Entries, InputError> {
     if !asked.is_empty() {
-        let entries = asked
-            .iter()
-            .map(|name| given(module, name))
-            .collect::<Result<_, _>>()?;
-        return Ok(Entries {
-            entries,
-            notes: Vec::new(),
-        });
+        return all_given(module, asked);
     }
     let calls = Calls::of(module);
     let mut found = Entries {
@@ -138,7 +157,8 @@ pub fn find(
     if found.entries.is_empty() {
         return Err(InputError::plain(nothing_found(module, &calls)));
     }
-    found.notes = missed(module, &calls, &found.entries);
+    found.notes = aliases(module, &found.entries);
+    found.notes.extend(missed(module, &calls, &found.entries));
     if let Some(more) = found.entries.len().checked_sub(ENTRIES_MAX + 1) {
         found.entries.truncate(ENTRIES_MAX);
         found.notes.push(format!(
@@ -149,10 +169,25 @@ pub fn find(
     Ok(found)
 }
 
+/// The entries asked for; one that is asked for by two names of C is one.
+fn all_given(module: &Module<'_>, asked: &[String]) -> Result<Entries, InputError> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for name in asked {
+        let entry = given(module, name)?;
+        let is_same = |other: &Entry| {
+            other.function == entry.function && c_function(&other.name) == c_function(name)
+        };
+        if c_function(name).is_none() || !entries.iter().any(is_same) {
+            entries.push(entry);
+        }
+    }
+    let notes = aliases(module, &entries);
+    Ok(Entries { entries, notes })
+}
+
 fn given(module: &Module<'_>, name: &str) -> Result<Entry, InputError> {
-    let exported = module.exports.iter().find(|(export, _)| export == name);
-    let function = match exported {
-        Some((_, function)) => *function,
+    let function = match exported(module, name) {
+        Some(function) => function,
         None => by_symbol(module, name)?,
     };
     if module.functions[function as usize].body.is_none() {
@@ -162,11 +197,16 @@ fn given(module: &Module<'_>, name: &str) -> Result<Entry, InputError> {
     }
     Ok(Entry {
         name: name.to_owned(),
-        role: role(name),
+        role: role(name).or_else(|| role_of_export(name)),
         function,
         found: Found::Given,
         callers: Vec::new(),
     })
+}
+
+fn exported(module: &Module<'_>, name: &str) -> Option<u32> {
+    let found = module.exports.iter().find(|(export, _)| export == name)?;
+    Some(found.1)
 }
 
 fn by_symbol(module: &Module<'_>, name: &str) -> Result<u32, InputError> {
@@ -177,14 +217,42 @@ fn by_symbol(module: &Module<'_>, name: &str) -> Result<u32, InputError> {
         (Some(one), Some(other)) => Err(InputError::plain(format!(
             "entry {name:?} names functions {one} and {other}: give an index"
         ))),
-        (None, _) => Err(InputError::plain(format!(
-            "no export, symbol or function index is {name:?}"
-        ))),
+        (None, _) => by_alias(module, name).ok_or_else(|| {
+            InputError::plain(format!(
+                "no export, symbol or function index is {name:?}{}",
+                look_alikes(module, |_| true)
+            ))
+        }),
     }
+}
+
+/// The function of C that a name means, under whatever name a C library gave it.
+fn c_function(name: &str) -> Option<&'static str> {
+    let plain = C_PREFIXES
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .unwrap_or(name);
+    C_FUNCTIONS.into_iter().find(|function| *function == plain)
+}
+
+/// A function of C under another of its names.
+fn by_alias(module: &Module<'_>, name: &str) -> Option<u32> {
+    let wanted = c_function(name)?;
+    let named = |other: &str| c_function(other) == Some(wanted);
+    let by_export = module.exports.iter().find(|(export, _)| named(export));
+    let by_symbol = || {
+        let count = u32::try_from(module.functions.len()).unwrap_or(u32::MAX);
+        (0..count).find(|function| {
+            let function = &module.functions[*function as usize];
+            function.body.is_some() && function.name.as_deref().is_some_and(named)
+        })
+    };
+    by_export.map(|(_, function)| *function).or_else(by_symbol)
 }
 
 /// What a function of this name does.
 fn role(name: &str) -> Option<&'static str> {
+    let name = c_function(name).unwrap_or(name);
     if let Some((role, _)) = PLAIN.iter().find(|(_, names)| names.contains(&name)) {
         return Some(role);
     }
@@ -200,6 +268,12 @@ fn role(name: &str) -> Option<&'static str> {
         .find(|role| *role == operation)
 }
 
+/// What an export of this name does, where its name says more than it would inside a module.
+fn role_of_export(name: &str) -> Option<&'static str> {
+    let found = EXPORTED.iter().find(|(_, names)| names.contains(&name))?;
+    Some(found.0)
+}
+
 fn last_segment(name: &str) -> &str {
     name.rsplit("::").next().unwrap_or(name)
 }
@@ -207,13 +281,12 @@ fn last_segment(name: &str) -> &str {
 fn known(module: &Module<'_>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut met: BTreeSet<u32> = BTreeSet::new();
-    let mut add = |name: String, function: u32, found| {
+    let mut add = |name: String, role: Option<&'static str>, function: u32, found| {
         let defined = module.functions[function as usize].body.is_some();
-        if let Some(role) = role(&name).filter(|_| defined && !met.contains(&function)) {
-            met.insert(function);
+        if role.is_some() && defined && met.insert(function) {
             entries.push(Entry {
                 name,
-                role: Some(role),
+                role,
                 function,
                 found,
                 callers: Vec::new(),
@@ -221,16 +294,100 @@ fn known(module: &Module<'_>) -> Vec<Entry> {
         }
     };
     for (name, function) in &module.exports {
-        add(name.clone(), *function, Found::Export);
+        let role = role(name).or_else(|| role_of_export(name));
+        add(name.clone(), role, *function, Found::Export);
     }
     for function in module.symbols.keys() {
         if (*function as usize) < module.functions.len() {
-            add(module.display_name(*function), *function, Found::Symbol);
+            let name = module.display_name(*function);
+            let role = role(&name);
+            add(name, role, *function, Found::Symbol);
         }
     }
+    name_as_c_does(&mut entries);
     let order = |entry: &Entry| PLAIN.iter().position(|(role, _)| Some(*role) == entry.role);
     entries.sort_by_key(|entry| (order(entry), entry.function));
     entries
+}
+
+/// Gives functions of C their plain names, unless there are several of one.
+fn name_as_c_does(entries: &mut [Entry]) {
+    let plain: Vec<Option<&'static str>> = entries
+        .iter()
+        .map(|entry| c_function(&entry.name))
+        .collect();
+    for (entry, name) in entries.iter_mut().zip(&plain) {
+        let Some(name) = name else { continue };
+        if plain.iter().filter(|other| **other == Some(*name)).count() == 1 {
+            (*name).clone_into(&mut entry.name);
+        }
+    }
+}
+
+/// Entries that the module knows by another name, in one line.
+fn aliases(module: &Module<'_>, entries: &[Entry]) -> Vec<String> {
+    let other_names: Vec<String> = entries
+        .iter()
+        .filter_map(|entry| {
+            let own = module.display_name(entry.function);
+            let is_other = exported(module, &entry.name) != Some(entry.function)
+                && own != entry.name
+                && c_function(&own).is_some()
+                && c_function(&own) == c_function(&entry.name);
+            is_other.then(|| format!("{} is {own}", entry.name))
+        })
+        .collect();
+    if other_names.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "by other names in the module: {}",
+        other_names.join(", ")
+    )]
+}
+
+/// Exports that look like an allocator's by name and type, to ask for; nothing if there are none.
+fn look_alikes(module: &Module<'_>, is_new: impl Fn(u32) -> bool) -> String {
+    let alike: Vec<String> = module
+        .exports
+        .iter()
+        .filter(|(name, function)| is_new(*function) && looks_like_entry(module, name, *function))
+        .map(|(name, function)| format!("{}{}", printable(name), type_of(module, *function)))
+        .collect();
+    if alike.is_empty() {
+        return String::new();
+    }
+    format!("; exports that look like entries: {}", some_of(&alike))
+}
+
+fn looks_like_entry(module: &Module<'_>, name: &str, function: u32) -> bool {
+    let defined = &module.functions[function as usize];
+    let Some(signature) = module.signature(defined.type_index) else {
+        return false;
+    };
+    let is_integer = |value_type: &ValType| matches!(value_type, ValType::I32 | ValType::I64);
+    let name = name.to_lowercase();
+    defined.body.is_some()
+        && TELLING.iter().any(|part| name.contains(part))
+        && (1..=4).contains(&signature.params().len())
+        && signature.results().len() <= 1
+        && signature.params().iter().all(is_integer)
+        && signature.results().iter().all(is_integer)
+}
+
+/// A function's type as `(i32, i32) -> i32`.
+fn type_of(module: &Module<'_>, function: u32) -> String {
+    let Some(signature) = module.signature(module.functions[function as usize].type_index) else {
+        return String::new();
+    };
+    let list = |types: &[ValType]| {
+        let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+        types.join(", ")
+    };
+    match signature.results() {
+        [] => format!("({})", list(signature.params())),
+        results => format!("({}) -> {}", list(signature.params()), list(results)),
+    }
 }
 
 fn is_allocator(name: &str, more: &[String]) -> bool {
@@ -367,9 +524,16 @@ fn missed(module: &Module<'_>, calls: &Calls, entries: &[Entry]) -> Vec<String> 
         .filter(|role| entries.iter().all(|entry| entry.role != Some(*role)))
         .collect();
     if !absent.is_empty() {
+        let why = if module.has_name_section {
+            "not in the module, or inlined into its callers"
+        } else {
+            "not among the exports, and the module has no other names"
+        };
+        let is_new = |function| entries.iter().all(|entry| entry.function != function);
         notes.push(format!(
-            "no function by the name of {}: not in the module, or inlined into its callers",
-            absent.join(", ")
+            "no function by the name of {}: {why}{}",
+            absent.join(", "),
+            look_alikes(module, is_new)
         ));
     }
     let functions = entries.iter().map(|entry| entry.function).collect();
@@ -414,7 +578,10 @@ fn nothing_found(module: &Module<'_>, calls: &Calls) -> String {
     } else {
         format!("memory grows in {}", some_of(&growing))
     };
-    format!("no allocator entry by export or symbol; name one with --entry, or: {hint}; {growing}")
+    let alike = look_alikes(module, |_| true);
+    format!(
+        "no allocator entry by export or symbol{alike}; name one with --entry, or: {hint}; {growing}"
+    )
 }
 
 #[cfg(test)]
@@ -436,5 +603,17 @@ mod tests {
             Some("realloc")
         );
         assert_eq!(role("realloc_page_table"), None);
+    }
+
+    #[test]
+    fn a_function_of_c_is_known_by_all_its_names() {
+        assert_eq!(role("__libc_calloc"), Some("alloc_zeroed"));
+        assert_eq!(role("dlfree"), Some("dealloc"));
+        assert_eq!(role("emscripten_builtin_memalign"), Some("alloc"));
+        assert_eq!(c_function("dlmalloc"), c_function("__libc_malloc"));
+        assert_eq!(c_function("dlopen"), None);
+        // Inside a module, anything may have such a name.
+        assert_eq!(role("alloc"), None);
+        assert_eq!(role_of_export("alloc"), Some("alloc"));
     }
 }

@@ -490,7 +490,7 @@ impl<'a> Module<'a> {
 }
 
 /// Text on one line: names in a module may hold anything.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {
