@@ -8,7 +8,7 @@
 //! loop  ..  local.get $i  i32.const -1  i32.add  local.tee $i  br_if 0  end
 //! ```
 //!
-//! What is looked for: a local of 32 bits with a known value where the loop is entered; one *step* in the
+//! What is looked for: a local of 32 or 64 bits with a known value where the loop is entered; one *step* in the
 //! loop, which adds a constant to it, and no other write; one *test*, which compares it with a constant and
 //! leaves the loop one way or the other; and no way round the loop that misses either. Then turn after turn
 //! is counted out. Anything else has no count, whatever it may do when it runs.
@@ -36,7 +36,7 @@ enum Value {
     /// Nothing leads here yet.
     Unreached,
     /// This value, on every way here.
-    Known(i32),
+    Known(i64),
     /// Any value.
     Any,
 }
@@ -67,23 +67,35 @@ enum Comparison {
 }
 
 impl Comparison {
-    fn of(operator: &Operator<'_>) -> Option<Self> {
+    /// A comparison and the width of what it compares.
+    fn of(operator: &Operator<'_>) -> Option<(Self, Width)> {
         Some(match operator {
-            Operator::I32Ne => Self::Ne,
-            Operator::I32Eq => Self::Eq,
-            Operator::I32LtS => Self::LtS,
-            Operator::I32LtU => Self::LtU,
-            Operator::I32GtS => Self::GtS,
-            Operator::I32GtU => Self::GtU,
-            Operator::I32LeS => Self::LeS,
-            Operator::I32LeU => Self::LeU,
-            Operator::I32GeS => Self::GeS,
-            Operator::I32GeU => Self::GeU,
+            Operator::I32Ne => (Self::Ne, Width::Word),
+            Operator::I32Eq => (Self::Eq, Width::Word),
+            Operator::I32LtS => (Self::LtS, Width::Word),
+            Operator::I32LtU => (Self::LtU, Width::Word),
+            Operator::I32GtS => (Self::GtS, Width::Word),
+            Operator::I32GtU => (Self::GtU, Width::Word),
+            Operator::I32LeS => (Self::LeS, Width::Word),
+            Operator::I32LeU => (Self::LeU, Width::Word),
+            Operator::I32GeS => (Self::GeS, Width::Word),
+            Operator::I32GeU => (Self::GeU, Width::Word),
+            Operator::I64Ne => (Self::Ne, Width::Long),
+            Operator::I64Eq => (Self::Eq, Width::Long),
+            Operator::I64LtS => (Self::LtS, Width::Long),
+            Operator::I64LtU => (Self::LtU, Width::Long),
+            Operator::I64GtS => (Self::GtS, Width::Long),
+            Operator::I64GtU => (Self::GtU, Width::Long),
+            Operator::I64LeS => (Self::LeS, Width::Long),
+            Operator::I64LeU => (Self::LeU, Width::Long),
+            Operator::I64GeS => (Self::GeS, Width::Long),
+            Operator::I64GeU => (Self::GeU, Width::Long),
             _ => return None,
         })
     }
 
-    fn holds(self, left: i32, right: i32) -> bool {
+    /// Whether it holds of two numbers of one width, each extended by its sign: that keeps both orders.
+    fn holds(self, left: i64, right: i64) -> bool {
         let (left_bits, right_bits) = (left.cast_unsigned(), right.cast_unsigned());
         match self {
             Self::Ne => left != right,
@@ -100,11 +112,44 @@ impl Comparison {
     }
 }
 
+/// How many bits a counter has. Numbers of 32 bits are kept extended by their sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    /// 32.
+    Word,
+    /// 64.
+    Long,
+}
+
+impl Width {
+    /// The sum, in so many bits.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "modulo 2^32 is what is wanted"
+    )]
+    fn add(self, one: i64, other: i64) -> i64 {
+        let sum = one.wrapping_add(other);
+        match self {
+            Self::Word => i64::from(sum as i32),
+            Self::Long => sum,
+        }
+    }
+
+    /// Whether an operator adds, or else subtracts, numbers of this width.
+    fn adds(self, operator: &Operator<'_>) -> Option<bool> {
+        match (self, operator) {
+            (Self::Word, Operator::I32Add) | (Self::Long, Operator::I64Add) => Some(true),
+            (Self::Word, Operator::I32Sub) | (Self::Long, Operator::I64Sub) => Some(false),
+            _ => None,
+        }
+    }
+}
+
 /// A write that adds a constant to a local.
 struct Step {
     /// The instruction that writes.
     at: usize,
-    by: i32,
+    by: i64,
 }
 
 /// A branch on a local's comparison with a constant.
@@ -112,8 +157,9 @@ struct Test {
     /// The branch.
     at: usize,
     local: u32,
+    width: Width,
     comparison: Comparison,
-    with: i32,
+    with: i64,
     /// Whether what the branch looks at is true when the comparison holds.
     true_if: bool,
 }
@@ -153,7 +199,7 @@ impl<'f, 'a> Counter<'f, 'a> {
     /// The turns of a loop if this test ends it.
     fn turns_by(&mut self, number: u32, test: &Test) -> Option<u64> {
         self.effort = self.effort.checked_sub(self.body(number).len())?;
-        let step = self.only_step(number, test.local)?;
+        let step = self.only_step(number, test.local, test.width)?;
         if !self.is_own(number, step.at) || !self.is_own(number, test.at) {
             return None;
         }
@@ -186,7 +232,7 @@ impl<'f, 'a> Counter<'f, 'a> {
             return None;
         };
         for turn in 1..=TURNS_MAX {
-            let stepped = value.wrapping_add(step.by);
+            let stepped = test.width.add(value, step.by);
             let tested = if step.at < test.at { stepped } else { value };
             if test.comparison.holds(tested, test.with) == leaves_if {
                 return Some(turn);
@@ -208,12 +254,16 @@ impl<'f, 'a> Counter<'f, 'a> {
             true_if = !true_if;
             before = before.checked_sub(1)?;
         }
-        let (comparison, with) = match Comparison::of(&operators[before]) {
-            Some(comparison) => {
+        let (comparison, with, width) = match Comparison::of(&operators[before]) {
+            Some((comparison, width)) => {
                 before = before.checked_sub(2)?;
-                (comparison, self.constant(before + 1)?)
+                (comparison, self.constant(before + 1)?, width)
             }
-            None => (Comparison::Ne, 0),
+            None if matches!(operators[before], Operator::I64Eqz) => {
+                before = before.checked_sub(1)?;
+                (Comparison::Eq, 0, Width::Long)
+            }
+            None => (Comparison::Ne, 0, Width::Word),
         };
         let (Operator::LocalGet { local_index: local } | Operator::LocalTee { local_index: local }) =
             operators[before]
@@ -223,21 +273,24 @@ impl<'f, 'a> Counter<'f, 'a> {
         Some(Test {
             at,
             local,
+            width,
             comparison,
             with,
             true_if,
         })
     }
 
-    fn constant(&self, at: usize) -> Option<i32> {
+    /// The constant of an instruction. Validation makes its width that of what it meets.
+    fn constant(&self, at: usize) -> Option<i64> {
         match self.code.operators[at] {
-            Operator::I32Const { value } => Some(value),
+            Operator::I32Const { value } => Some(i64::from(value)),
+            Operator::I64Const { value } => Some(value),
             _ => None,
         }
     }
 
     /// The only write to a local in a loop, if it adds a constant.
-    fn only_step(&self, number: u32, local: u32) -> Option<Step> {
+    fn only_step(&self, number: u32, local: u32, width: Width) -> Option<Step> {
         let mut writes = self.body(number).filter(|at| self.writes(*at, local));
         let at = writes.next()?;
         if writes.next().is_some() {
@@ -245,10 +298,10 @@ impl<'f, 'a> Counter<'f, 'a> {
         }
         let operators = &self.code.operators;
         let by = self.constant(at.checked_sub(2)?)?;
-        let by = match operators[at - 1] {
-            Operator::I32Add => by,
-            Operator::I32Sub => by.wrapping_neg(),
-            _ => return None,
+        let by = if width.adds(&operators[at - 1])? {
+            by
+        } else {
+            by.wrapping_neg()
         };
         let read = operators.get(at.checked_sub(3)?)?;
         let is_own = matches!(read, Operator::LocalGet { local_index } if *local_index == local);
@@ -350,11 +403,12 @@ mod tests {
     use super::*;
     use crate::module::Module;
 
-    /// The turns of the first loop of a function with a parameter `$p`, a local `$i`, and another, `$j`.
+    /// The turns of the first loop of a function with a parameter `$p`, a local `$i`, and another, `$j`,
+    /// and a local of 64 bits, `$l`.
     fn turns(body: &str) -> Option<u64> {
         let text = format!(
             "(module (memory 1) (tag $thrown) (func $callee)
-               (func (param $p i32) (local $i i32) (local $j i32) {body}))"
+               (func (param $p i32) (local $i i32) (local $j i32) (local $l i64) {body}))"
         );
         let bytes = wat::parse_str(text).expect("a module");
         let module = Module::parse(&bytes).expect("valid");
@@ -410,6 +464,48 @@ mod tests {
                 step(1 << 30)
             )),
             Some(2)
+        );
+    }
+
+    #[test]
+    fn counters_of_64_bits_are_counted() {
+        let up = "(local.tee $l (i64.add (local.get $l) (i64.const 0x200000000)))";
+        let end = "(i64.const 0x1800000000)";
+        assert_eq!(
+            turns(&format!("(loop (br_if 0 (i64.ne {up} {end})))")),
+            Some(12)
+        );
+        assert_eq!(
+            turns(&format!("(loop (br_if 0 (i64.lt_u {up} {end})))")),
+            Some(12)
+        );
+        let down = "(local.tee $l (i64.sub (local.get $l) (i64.const 1)))";
+        let from = |body: &str| turns(&format!("(local.set $l (i64.const 48)) {body}"));
+        assert_eq!(
+            from(&format!("(loop (br_if 0 (i32.eqz (i64.eqz {down}))))")),
+            Some(48)
+        );
+        assert_eq!(
+            from(&format!("(block (loop (br_if 1 (i64.eqz {down})) (br 0)))")),
+            Some(48)
+        );
+        // What is zero in 32 bits is not in 64.
+        assert_eq!(
+            turns(&format!(
+                "(local.set $l (i64.const 0xffffffff)) (loop (br_if 0 (i64.ge_s {down} (i64.const 0xfffffff0))))"
+            )),
+            Some(16)
+        );
+        assert_eq!(
+            turns(
+                "(loop (br_if 0 (i64.gt_s (local.tee $l (i64.add (local.get $l) (i64.const 0x7fffffff))) (i64.const 0))))"
+            ),
+            None
+        );
+        // Half of a counter is not the counter.
+        assert_eq!(
+            turns(&format!("(loop (br_if 0 (i32.wrap_i64 {up})))")),
+            None
         );
     }
 
