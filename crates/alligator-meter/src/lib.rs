@@ -90,6 +90,7 @@ impl Meter {
         // What is counted does not depend on how well it is compiled.
         config
             .consume_fuel(true)
+            .wasm_custom_page_sizes(true)
             .cranelift_opt_level(OptLevel::None);
         if units == Units::Free {
             let mut cost = OperatorCost::new();
@@ -187,6 +188,26 @@ impl Running {
         Some(function.ty(&self.store).params().collect())
     }
 
+    /// The value of an exported global; `None` when there is no such global.
+    pub fn global(&mut self, name: &str) -> Option<Val> {
+        let global = self.instance.get_global(&mut self.store, name)?;
+        Some(global.get(&mut self.store))
+    }
+
+    /// Sets an exported global.
+    ///
+    /// # Errors
+    /// When there is no such global, or it cannot be set to this.
+    pub fn set_global(&mut self, name: &str, value: Val) -> Result<(), String> {
+        let global = self
+            .instance
+            .get_global(&mut self.store, name)
+            .ok_or_else(|| format!("no global is exported as {name:?}"))?;
+        global
+            .set(&mut self.store, value)
+            .map_err(|error| first_line(&error))
+    }
+
     /// Calls an exported function.
     ///
     /// # Errors
@@ -245,6 +266,17 @@ mod tests {
         (func (export "grow") (drop (memory.grow (i32.const 1))))
         (func (export "stop") unreachable)
         (func (export "trap") (drop (i32.load (i32.const -1)))))"#;
+
+    #[test]
+    fn memories_with_other_pages_run() {
+        let text = r#"(module (memory 1 2 (pagesize 1))
+            (func (export "grow") (result i32) (memory.grow (i32.const 1))))"#;
+        let bytes = wat::parse_str(text).expect("well formed");
+        let meter = Meter::new(Units::Free).expect("an engine");
+        let mut running = meter.start(&bytes).expect("starts");
+        let measured = running.call("grow", &[]).expect("called");
+        assert!(measured.grew && measured.results[0].i32() == Some(1));
+    }
 
     fn start(units: Units) -> Running {
         let bytes = wat::parse_str(MODULE).expect("well formed");
