@@ -85,14 +85,21 @@ pub fn analyze(bytes: &[u8], options: &Options) -> Result<Report, InputError> {
     let (assumptions, unused) = report::assumptions(&analysis);
     let mut notes = found.notes;
     notes.extend(unused);
+    notes.extend(report::odd_pages(&module));
     let around = inlined::around(&module, &options.costs, &found.entries)?;
     let budget = Budget::new(options.steps_max);
+    let strict = analysis
+        .has_conditions()
+        .then(|| analysis.strict(&functions))
+        .transpose()?;
     let entries = found.entries.iter().zip(around);
     Ok(Report {
         schema: SCHEMA,
         costs: options.costs.name.clone(),
         entries: entries
-            .map(|(entry, around)| EntryReport::of(&analysis, entry, around, options, &budget))
+            .map(|(entry, around)| {
+                EntryReport::of(&analysis, strict.as_ref(), entry, around, options, &budget)
+            })
             .collect(),
         assumptions,
         notes,

@@ -15,6 +15,9 @@ use wasmparser::{
 /// Largest module read, in bytes. Larger input is refused before it is parsed.
 pub const MODULE_BYTES_MAX: usize = 1 << 30;
 
+/// Logarithm of the size of a page, 64 KiB, where a memory does not say another.
+const PAGE_SIZE_LOG2: u32 = 16;
+
 /// Why a module, or a file that goes with it, was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputError {
@@ -112,17 +115,21 @@ pub struct Memory {
     pub shared: bool,
     /// Whether its pages have another size than 64 KiB.
     pub odd_pages: bool,
+    /// Logarithm of the size of its pages.
+    pub page_size_log2: u32,
     /// Whether it is imported, and so perhaps the same as another one that is.
     pub imported: bool,
 }
 
 impl Memory {
     fn of(memory: &MemoryType, imported: bool) -> Self {
+        let page_size_log2 = memory.page_size_log2.unwrap_or(PAGE_SIZE_LOG2);
         Self {
             imported,
             is_64: memory.memory64,
             shared: memory.shared,
-            odd_pages: memory.page_size_log2.is_some(),
+            odd_pages: page_size_log2 != PAGE_SIZE_LOG2,
+            page_size_log2,
         }
     }
 

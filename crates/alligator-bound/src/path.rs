@@ -3,6 +3,8 @@
 //! One scan per function from its end; functions in an order in which callees come first. What
 //! the scan leaves at each instruction is also the admissible estimate that refinement searches by.
 
+mod calls;
+
 use core::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +13,15 @@ use wasmparser::Operator;
 use crate::cfg::{Cfg, Flow, Target};
 use crate::cost::{BulkUnit, CostTable, operator_name};
 use crate::counted::Counter;
-use crate::loops::Bounds;
+use crate::loops::{self, Bounds};
 use crate::module::{Code, InputError, Module};
 
-/// The cost of a path that has no bound.
-pub const UNBOUNDED: u64 = u64::MAX;
+/// The least cost of a path that has no bound. What such a path costs besides is added to it, so that of
+/// two of them the dearer one has the higher figure.
+pub const UNBOUNDED: u64 = 1 << 60;
+
+/// Imports that grow memory for the module that calls them.
+const GROWING_IMPORTS: [&str; 2] = ["emscripten_resize_heap", "sbrk"];
 
 /// Instructions of all functions that entries reach, at most.
 pub const OPERATORS_MAX: usize = 16_000_000;
@@ -29,12 +35,25 @@ const INDIRECT_MAX: usize = 20_000_000;
 /// Deepest nesting of loops that turn.
 pub const LOOP_DEPTH_MAX: usize = 200;
 
-/// Longest path without and with growth, in units of cost; `None` when there is no such path.
+/// What a path does about growth. Of several parts of a path, the greatest decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Growth {
+    /// It enters no growing function, and grows nothing.
+    Without,
+    /// It enters a growing function, and grows nothing.
+    Refused,
+    /// It grows.
+    With,
+}
+
+/// Longest path of each kind, in units of cost; `None` when there is no such path.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Longest {
-    /// Over paths that reach no `memory.grow`.
+    /// Over paths without growth.
     pub steady: Option<u64>,
-    /// Over paths that reach one.
+    /// Over paths on which growth is refused.
+    pub refused: Option<u64>,
+    /// Over paths that grow.
     pub growing: Option<u64>,
 }
 
@@ -42,24 +61,60 @@ impl Longest {
     /// No path at all.
     pub const NONE: Self = Self {
         steady: None,
+        refused: None,
         growing: None,
     };
     /// The empty path.
     pub const ZERO: Self = Self::steady(0);
+    /// A path of each kind, without a bound.
+    const ENDLESS: Self = Self {
+        steady: Some(UNBOUNDED),
+        refused: Some(UNBOUNDED),
+        growing: Some(UNBOUNDED),
+    };
 
-    /// One path that does not grow.
+    /// One path without growth.
     pub const fn steady(cost: u64) -> Self {
         Self {
             steady: Some(cost),
-            growing: None,
+            ..Self::NONE
         }
     }
 
     /// One path that grows.
     pub const fn growing(cost: u64) -> Self {
         Self {
-            steady: None,
             growing: Some(cost),
+            ..Self::NONE
+        }
+    }
+
+    /// One path that costs nothing.
+    const fn nothing(growth: Growth) -> Self {
+        match growth {
+            Growth::Without => Self::ZERO,
+            Growth::Refused => Self {
+                refused: Some(0),
+                ..Self::NONE
+            },
+            Growth::With => Self::growing(0),
+        }
+    }
+
+    /// The longest path of a kind.
+    pub const fn of(self, growth: Growth) -> Option<u64> {
+        match growth {
+            Growth::Without => self.steady,
+            Growth::Refused => self.refused,
+            Growth::With => self.growing,
+        }
+    }
+
+    const fn of_mut(&mut self, growth: Growth) -> &mut Option<u64> {
+        match growth {
+            Growth::Without => &mut self.steady,
+            Growth::Refused => &mut self.refused,
+            Growth::With => &mut self.growing,
         }
     }
 
@@ -68,6 +123,7 @@ impl Longest {
     pub fn or(self, other: Self) -> Self {
         Self {
             steady: self.steady.max(other.steady),
+            refused: self.refused.max(other.refused),
             growing: self.growing.max(other.growing),
         }
     }
@@ -76,15 +132,27 @@ impl Longest {
     #[must_use]
     pub fn then(self, other: Self) -> Self {
         let sum = |one: Option<u64>, two: Option<u64>| Some(one?.saturating_add(two?));
+        let (first, second) = (self.without_grow(), other.without_grow());
         Self {
             steady: sum(self.steady, other.steady),
-            growing: sum(self.growing, other.any()).max(sum(self.steady, other.growing)),
+            refused: sum(self.refused, second).max(sum(first, other.refused)),
+            growing: sum(self.growing, other.any()).max(sum(first, other.growing)),
         }
     }
 
-    /// The longer of both figures.
+    /// The longest path that does not grow, refused or not.
+    fn without_grow(self) -> Option<u64> {
+        self.steady.max(self.refused)
+    }
+
+    /// The longest of all.
     pub fn any(self) -> Option<u64> {
-        self.steady.max(self.growing)
+        self.without_grow().max(self.growing)
+    }
+
+    /// The longest path that continues one of a kind so that the whole is of another kind.
+    pub fn after(self, before: Growth, whole: Growth) -> Option<u64> {
+        Self::nothing(before).then(self).of(whole)
     }
 
     /// Up to `turns` paths in a row, at least none.
@@ -94,24 +162,24 @@ impl Longest {
             0 => 0,
             _ => cost.saturating_mul(count),
         };
-        let growing = self.growing.filter(|_| turns > 0).map(|growing| {
-            times(
-                growing.max(self.steady.unwrap_or(0)),
-                turns.saturating_sub(1),
-            )
-            .saturating_add(growing)
-        });
+        let some_of = |kind: Option<u64>, any: Option<u64>| {
+            let once = kind.filter(|_| turns > 0)?;
+            let others = times(any.unwrap_or(0), turns.saturating_sub(1));
+            Some(others.saturating_add(once))
+        };
         Self {
             steady: Some(self.steady.map_or(0, |steady| times(steady, turns))),
-            growing,
+            refused: some_of(self.refused, self.without_grow()),
+            growing: some_of(self.growing, self.any()),
         }
     }
 
     /// Any number of paths in a row.
     #[must_use]
-    fn endless(self) -> Self {
+    pub fn endless(self) -> Self {
         Self {
             steady: Some(self.steady.map_or(0, |_| UNBOUNDED)),
+            refused: self.refused.map(|_| UNBOUNDED),
             growing: self.growing.map(|_| UNBOUNDED),
         }
     }
@@ -138,6 +206,15 @@ impl Outcome {
         throws: Longest::NONE,
         stops: Longest::NONE,
     };
+
+    /// The same with another figure for one kind of path.
+    fn with(mut self, growth: Growth, other: Self) -> Self {
+        *self.returns.of_mut(growth) = other.returns.of(growth);
+        *self.traps.of_mut(growth) = other.traps.of(growth);
+        *self.throws.of_mut(growth) = other.throws.of(growth);
+        *self.stops.of_mut(growth) = other.stops.of(growth);
+        self
+    }
 
     /// All ways of ending alike.
     const fn every(longest: Longest) -> Self {
@@ -276,6 +353,8 @@ pub struct BulkSite {
 pub enum Callees {
     /// These functions.
     Known(Vec<u32>),
+    /// Somebody who costs so much at most, grows nothing and does not call back: a person vouches for it.
+    Vouched(u64),
     /// Nobody knows.
     Unknown,
 }
@@ -295,10 +374,16 @@ pub struct Plan<'a> {
     pub counted: BTreeMap<u32, u64>,
     /// Who each call may reach.
     pub callees: BTreeMap<u32, Callees>,
+    /// Calls that are only made after memory has grown: a person vouches for it.
+    pub after_growth: BTreeSet<u32>,
+    /// Whether each turn of its loops is one for some of the bytes of its length.
+    pub bytewise: bool,
     /// What stands in the way, here.
     pub findings: Vec<Finding>,
     /// Bulk operations, here.
     pub bulk: Vec<BulkSite>,
+    /// Whether its own code grows memory.
+    grows: bool,
     recursive: bool,
 }
 
@@ -316,6 +401,8 @@ pub struct Analysis<'m, 'a> {
     outcomes: BTreeMap<u32, Outcome>,
     bulk_counts: BTreeMap<u32, Outcome>,
     indirect: Cell<usize>,
+    /// Whether what is a condition of a bound counts as having none.
+    strict: bool,
 }
 
 /// What an instruction is weighed by.
@@ -338,6 +425,25 @@ impl<'m, 'a> Analysis<'m, 'a> {
         bounds: &'m Bounds,
         entries: &[u32],
     ) -> Result<Self, InputError> {
+        Self::of(module, costs, bounds, entries, false)
+    }
+
+    /// The same, except that calls of imports of unknown cost, and waits, have no bound: what is still
+    /// bounded does not depend on them.
+    ///
+    /// # Errors
+    /// As [`Analysis::new`].
+    pub fn strict(&self, entries: &[u32]) -> Result<Self, InputError> {
+        Self::of(self.module, self.costs, self.bounds, entries, true)
+    }
+
+    fn of(
+        module: &'m Module<'a>,
+        costs: &'m CostTable,
+        bounds: &'m Bounds,
+        entries: &[u32],
+        strict: bool,
+    ) -> Result<Self, InputError> {
         let mut analysis = Self {
             module,
             costs,
@@ -346,12 +452,52 @@ impl<'m, 'a> Analysis<'m, 'a> {
             outcomes: BTreeMap::new(),
             bulk_counts: BTreeMap::new(),
             indirect: Cell::new(0),
+            strict,
         };
         analysis.load(entries)?;
-        for component in analysis.components() {
-            analysis.solve(&component)?;
+        let edges = calls::Edges::of(&analysis);
+        if edges.have_cycle() {
+            // What calls itself only after growth has a bound without. So the figures of each kind are
+            // found one after the other, each with the calls that its paths can make.
+            for growth in [Growth::Without, Growth::Refused, Growth::With] {
+                for component in edges.components(growth) {
+                    analysis.solve(&component, growth, &edges)?;
+                }
+            }
+        } else {
+            for component in edges.components(Growth::With) {
+                analysis.solve_all(component[0])?;
+            }
         }
         Ok(analysis)
+    }
+
+    /// Whether anything found is a condition of a bound.
+    pub fn has_conditions(&self) -> bool {
+        let mut findings = self.plans.values().flat_map(|plan| &plan.findings);
+        findings.any(|finding| finding.kind.is_condition())
+    }
+
+    /// Whether a function's own code grows memory.
+    pub fn is_growing(&self, function: u32) -> bool {
+        self.plans.get(&function).is_some_and(|plan| plan.grows)
+    }
+
+    /// What entering a function makes of a path.
+    fn entered(&self, function: u32) -> Growth {
+        if self.is_growing_import(function) {
+            Growth::With
+        } else if self.is_growing(function) {
+            Growth::Refused
+        } else {
+            Growth::Without
+        }
+    }
+
+    /// Whether a function is an import that grows memory for the module.
+    pub fn is_growing_import(&self, function: u32) -> bool {
+        let import = self.module.functions[function as usize].import.as_ref();
+        import.is_some_and(|(_, name)| GROWING_IMPORTS.contains(&name.as_str()))
     }
 
     /// Longest paths of one call, in units of cost; the caller's `call` instruction apart.
@@ -429,8 +575,11 @@ impl<'m, 'a> Analysis<'m, 'a> {
             turns: BTreeMap::new(),
             counted: BTreeMap::new(),
             callees: BTreeMap::new(),
+            after_growth: BTreeSet::new(),
+            bytewise: false,
             findings: Vec::new(),
             bulk: Vec::new(),
+            grows: false,
             recursive: false,
             code,
             cfg,
@@ -446,7 +595,18 @@ impl<'m, 'a> Analysis<'m, 'a> {
                 plan.counted.insert(number, turns);
             }
         }
+        plan.bytewise = self.is_bytewise(function, &plan);
         Ok(plan)
+    }
+
+    /// Whether a function's loops are held to turn no more often than it has bytes to handle: by its
+    /// name, or by a person. One that calls others is not: their bytes would be nobody's.
+    fn is_bytewise(&self, function: u32, plan: &Plan<'_>) -> bool {
+        let is_open = |number: u32| self.loop_turns(function, plan, number).is_none();
+        plan.callees.is_empty()
+            && (0..).take(plan.cfg.loops.len()).any(is_open)
+            && (self.bounds.bytes(self.module, function).is_some()
+                || loops::is_memory_function(self.module, function))
     }
 
     /// Notes calls, bulk operations and waits; refuses operators without a cost.
@@ -484,15 +644,26 @@ impl<'m, 'a> Analysis<'m, 'a> {
                 at: index,
             });
         }
-        if let Operator::MemoryAtomicWait32 { .. } | Operator::MemoryAtomicWait64 { .. } = operator
-        {
+        plan.grows |= matches!(operator, Operator::MemoryGrow { .. });
+        if is_wait(operator) {
             let reason = "waits for another thread".to_owned();
             plan.findings.push(finding(FindingKind::Wait, reason));
         }
-        let Some(callees) = self.callees(operator) else {
+        let Some(mut callees) = self.callees(operator) else {
             return Ok(());
         };
+        if is_indirect(operator)
+            && let Some(vouched) = self.bounds.indirect(self.module, function, offset)
+        {
+            if vouched.after_growth {
+                plan.after_growth.insert(index);
+            }
+            if let Some(known) = vouched.callees(self.module)? {
+                callees = known;
+            }
+        }
         match &callees {
+            Callees::Vouched(_) => {}
             Callees::Unknown => {
                 let reason = format!("`{}` may reach any function", operator_name(operator));
                 plan.findings
@@ -500,6 +671,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
             }
             Callees::Known(functions) => {
                 for callee in functions {
+                    plan.grows |= self.is_growing_import(*callee);
                     if let Some((from, name)) = &self.module.functions[*callee as usize].import
                         && self.bounds.import(from, name).is_none()
                     {
@@ -547,47 +719,46 @@ impl<'m, 'a> Analysis<'m, 'a> {
         Callees::Known(table.functions.iter().copied().filter(of_type).collect())
     }
 
-    /// Strongly connected sets of functions, callees before callers (Tarjan, without recursion).
-    fn components(&self) -> Vec<Vec<u32>> {
-        let mut search = Components::default();
-        for function in self.plans.keys() {
-            search.visit(*function, |from| {
-                let callees = self.plans[&from].callees.values();
-                let known = callees.filter_map(|callees| match callees {
-                    Callees::Known(functions) => Some(functions),
-                    Callees::Unknown => None,
-                });
-                let set: BTreeSet<u32> = known
-                    .flatten()
-                    .copied()
-                    .filter(|callee| self.plans.contains_key(callee))
-                    .collect();
-                set.into_iter().collect()
-            });
-        }
-        search.found
+    /// Solves a function that cannot call itself, for all kinds of paths at once.
+    fn solve_all(&mut self, function: u32) -> Result<(), InputError> {
+        let bulk = self.solve_function(function, Measure::Bulk, false)?;
+        let cost = self.solve_function(function, Measure::Cost, true)?;
+        self.outcomes.insert(function, cost);
+        self.bulk_counts.insert(function, bulk);
+        Ok(())
     }
 
-    fn solve(&mut self, component: &[u32]) -> Result<(), InputError> {
-        let members: BTreeSet<u32> = component.iter().copied().collect();
-        let first = component[0];
-        let recursive = component.len() > 1 || self.calls_any(first, &members).is_some();
+    /// Finds the figures of one kind of path for functions that may call each other on such paths. The
+    /// figures of lesser kinds are there.
+    fn solve(
+        &mut self,
+        component: &[u32],
+        growth: Growth,
+        edges: &calls::Edges,
+    ) -> Result<(), InputError> {
+        let recursive = edges.is_recursive(component, growth);
         if recursive {
-            self.refuse_recursion(component, &members);
+            self.refuse_recursion(component, growth);
         }
         for function in component {
             for measure in [Measure::Bulk, Measure::Cost] {
-                let outcome = self.solve_function(*function, measure)?;
-                if recursive {
-                    continue;
+                let is_last = growth == Growth::With;
+                let outcome = self.solve_function(*function, measure, is_last)?;
+                if !recursive {
+                    self.set(*function, measure, growth, outcome);
                 }
-                match measure {
-                    Measure::Cost => self.outcomes.insert(*function, outcome),
-                    Measure::Bulk => self.bulk_counts.insert(*function, outcome),
-                };
             }
         }
         Ok(())
+    }
+
+    fn set(&mut self, function: u32, measure: Measure, growth: Growth, outcome: Outcome) {
+        let outcomes = match measure {
+            Measure::Cost => &mut self.outcomes,
+            Measure::Bulk => &mut self.bulk_counts,
+        };
+        let known = outcomes.entry(function).or_insert(Outcome::NONE);
+        *known = known.with(growth, outcome);
     }
 
     /// First call in a function that may reach one of a set: instruction and callee.
@@ -605,29 +776,19 @@ impl<'m, 'a> Analysis<'m, 'a> {
     }
 
     /// Every call of a recursive function has no bound.
-    fn refuse_recursion(&mut self, component: &[u32], members: &BTreeSet<u32>) {
-        let grows = component.iter().any(|function| {
-            let plan = &self.plans[function];
-            let here = (0..plan.code.operators.len()).any(|at| {
-                plan.cfg.is_reachable(at)
-                    && matches!(plan.code.operators[at], Operator::MemoryGrow { .. })
-            });
-            here || plan.callees.values().any(|callees| match callees {
-                Callees::Unknown => true,
-                Callees::Known(functions) => functions
-                    .iter()
-                    .any(|callee| self.outcome(*callee).longest().growing.is_some()),
-            })
-        });
-        let endless = Longest {
-            steady: Some(UNBOUNDED),
-            growing: grows.then_some(UNBOUNDED),
-        };
+    fn refuse_recursion(&mut self, component: &[u32], growth: Growth) {
+        let exists = growth == Growth::Without
+            || component
+                .iter()
+                .any(|function| self.has_part(*function, growth));
+        let mut endless = Longest::NONE;
+        *endless.of_mut(growth) = exists.then_some(UNBOUNDED);
         let outcome = Outcome::every(endless);
+        let members: BTreeSet<u32> = component.iter().copied().collect();
         for function in component {
-            self.outcomes.insert(*function, outcome);
-            self.bulk_counts.insert(*function, outcome);
-            let Some((at, callee)) = self.calls_any(*function, members) else {
+            self.set(*function, Measure::Cost, growth, outcome);
+            self.set(*function, Measure::Bulk, growth, outcome);
+            let Some((at, callee)) = self.calls_any(*function, &members) else {
                 continue;
             };
             let reason = format!(
@@ -636,17 +797,40 @@ impl<'m, 'a> Analysis<'m, 'a> {
             );
             let plan = self.plans.get_mut(function).expect("loaded");
             plan.recursive = true;
-            plan.findings.push(Finding {
-                kind: FindingKind::Recursion,
-                function: *function,
-                offset: plan.code.offsets[at as usize],
-                reason,
-                at,
-            });
+            if growth == Growth::With {
+                plan.findings.push(Finding {
+                    kind: FindingKind::Recursion,
+                    function: *function,
+                    offset: plan.code.offsets[at as usize],
+                    reason,
+                    at,
+                });
+            }
         }
     }
 
-    fn solve_function(&mut self, function: u32, measure: Measure) -> Result<Outcome, InputError> {
+    /// Whether an instruction of a function, or what it calls, makes a path one of a kind.
+    fn has_part(&self, function: u32, growth: Growth) -> bool {
+        let plan = &self.plans[&function];
+        (growth == Growth::With && (plan.grows || !plan.after_growth.is_empty()))
+            || plan.callees.values().any(|callees| match callees {
+                Callees::Unknown => true,
+                Callees::Vouched(_) => false,
+                Callees::Known(functions) => functions.iter().any(|callee| {
+                    self.entered(*callee) == growth
+                        || self.outcome(*callee).longest().of(growth).is_some()
+                }),
+            })
+    }
+
+    /// Longest paths of a call by what is known of its callees; the last time, what was found on the way
+    /// is kept.
+    fn solve_function(
+        &mut self,
+        function: u32,
+        measure: Measure,
+        is_last: bool,
+    ) -> Result<Outcome, InputError> {
         let plan = self.plans.remove(&function).expect("loaded");
         let solver = Solver {
             analysis: self,
@@ -671,9 +855,12 @@ impl<'m, 'a> Analysis<'m, 'a> {
             Measure::Bulk => 0,
         };
         let outcome = nodes[0].exit.after(Longest::steady(entry));
-        if measure == Measure::Cost {
+        if measure == Measure::Cost && is_last {
             plan.findings.extend(loops_without_bound);
             plan.findings.sort();
+            if plan.bytewise {
+                plan.bulk.insert(0, bytes_of_loops(function, &plan, &turns));
+            }
             plan.nodes = nodes;
             plan.turns = turns;
         }
@@ -684,12 +871,10 @@ impl<'m, 'a> Analysis<'m, 'a> {
     /// Longest paths of a call to any of these.
     fn called(&self, callees: &Callees, measure: Measure) -> Outcome {
         match callees {
-            Callees::Unknown => {
-                let endless = Longest {
-                    steady: Some(UNBOUNDED),
-                    growing: Some(UNBOUNDED),
-                };
-                Outcome::every(endless)
+            Callees::Unknown => Outcome::every(Longest::ENDLESS),
+            Callees::Vouched(cost) => {
+                let cost = if measure == Measure::Cost { *cost } else { 0 };
+                Outcome::every(Longest::steady(cost))
             }
             // A table without a function of the type: the call always traps.
             Callees::Known(functions) if functions.is_empty() => Outcome {
@@ -705,17 +890,24 @@ impl<'m, 'a> Analysis<'m, 'a> {
     }
 
     fn called_function(&self, callee: u32, measure: Measure) -> Outcome {
-        if let Some((from, name)) = &self.module.functions[callee as usize].import {
-            let known = self
-                .bounds
-                .import(from, name)
-                .map_or(0, |import| import.cost);
-            let cost = Longest::steady(if measure == Measure::Cost { known } else { 0 });
-            return Outcome::every(cost);
-        }
-        match measure {
+        let is_import = self.module.functions[callee as usize].import.is_some();
+        let outcome = match measure {
+            Measure::Cost if is_import => Outcome::every(Longest::steady(self.import_cost(callee))),
+            Measure::Bulk if is_import => Outcome::every(Longest::ZERO),
             Measure::Cost => self.outcome(callee),
             Measure::Bulk => self.bulk_count(callee),
+        };
+        outcome.after(Longest::nothing(self.entered(callee)))
+    }
+
+    /// What a call of an import costs, as far as is known.
+    pub fn import_cost(&self, callee: u32) -> u64 {
+        let import = self.module.functions[callee as usize].import.as_ref();
+        let known = import.and_then(|(from, name)| self.bounds.import(from, name));
+        match known {
+            Some(import) => import.cost,
+            None if self.strict => UNBOUNDED,
+            None => 0,
         }
     }
 
@@ -727,7 +919,12 @@ impl<'m, 'a> Analysis<'m, 'a> {
             let count = constant_operand(code, at)?;
             Some(cost.saturating_mul(count))
         });
-        base.saturating_add(units.unwrap_or(0))
+        let wait = if self.strict && is_wait(operator) {
+            UNBOUNDED
+        } else {
+            0
+        };
+        base.saturating_add(units.unwrap_or(0)).saturating_add(wait)
     }
 
     /// How often the body of a loop starts, at most, each time the loop is entered: what its code says, or a
@@ -737,7 +934,43 @@ impl<'m, 'a> Analysis<'m, 'a> {
         let given = self.bounds.turns(self.module, function, offset);
         let given = given.map(|bound| bound.turns);
         let counted = plan.counted.get(&number).copied();
-        given.into_iter().chain(counted).min()
+        let known = given.into_iter().chain(counted).min();
+        // All turns but one of each loop are in the bytes term.
+        known.or(plan.bytewise.then_some(1))
+    }
+}
+
+fn is_wait(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::MemoryAtomicWait32 { .. } | Operator::MemoryAtomicWait64 { .. }
+    )
+}
+
+/// Whether an operator calls a function that it does not name.
+pub fn is_indirect(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::CallIndirect { .. }
+            | Operator::ReturnCallIndirect { .. }
+            | Operator::CallRef { .. }
+            | Operator::ReturnCallRef { .. }
+    )
+}
+
+/// The loops of a function whose turns are each for some of its bytes, as one bulk operation.
+fn bytes_of_loops(function: u32, plan: &Plan<'_>, turns: &BTreeMap<u32, Longest>) -> BulkSite {
+    BulkSite {
+        function,
+        offset: plan.code.offsets[0],
+        operator: "loops",
+        cost_per_unit: turns
+            .values()
+            .filter_map(|turn| turn.any())
+            .max()
+            .unwrap_or(0),
+        unit: BulkUnit::Byte,
+        at: 0,
     }
 }
 
@@ -797,6 +1030,12 @@ impl Solver<'_, '_, '_> {
         let operator = &self.plan.code.operators[at];
         if let Some(callees) = self.plan.callees.get(&index) {
             let called = self.analysis.called(callees, self.measure);
+            let grown = self.plan.after_growth.contains(&index);
+            let weight = Longest {
+                growing: weight.steady.filter(|_| grown),
+                steady: weight.steady.filter(|_| !grown),
+                refused: None,
+            };
             return self.follow_call(at, called).after(weight);
         }
         let weight = match operator {
@@ -861,7 +1100,8 @@ impl Solver<'_, '_, '_> {
             Measure::Bulk => {
                 let index = u32::try_from(at).unwrap_or(u32::MAX);
                 let found = self.plan.bulk.binary_search_by_key(&index, |site| site.at);
-                u64::from(found.is_ok())
+                let is_start = self.plan.bytewise && index == 0;
+                u64::from(found.is_ok() || is_start)
             }
         }
     }
@@ -896,72 +1136,5 @@ impl Solver<'_, '_, '_> {
             });
         }
         node
-    }
-}
-
-/// Tarjan's algorithm with a stack of its own.
-#[derive(Default)]
-struct Components {
-    order: BTreeMap<u32, (u32, u32)>,
-    stack: Vec<u32>,
-    on_stack: BTreeSet<u32>,
-    found: Vec<Vec<u32>>,
-}
-
-impl Components {
-    fn visit(&mut self, root: u32, successors: impl Fn(u32) -> Vec<u32>) {
-        if self.order.contains_key(&root) {
-            return;
-        }
-        let mut open = vec![(root, self.enter(root, &successors))];
-        while let Some((function, rest)) = open.last_mut() {
-            let function = *function;
-            if let Some(next) = rest.pop() {
-                if let Some((number, _)) = self.order.get(&next) {
-                    if self.on_stack.contains(&next) {
-                        let number = *number;
-                        self.lower(function, number);
-                    }
-                } else {
-                    let rest = self.enter(next, &successors);
-                    open.push((next, rest));
-                }
-                continue;
-            }
-            open.pop();
-            let (number, low) = self.order[&function];
-            if let Some((parent, _)) = open.last() {
-                self.lower(*parent, low);
-            }
-            if number == low {
-                self.close(function);
-            }
-        }
-    }
-
-    fn enter(&mut self, function: u32, successors: &impl Fn(u32) -> Vec<u32>) -> Vec<u32> {
-        let number = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
-        self.order.insert(function, (number, number));
-        self.stack.push(function);
-        self.on_stack.insert(function);
-        successors(function)
-    }
-
-    fn lower(&mut self, function: u32, number: u32) {
-        if let Some((_, low)) = self.order.get_mut(&function) {
-            *low = (*low).min(number);
-        }
-    }
-
-    fn close(&mut self, root: u32) {
-        let mut component = Vec::new();
-        while let Some(function) = self.stack.pop() {
-            self.on_stack.remove(&function);
-            component.push(function);
-            if function == root {
-                break;
-            }
-        }
-        self.found.push(component);
     }
 }

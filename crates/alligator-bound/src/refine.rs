@@ -22,9 +22,9 @@ use std::rc::Rc;
 
 use facts::Facts;
 use machine::{Advance, Machine, State};
-pub use machine::{Event, Growth, Step};
+pub use machine::{Event, Step};
 
-use crate::path::Analysis;
+use crate::path::{Analysis, Growth};
 
 /// Branches followed before a search stops, unless told otherwise.
 pub const STEPS_DEFAULT: u64 = 50_000;
@@ -143,8 +143,8 @@ fn search(
 struct Search<'s, 'm, 'a> {
     machine: Machine<'s, 'm, 'a>,
     open: BinaryHeap<Open>,
-    /// States met, by all but their facts.
-    seen: HashMap<Box<[u32]>, Vec<Facts>>,
+    /// States met, by all but their facts, with what they had cost.
+    seen: HashMap<Box<[u32]>, Vec<(Facts, u64)>>,
     /// What `open` and `seen` take.
     words: usize,
     order: u64,
@@ -178,11 +178,11 @@ impl Search<'_, '_, '_> {
         let compared = met.iter().rev().take(FACTS_COMPARED_MAX);
         if compared
             .into_iter()
-            .any(|weaker| state.facts().imply(weaker))
+            .any(|(weaker, cost)| state.cost <= *cost && state.facts().imply(weaker))
         {
             return true;
         }
-        met.push(state.facts().clone());
+        met.push((state.facts().clone(), state.cost));
         self.words += words;
         false
     }

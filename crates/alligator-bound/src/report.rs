@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::cost::BulkUnit;
 use crate::entries::{Entry, Found};
 use crate::inlined::Inlined;
-use crate::loops::names;
-use crate::path::{Analysis, BulkSite, Finding, FindingKind, Longest, UNBOUNDED};
-use crate::refine::{self, Growth, Refined};
+use crate::loops::{self, names};
+use crate::path::{Analysis, BulkSite, Finding, FindingKind, Growth, Plan, UNBOUNDED, is_indirect};
+use crate::refine::{self, Refined};
 use crate::witness::{self, WitnessStep};
 use crate::{Options, module::Module};
 
@@ -86,7 +86,7 @@ pub struct Bulk {
     pub function: String,
     /// Byte offset.
     pub offset: u64,
-    /// Operator, `.` written `_`.
+    /// Operator, `.` written `_`; or `loops`: all loops of the function.
     pub operator: String,
     /// Cost of each unit.
     pub cost_per_unit: u64,
@@ -133,8 +133,10 @@ pub struct EntryReport {
     pub verdict: Verdict,
     /// What surrounds its calls, when it is an out-of-line part of an inlined operation.
     pub inlined: Option<Inlined>,
-    /// Longest path without growth; `None` when every path grows.
+    /// Longest path without growth; `None` when every path grows, or is refused it.
     pub without_growth: Option<Figure>,
+    /// Longest path that enters a growing function and grows nothing; `None` when there is none.
+    pub refused: Option<Figure>,
     /// Longest path with growth, the host's time apart; `None` when no path grows.
     pub with_growth: Option<Figure>,
     /// Most that a call costs which a trap other than `unreachable` ends; `None`: unbounded.
@@ -172,12 +174,14 @@ impl Report {
             .unwrap_or(Verdict::Unbounded)
     }
 
-    /// Whether an entry's main figure is above a limit, or has none.
+    /// Whether an entry's main figure is above a limit, or has none. Where no path goes without asking for
+    /// growth, that is the figure of those that are refused it.
     pub fn exceeds(&self, max: u64) -> bool {
         self.entries.iter().any(|entry| {
             entry
                 .without_growth
                 .as_ref()
+                .or(entry.refused.as_ref())
                 .is_some_and(|figure| figure.bound.is_none_or(|bound| bound > max))
         })
     }
@@ -194,8 +198,11 @@ impl Report {
 }
 
 impl EntryReport {
+    /// What is proved of an entry. `strict` is the same analysis in which conditions have no bound, where
+    /// there are any.
     pub(crate) fn of(
         analysis: &Analysis<'_, '_>,
+        strict: Option<&Analysis<'_, '_>>,
         entry: &Entry,
         inlined: Option<Inlined>,
         options: &Options,
@@ -212,34 +219,48 @@ impl EntryReport {
             budget,
         };
         let (without_growth, steady_refuted) = figures.figure(Growth::Without);
+        let (refused, waiting_refuted) = figures.figure(Growth::Refused);
         let (with_growth, growing_refuted) = figures.figure(Growth::With);
         let turns = reached.iter().any(|f| !analysis.plans[f].turns.is_empty());
         let searched = (refines && !turns).then(|| {
-            let bounds = [&without_growth, &with_growth].into_iter().flatten();
-            let longest = bounds.map(|figure| figure.bound.unwrap_or(UNBOUNDED));
-            longest
-                .max()
-                .unwrap_or(0)
-                .max(steady_refuted)
-                .max(growing_refuted)
+            let bounds = [&without_growth, &refused, &with_growth];
+            let longest = bounds.into_iter().flatten();
+            let longest = longest.map(|figure| figure.bound.unwrap_or(UNBOUNDED));
+            let refuted = [steady_refuted, waiting_refuted, growing_refuted];
+            longest.chain(refuted).max().unwrap_or(0)
         });
         let stops = analysis.outcome(entry.function).stops.any();
         let trap_bound = searched
             .unwrap_or(UNBOUNDED)
             .min(stops.unwrap_or(UNBOUNDED));
         // An entry whose every path grows is judged by those that do.
-        let bounded = without_growth
-            .as_ref()
-            .or(with_growth.as_ref())
-            .is_none_or(|figure| figure.bound.is_some());
+        let main = [
+            (Growth::Without, &without_growth),
+            (Growth::Refused, &refused),
+            (Growth::With, &with_growth),
+        ];
+        let main = main
+            .into_iter()
+            .find_map(|(growth, figure)| Some((growth, figure.as_ref()?)));
+        let bounded = main.is_none_or(|(_, figure)| figure.bound.is_some());
+        let meets_condition = main
+            .zip(strict)
+            .is_some_and(|((growth, _), strict)| figures.depends_on_conditions(strict, growth));
+        let matters = |finding: &Finding| {
+            if finding.kind.is_condition() {
+                meets_condition
+            } else {
+                !bounded
+            }
+        };
         let findings = reached.iter().flat_map(|f| &analysis.plans[f].findings);
         let sites = reached.iter().flat_map(|f| &analysis.plans[f].bulk);
         let more = |count: usize| count.saturating_sub(LISTED_MAX);
         let not_listed = more(findings.clone().count()) + more(sites.clone().count());
-        let conditional = findings.clone().any(|found| matters(found, bounded));
+        let conditional = findings.clone().any(matters);
         let obstacles = findings
             .take(LISTED_MAX)
-            .map(|finding| obstacle(analysis, finding, bounded));
+            .map(|finding| obstacle(analysis, finding, matters(finding)));
         let verdict = match (bounded, conditional) {
             (false, _) => Verdict::Unbounded,
             (true, true) => Verdict::Conditional,
@@ -258,6 +279,7 @@ impl EntryReport {
             verdict,
             inlined,
             without_growth,
+            refused,
             with_growth,
             trap_bound: finite(trap_bound),
             bulk: sites
@@ -270,15 +292,8 @@ impl EntryReport {
     }
 }
 
-fn of_growth(longest: Longest, growth: Growth) -> Option<u64> {
-    match growth {
-        Growth::Without => longest.steady,
-        Growth::With => longest.growing,
-    }
-}
-
 fn finite(cost: u64) -> Option<u64> {
-    (cost != UNBOUNDED).then_some(cost)
+    (cost < UNBOUNDED).then_some(cost)
 }
 
 /// What the figures of one entry are computed from.
@@ -294,7 +309,7 @@ impl Figures<'_, '_, '_> {
     /// The longest path of a kind, if there is one, and the cost of the costliest path refuted.
     fn figure(&self, growth: Growth) -> (Option<Figure>, u64) {
         let outcome = self.analysis.outcome(self.function).longest();
-        let Some(plain) = of_growth(outcome, growth) else {
+        let Some(plain) = outcome.of(growth) else {
             return (None, 0);
         };
         let (analysis, function) = (self.analysis, self.function);
@@ -315,8 +330,26 @@ impl Figures<'_, '_, '_> {
         (Some(figure), 0)
     }
 
+    /// Whether what a path of a kind costs depends on something that is a condition: whether one can be taken
+    /// that meets it.
+    fn depends_on_conditions(&self, strict: &Analysis<'_, '_>, growth: Growth) -> bool {
+        let figures = Figures {
+            analysis: strict,
+            function: self.function,
+            refines: self.refines,
+            options: self.options,
+            budget: self.budget,
+        };
+        let plain = strict.outcome(self.function).longest().of(growth);
+        plain.is_some_and(|plain| finite(plain).is_none())
+            && figures
+                .figure(growth)
+                .0
+                .is_some_and(|figure| figure.bound.is_none())
+    }
+
     fn of_path(&self, plain: u64, growth: Growth, found: Option<&Refined>) -> Figure {
-        let bulk = of_growth(self.analysis.bulk_count(self.function).longest(), growth);
+        let bulk = self.analysis.bulk_count(self.function).longest().of(growth);
         let bound = found
             .filter(|_| self.refines)
             .map_or(plain, |found| found.bound.min(plain));
@@ -332,7 +365,7 @@ impl Figures<'_, '_, '_> {
     }
 }
 
-fn obstacle(analysis: &Analysis<'_, '_>, finding: &Finding, bounded: bool) -> Obstacle {
+fn obstacle(analysis: &Analysis<'_, '_>, finding: &Finding, matters: bool) -> Obstacle {
     Obstacle {
         kind: match finding.kind {
             FindingKind::Loop => "loop",
@@ -344,13 +377,8 @@ fn obstacle(analysis: &Analysis<'_, '_>, finding: &Finding, bounded: bool) -> Ob
         function: analysis.module.display_name(finding.function),
         offset: finding.offset,
         reason: finding.reason.clone(),
-        matters_without_growth: matters(finding, bounded),
+        matters_without_growth: matters,
     }
-}
-
-/// Whether a finding makes the main figure unbounded or conditional.
-fn matters(finding: &Finding, bounded: bool) -> bool {
-    finding.kind.is_condition() || !bounded
 }
 
 fn bulk(analysis: &Analysis<'_, '_>, site: &BulkSite) -> Bulk {
@@ -411,7 +439,69 @@ pub(crate) fn assumptions(analysis: &Analysis<'_, '_>) -> (Vec<Assumption>, Vec<
             notes.push(format!("unused bound: the module has no import {what}"));
         }
     }
+    for call in &analysis.bounds.indirect {
+        let what = call.describe();
+        let is_meant = |function: u32, plan: &Plan<'_>| {
+            names(analysis.module, function, &call.function)
+                && plan.callees.keys().any(|at| {
+                    let at = *at as usize;
+                    plan.code.offsets[at] == call.offset && is_indirect(&plan.code.operators[at])
+                })
+        };
+        let mut plans = analysis.plans.iter();
+        if plans.any(|(function, plan)| is_meant(*function, plan)) {
+            let because = call.because.clone();
+            used.push(Assumption { what, because });
+        } else {
+            notes.push(format!(
+                "unused bound: no indirect call is reached at {what}"
+            ));
+        }
+    }
+    bytes_of_loops(analysis, &mut used, &mut notes);
     (used, notes)
+}
+
+/// Memories whose pages are not what an allocator takes them to be, one line each.
+pub(crate) fn odd_pages(module: &Module<'_>) -> Vec<String> {
+    let memories = module.memories.iter().enumerate();
+    memories
+        .filter(|(_, memory)| memory.odd_pages)
+        .map(|(index, memory)| {
+            format!(
+                "memory {index} has pages of {} bytes: the figures hold, with growth counted in such pages; \
+                 Alligator serves 64 KiB pages only and refuses this memory",
+                1_u64 << memory.page_size_log2.min(63)
+            )
+        })
+        .collect()
+}
+
+/// What is assumed of functions whose loops handle bytes: by a person, or by their names.
+fn bytes_of_loops(
+    analysis: &Analysis<'_, '_>,
+    used: &mut Vec<Assumption>,
+    notes: &mut Vec<String>,
+) {
+    let plans = || analysis.plans.iter().filter(|(_, plan)| plan.bytewise);
+    for (function, _) in plans() {
+        let given = analysis.bounds.bytes(analysis.module, *function);
+        used.push(Assumption {
+            what: loops::describe_bytes(&analysis.module.display_name(*function)),
+            because: given.map_or_else(
+                || "it has the name and the type of C's function".to_owned(),
+                |given| given.because.clone(),
+            ),
+        });
+    }
+    for bytes in &analysis.bounds.bytes {
+        if !plans().any(|(function, _)| names(analysis.module, *function, &bytes.function)) {
+            notes.push(format!(
+                "unused bound: no function with a loop without a bound, and without calls, is reached: {}",
+                loops::describe_bytes(&bytes.function)
+            ));
+        }
+    }
 }
 
 fn imports(module: &Module<'_>, from: &str, name: &str) -> bool {

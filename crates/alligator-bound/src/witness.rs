@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::path::Analysis;
+use crate::path::{Analysis, UNBOUNDED};
 use crate::refine::{Event, Refined, Step};
 
 /// One step of a path.
@@ -32,6 +32,11 @@ pub fn steps(analysis: &Analysis<'_, '_>, found: &Refined) -> Vec<WitnessStep> {
     steps
 }
 
+/// A cost as it is shown: one without a bound is the largest number there is.
+fn shown(cost: u64) -> u64 {
+    if cost < UNBOUNDED { cost } else { u64::MAX }
+}
+
 fn describe(analysis: &Analysis<'_, '_>, step: &Step) -> WitnessStep {
     let code = &analysis.plans[&step.function].code;
     let offset_of = |at: usize| code.offsets.get(at).copied().unwrap_or_default();
@@ -42,13 +47,13 @@ fn describe(analysis: &Analysis<'_, '_>, step: &Step) -> WitnessStep {
         Event::Leave => format!("{operator}: to the end"),
         Event::Call(callee) => format!("calls {}", analysis.module.display_name(callee)),
         Event::Return => "returns".to_owned(),
-        Event::Turns(cost) => format!("loop: all turns but the last, {cost} in all"),
+        Event::Turns(cost) => format!("loop: all turns but the last, {} in all", shown(cost)),
         Event::Grow => "memory.grow".to_owned(),
         Event::Trap => format!("{operator}: ends the program"),
         Event::Throw => format!("{operator}: leaves by an exception"),
     };
     WitnessStep {
-        cost: step.cost,
+        cost: shown(step.cost),
         depth: step.depth,
         function: analysis.module.display_name(step.function),
         offset: offset_of(step.at),

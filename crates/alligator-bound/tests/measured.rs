@@ -10,8 +10,8 @@ mod common;
 use alligator_bound::loops::LoopBound;
 use alligator_bound::report::{EntryReport, Figure};
 use alligator_bound::{Options, analyze};
-use alligator_meter::{End, Measured, Meter, Units};
-use common::{Random, TURNS, random_module};
+use alligator_meter::{End, Measured, Meter, Running, Units};
+use common::{ENTERED, IN_HOOK, Random, TURNS, random_module};
 use wasmtime::Val;
 
 /// Modules tried by default.
@@ -44,6 +44,7 @@ fn with_loop_bounds(bytes: &[u8], mut options: Options) -> Options {
     let report = analyze(bytes, &plain).expect("analysed");
     let obstacles = report.entries.iter().flat_map(|entry| &entry.obstacles);
     options.bounds.loops = obstacles
+        .filter(|obstacle| obstacle.kind == "loop")
         .map(|obstacle| LoopBound {
             function: obstacle.function.clone(),
             offset: obstacle.offset,
@@ -64,14 +65,27 @@ fn argument(random: &mut Random) -> Val {
     Val::I32(value.cast_signed())
 }
 
-/// What is proved of a call that did this; 0 if no such call should be possible.
-fn limit(entry: &EntryReport, measured: &Measured) -> u64 {
+/// What is proved of a call that did this; 0 if no such call should be possible. `asked` tells whether it
+/// entered a growing function.
+fn limit(entry: &EntryReport, measured: &Measured, asked: bool) -> u64 {
     let bound = |figure: &Option<Figure>| figure.as_ref().map_or(0, bound_of);
     match (&measured.end, measured.grew) {
         (End::Trapped(_), _) => entry.trap_bound.unwrap_or(u64::MAX),
         (_, true) => bound(&entry.with_growth),
+        (_, false) if asked => bound(&entry.refused),
         (_, false) => bound(&entry.without_growth),
     }
+}
+
+/// Calls a function, and tells whether a growing one was entered, itself apart.
+fn call(running: &mut Running, name: &str, arguments: &[Val]) -> (Measured, bool) {
+    for global in [ENTERED, IN_HOOK] {
+        running.set_global(global, Val::I32(0)).expect("exported");
+    }
+    let measured = running.call(name, arguments).expect("called");
+    let entered = running.global(ENTERED).and_then(|value| value.i32());
+    let itself = running.parameters(&name.replace('f', "grows")).is_some();
+    (measured, entered.expect("a number") > i32::from(itself))
 }
 
 fn bound_of(figure: &Figure) -> u64 {
@@ -82,7 +96,7 @@ fn bound_of(figure: &Figure) -> u64 {
 fn no_execution_exceeds_its_bound() {
     let meter = Meter::new(Units::Charged).expect("an engine");
     let first = setting("ALLIGATOR_SEED", 1);
-    let (mut functions, mut attained) = (0_u64, 0_u64);
+    let (mut functions, mut attained, mut refused) = (0_u64, 0_u64, 0_u64);
     let (mut calls, mut tightest, mut plain, mut reached) = (0_u64, 0, 0, 0);
     for seed in first..first + setting("ALLIGATOR_MODULES", MODULES) {
         let mut random = Random::new(seed);
@@ -94,15 +108,16 @@ fn no_execution_exceeds_its_bound() {
             let mut most = 0;
             for _ in 0..setting("ALLIGATOR_CALLS", CALLS) {
                 let arguments = [(); 4].map(|()| argument(&mut random));
-                let measured = running.call(&entry.name, &arguments).expect("called");
+                let (measured, asked) = call(&mut running, &entry.name, &arguments);
                 calls += 1;
-                let limit = limit(entry, &measured);
+                refused += u64::from(asked && !measured.grew);
+                let limit = limit(entry, &measured, asked);
                 assert!(
                     measured.fuel <= limit,
                     "seed {seed}: {}{arguments:?} cost {measured:?}, proved {limit}",
                     entry.name
                 );
-                if !matches!(measured.end, End::Trapped(_)) && !measured.grew {
+                if !matches!(measured.end, End::Trapped(_)) && !measured.grew && !asked {
                     most = most.max(measured.fuel);
                 }
             }
@@ -119,6 +134,8 @@ fn no_execution_exceeds_its_bound() {
     println!(
         "{calls} calls; sums over all functions: reached {reached}, refined {tightest}, plain {plain}"
     );
+    println!("{refused} calls entered a growing function and did not grow");
+    assert!(refused > calls / 100, "too few to test anything");
     assert!(reached <= tightest && tightest < plain && attained > functions / 4);
 }
 
@@ -133,14 +150,43 @@ fn the_plain_path_that_is_shown_costs_the_plain_figure() {
         let shown = with_loop_bounds(&bytes, shown);
         let report = analyze(&bytes, &shown).expect("analysed");
         for entry in &report.entries {
-            for figure in [&entry.without_growth, &entry.with_growth]
-                .into_iter()
-                .flatten()
-            {
+            let figures = [&entry.without_growth, &entry.refused, &entry.with_growth];
+            for figure in figures.into_iter().flatten() {
                 assert_eq!(figure.bound, figure.plain);
                 let last = figure.witness.last().map_or(0, |step| step.cost);
-                assert!(Some(last) <= figure.plain, "seed {seed}: {}", entry.name);
+                assert!(
+                    Some(last) <= figure.plain || figure.plain.is_none(),
+                    "seed {seed}: {}",
+                    entry.name
+                );
             }
         }
+    }
+}
+
+/// The bytes of a loop over bytes are in no figure but `cost_per_unit`.
+#[test]
+fn loops_over_bytes_cost_no_more_than_so_much_per_byte() {
+    let text = include_str!("cases/bytes.wat");
+    let text = text.replace("(func $memset", "(func $memset (export \"memset\")");
+    let bytes = wat::parse_str(text).expect("well formed");
+    let options = Options {
+        entries: vec!["memset".to_owned()],
+        ..Options::default()
+    };
+    let report = analyze(&bytes, &options).expect("analysed");
+    let entry = &report.entries[0];
+    let fixed = entry.without_growth.as_ref().map_or(0, bound_of);
+    let per_byte = entry.bulk[0].cost_per_unit;
+    let mut running = Meter::new(Units::Free)
+        .and_then(|meter| meter.start(&bytes))
+        .expect("starts");
+    for length in [0, 1, 2, 7, 100, 1000] {
+        let arguments = [8, 0, length].map(Val::I32);
+        let measured = running.call("memset", &arguments).expect("called");
+        let limit = fixed + per_byte * u64::from(length.cast_unsigned());
+        assert!(measured.fuel <= limit, "{length}: {measured:?}, {limit}");
+        // It is not a limit that anything keeps to.
+        assert!(measured.fuel + fixed > limit - per_byte, "{length}");
     }
 }

@@ -129,6 +129,7 @@ fn describe(report: &Report) -> String {
         text,
         "the host's time not counted. \"<=\": the search was stopped, the bound holds but is loose."
     );
+    describe_refused(&mut text, report);
     describe_traps(&mut text, report);
     for assumption in &report.assumptions {
         let _ = writeln!(
@@ -149,10 +150,33 @@ fn describe(report: &Report) -> String {
     text
 }
 
+/// What calls cost at most that enter a function that grows, and grow nothing.
+fn describe_refused(text: &mut String, report: &Report) {
+    for entry in &report.entries {
+        if let Some(figure) = &entry.refused {
+            let bulk = bytes(entry, figure);
+            let _ = writeln!(
+                text,
+                "\n{}: a call that comes to where memory grows and does not grow it costs {} (plain {}, bytes {bulk}).",
+                label(report, entry),
+                at_most(figure),
+                number(figure.plain),
+            );
+        }
+    }
+}
+
+fn at_most(figure: &Figure) -> String {
+    match figure.bound {
+        Some(bound) => format!("at most {bound}"),
+        None => "what nothing bounds".to_owned(),
+    }
+}
+
 /// What calls cost at most that trap, where that is more than a call that ends well may cost.
 fn describe_traps(text: &mut String, report: &Report) {
     for entry in &report.entries {
-        let figures = [&entry.without_growth, &entry.with_growth];
+        let figures = [&entry.without_growth, &entry.refused, &entry.with_growth];
         let bounds = figures.into_iter().flatten().map(|figure| figure.bound);
         let most = bounds.reduce(|one, other| Some(one?.max(other?))).flatten();
         if let Some((most, trap)) = most.zip(entry.trap_bound)
@@ -222,7 +246,7 @@ fn table(report: &Report) -> Table {
         let main = entry.without_growth.as_ref();
         table.add_row([
             label(report, entry),
-            main.map_or_else(|| "always grows".to_owned(), bound),
+            main.map_or_else(|| no_main(entry), bound),
             main.map_or_else(|| "-".to_owned(), |figure| number(figure.plain)),
             main.map_or_else(|| "-".to_owned(), |figure| bytes(entry, figure)),
             entry
@@ -238,6 +262,14 @@ fn table(report: &Report) -> Table {
         }
     }
     table
+}
+
+/// What stands in the place of a figure without growth where there is none.
+fn no_main(entry: &EntryReport) -> String {
+    match entry.refused {
+        Some(_) => "always asks".to_owned(),
+        None => "always grows".to_owned(),
+    }
 }
 
 fn verdict(verdict: Verdict) -> &'static str {
@@ -355,6 +387,7 @@ fn label(report: &Report, entry: &EntryReport) -> String {
 fn describe_entry(text: &mut String, report: &Report, entry: &EntryReport) {
     let figures = [
         ("without growth", &entry.without_growth),
+        ("where growth is refused", &entry.refused),
         ("with growth", &entry.with_growth),
     ];
     for (kind, figure) in figures {

@@ -11,7 +11,7 @@ use wasmparser::{BlockType, Operator, ValType};
 
 use crate::cfg::{Flow, Target};
 use crate::cost::operator_name;
-use crate::path::{Analysis, Callees, Longest, Plan, UNBOUNDED};
+use crate::path::{Analysis, Callees, Growth, Longest, Plan, UNBOUNDED, is_indirect};
 
 use super::facts::{Contradiction, Facts};
 use super::liveness::Liveness;
@@ -31,15 +31,6 @@ const ALTERNATIVES_MAX: usize = 512;
 
 /// Slots of unknowns that stand for a loop's locals, its parameters and its globals.
 const LOOP_PARAMETER_SLOT: u32 = 1 << 24;
-
-/// Which paths are searched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Growth {
-    /// Those that reach no `memory.grow`.
-    Without,
-    /// Those that reach one.
-    With,
-}
 
 /// An open block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -130,8 +121,8 @@ pub(super) struct State {
     pages: BTreeMap<u32, TermId>,
     cells: Cells,
     facts: Facts,
-    /// Whether memory has grown on it.
-    pub grown: bool,
+    /// What it did about growth.
+    pub growth: Growth,
     /// Cost so far.
     pub cost: u64,
     /// Steps, last first.
@@ -232,7 +223,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             pages: BTreeMap::new(),
             cells: Cells::default(),
             facts: Facts::default(),
-            grown: false,
+            growth: Growth::Without,
             cost: self.analysis.costs.function_entry.cost,
             trail: None,
         }
@@ -288,12 +279,8 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             .then(state.frame.rest)
             .or(exit.traps)
             .or(exit.throws);
-        let rest = match (self.growth, state.grown) {
-            (Growth::Without, _) => all.steady,
-            (Growth::With, false) => all.growing,
-            (Growth::With, true) => all.any(),
-        };
-        Some(state.cost.saturating_add(rest?))
+        let rest = all.after(state.growth, self.growth)?;
+        Some(state.cost.saturating_add(rest))
     }
 
     /// Work done.
@@ -334,7 +321,11 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         state.cost = state
             .cost
             .saturating_add(self.analysis.cost_at(&plan.code, at));
-        if let Some(callees) = u32::try_from(at).ok().and_then(|at| plan.callees.get(&at)) {
+        let index = u32::try_from(at).unwrap_or(u32::MAX);
+        if let Some(callees) = plan.callees.get(&index) {
+            if plan.after_growth.contains(&index) && state.growth != Growth::With {
+                return Err(Contradiction);
+            }
             return Ok(self.call(state, operator, callees));
         }
         match &plan.cfg.flows[at] {
@@ -456,16 +447,22 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
                 state.frame.stack.push(pages);
             }
             Operator::MemoryGrow { mem } => {
-                if self.growth == Growth::Without {
-                    return Err(Contradiction);
-                }
-                state.grown = true;
+                self.goes_on_with(state, Growth::With)?;
                 Self::note(state, at, Event::Grow);
                 self.grow(state, at, *mem);
             }
             _ => self.compute(state, at, operator),
         }
         Ok(Next::Go)
+    }
+
+    /// Goes on as a path of a kind, if paths of that kind are searched.
+    fn goes_on_with(&self, state: &mut State, growth: Growth) -> Result<(), Contradiction> {
+        if growth > self.growth {
+            return Err(Contradiction);
+        }
+        state.growth = state.growth.max(growth);
+        Ok(())
     }
 
     fn open(&mut self, state: &mut State, block: BlockType, is_loop: bool) {
@@ -689,30 +686,21 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         let turns = self.analysis.loop_turns(function, plan, number);
         let before = match turns {
             Some(turns) => turn.repeated(turns - 1),
-            None => Longest {
-                steady: Some(turn.steady.map_or(0, |_| UNBOUNDED)),
-                growing: turn.growing.map(|_| UNBOUNDED),
-            },
+            None => turn.endless(),
         };
         self.forget_loop(state, plan, at, number, block);
         let mut states = Vec::new();
-        let mut add = |cost: Option<u64>, grown: bool| {
-            let Some(cost) = cost else { return };
+        for growth in [Growth::Without, Growth::Refused, Growth::With] {
+            let Some(cost) = before.of(growth).filter(|_| growth <= self.growth) else {
+                continue;
+            };
             let mut state = state.clone();
             state.cost = state.cost.saturating_add(cost);
-            state.grown = grown;
+            state.growth = state.growth.max(growth);
             Self::note(&mut state, at, Event::Turns(cost));
             states.push(state);
-        };
-        match (self.growth, state.grown) {
-            (Growth::Without, _) => add(before.steady, false),
-            (Growth::With, true) => add(before.any(), true),
-            (Growth::With, false) => {
-                add(before.steady, false);
-                add(before.growing, true);
-            }
         }
-        if let Some(endless) = states.iter().find(|state| state.cost == UNBOUNDED) {
+        if let Some(endless) = states.iter().find(|state| state.cost >= UNBOUNDED) {
             *state = endless.clone();
             return Next::End;
         }
@@ -967,27 +955,19 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
     fn call(&mut self, state: &mut State, operator: &Operator<'_>, callees: &Callees) -> Next {
         let functions = match callees {
             Callees::Known(functions) if functions.len() <= ALTERNATIVES_MAX => functions,
-            _ => {
-                state.cost = UNBOUNDED;
-                return Next::End;
-            }
+            Callees::Vouched(cost) => return self.call_vouched(state, operator, *cost),
+            _ => return Self::endless(state),
         };
         if functions.is_empty() {
             let at = state.frame.at;
             Self::note(state, at, Event::Trap);
             return Next::End;
         }
-        let indirect = matches!(
-            operator,
-            Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. }
-        );
+        let indirect = is_indirect(operator);
         if indirect {
             Self::pop(state);
         }
-        let tail = matches!(
-            operator,
-            Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. }
-        );
+        let tail = is_tail(operator);
         if let ([callee], false) = (functions.as_slice(), indirect) {
             return self.call_one(state, *callee, tail);
         }
@@ -1006,6 +986,30 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         Next::Split(states)
     }
 
+    /// A path that has no bound from here on.
+    fn endless(state: &mut State) -> Next {
+        state.cost = state.cost.saturating_add(UNBOUNDED);
+        Next::End
+    }
+
+    /// A call of somebody for whom a person vouches.
+    fn call_vouched(&mut self, state: &mut State, operator: &Operator<'_>, cost: u64) -> Next {
+        Self::pop(state);
+        let (Operator::CallIndirect { type_index, .. }
+        | Operator::ReturnCallIndirect { type_index, .. }
+        | Operator::CallRef { type_index }
+        | Operator::ReturnCallRef { type_index }) = operator
+        else {
+            return Self::endless(state);
+        };
+        let signature = self.analysis.module.signature(*type_index);
+        let params = signature.map_or(0, |signature| signature.params().len());
+        let results: Vec<ValType> = signature.map_or_else(Vec::new, |s| s.results().to_vec());
+        state.frame.stack.truncate(state.frame.stack.len() - params);
+        state.cost = state.cost.saturating_add(cost);
+        self.come_back(state, is_tail(operator), &results)
+    }
+
     fn call_one(&mut self, state: &mut State, callee: u32, tail: bool) -> Next {
         let at = state.frame.at;
         let module = self.analysis.module;
@@ -1020,9 +1024,20 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             let results: Vec<ValType> = signature.map_or_else(Vec::new, |s| s.results().to_vec());
             return self.call_import(state, callee, tail, &results);
         }
-        if self.analysis.is_recursive(callee) || state.callers.len() >= CALL_DEPTH_MAX {
-            state.cost = UNBOUNDED;
-            return Next::End;
+        let entered = if self.analysis.is_growing(callee) {
+            Growth::Refused
+        } else {
+            Growth::Without
+        };
+        if self.goes_on_with(state, entered).is_err() {
+            self.refuted = self.refuted.max(state.cost);
+            return Next::Split(Vec::new());
+        }
+        // A recursive function is followed until it comes again; a tail call leaves no trace of who called.
+        let comes_again = self.analysis.is_recursive(callee)
+            && (tail || state.frame.function == callee || is_in_progress(state, callee));
+        if comes_again || state.callers.len() >= CALL_DEPTH_MAX {
+            return Self::endless(state);
         }
         let mut rest = state.frame.rest;
         let context = self.context(state.frame.context, callee, at);
@@ -1050,15 +1065,23 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         tail: bool,
         results: &[ValType],
     ) -> Next {
-        let at = state.frame.at;
-        if let Some((from, name)) = &self.analysis.module.functions[callee as usize].import {
-            let cost = self
-                .analysis
-                .bounds
-                .import(from, name)
-                .map_or(0, |import| import.cost);
-            state.cost = state.cost.saturating_add(cost);
+        if self.analysis.is_growing_import(callee)
+            && self.goes_on_with(state, Growth::With).is_err()
+        {
+            self.refuted = self.refuted.max(state.cost);
+            return Next::Split(Vec::new());
         }
+        let cost = self.analysis.import_cost(callee);
+        state.cost = state.cost.saturating_add(cost);
+        if cost >= UNBOUNDED {
+            return Next::End;
+        }
+        self.come_back(state, tail, results)
+    }
+
+    /// Comes back from code that is not here: nothing is known of what it left.
+    fn come_back(&mut self, state: &mut State, tail: bool, results: &[ValType]) -> Next {
+        let at = state.frame.at;
         state.cells.clear();
         state.globals.clear();
         state.pages.clear();
@@ -1153,12 +1176,27 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
     }
 }
 
+fn is_tail(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::ReturnCall { .. }
+            | Operator::ReturnCallIndirect { .. }
+            | Operator::ReturnCallRef { .. }
+    )
+}
+
+/// Whether a call of a function waits for the innermost one to return.
+fn is_in_progress(state: &State, function: u32) -> bool {
+    let mut callers = state.callers.iter();
+    callers.any(|caller| caller.function == function)
+}
+
 fn all_atoms_in(terms: &Terms, id: TermId, wanted: &BTreeSet<TermId>) -> bool {
     terms.atoms(id).iter().all(|atom| wanted.contains(atom))
 }
 
 fn key_of(state: &State) -> Box<[u32]> {
-    let mut key = vec![u32::from(state.grown)];
+    let mut key = vec![state.growth as u32];
     let mut number = |value: usize| key.push(u32::try_from(value).unwrap_or(u32::MAX));
     for frame in state.callers.iter().map(Rc::as_ref).chain([&state.frame]) {
         number(frame.context as usize);

@@ -54,6 +54,12 @@ const COUNTERS: u32 = 2;
 /// Times the body of every loop starts, at most.
 pub(crate) const TURNS: u64 = 4;
 const GLOBALS: u32 = 2;
+/// A global that counts how often a growing function is entered, exported by this name, after the others.
+pub(crate) const ENTERED: &str = "entered";
+const ENTERED_INDEX: u32 = GLOBALS;
+/// A global that is not zero while a hook runs, so that hooks do not run in hooks for ever.
+pub(crate) const IN_HOOK: &str = "in_hook";
+const IN_HOOK_INDEX: u32 = GLOBALS + 1;
 /// Addresses are cut to this many bits, so that accesses meet and rarely trap.
 const ADDRESS_MASK: i32 = 0x3c;
 /// Functions in the table.
@@ -63,7 +69,7 @@ const COSTLY: u32 = 90;
 
 /// What sets one module apart from another.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent choices")]
+#[expect(clippy::struct_excessive_bools, reason = "five independent choices")]
 struct Shape {
     /// Two memories instead of one.
     two_memories: bool,
@@ -73,15 +79,19 @@ struct Shape {
     loops: bool,
     /// Memories and globals are imported, and are then one and the same.
     imported: bool,
+    /// Functions that grow call any function once they have: a recursion, but not without growth.
+    hooks: bool,
 }
 
-/// A module of structured functions `f0`..; the last calls the others, and every loop counts.
+/// A module of structured functions `f0`..; the last calls the others, and every loop counts. Those that
+/// grow memory are exported as `grows0`.. as well.
 pub(crate) fn random_module(random: &mut Random) -> Vec<u8> {
     let shape = Shape {
         two_memories: random.one_in(3),
         is_64: random.one_in(6),
         loops: random.one_in(5),
         imported: random.one_in(4),
+        hooks: random.one_in(3),
     };
     let mut types = TypeSection::new();
     types
@@ -101,6 +111,10 @@ pub(crate) fn random_module(random: &mut Random) -> Vec<u8> {
             (COUNTERS, ValType::I32),
         ];
         let mut function = Function::new(locals);
+        let grows = index > 0 && random.one_in(3);
+        if grows {
+            exports.export(&format!("grows{index}"), ExportKind::Func, index);
+        }
         let mut writer = Writer {
             random,
             shape,
@@ -108,9 +122,12 @@ pub(crate) fn random_module(random: &mut Random) -> Vec<u8> {
             depth: 0,
             loops: 0,
             budget: 40 + index * 25,
-            grows: index > 0,
+            grows,
         };
         let mut body = function.instructions();
+        if grows {
+            writer.entered(&mut body);
+        }
         writer.statements(&mut body);
         writer.word(&mut body, 2);
         body.end();
@@ -146,6 +163,11 @@ pub(crate) fn random_module(random: &mut Random) -> Vec<u8> {
         } else {
             globals.global(global, &ConstExpr::i32_const(0));
         }
+    }
+    for name in [ENTERED, IN_HOOK] {
+        let index = globals.len() + if shape.imported { GLOBALS } else { 0 };
+        globals.global(global, &ConstExpr::i32_const(0));
+        exports.export(name, ExportKind::Global, index);
     }
     // One table that nobody writes: the first functions, each of which calls only those before it.
     let mut tables = TableSection::new();
@@ -188,6 +210,54 @@ struct Writer<'r> {
 }
 
 impl Writer<'_> {
+    /// What a growing function does first: it says that it was entered, and grows if it likes to. A hook runs
+    /// where it has grown, or where the number of pages tells so.
+    fn entered(&mut self, body: &mut InstructionSink<'_>) {
+        body.global_get(ENTERED_INDEX).i32_const(1).i32_add();
+        body.global_set(ENTERED_INDEX);
+        let by_pages = self.random.one_in(2);
+        let memory = self.memory();
+        let before = WORDS - 1;
+        body.memory_size(memory);
+        self.narrow(body);
+        body.local_set(before);
+        self.condition(body);
+        body.if_(BlockType::Empty);
+        self.pages(body, 1);
+        body.memory_grow(memory);
+        self.narrow(body);
+        body.drop();
+        if !by_pages {
+            self.hook(body);
+        }
+        body.end();
+        if by_pages {
+            body.memory_size(memory);
+            self.narrow(body);
+            body.local_get(before).i32_ne();
+            body.if_(BlockType::Empty);
+            self.hook(body);
+            body.end();
+        }
+    }
+
+    /// Calls any function, but not in a hook.
+    fn hook(&mut self, body: &mut InstructionSink<'_>) {
+        if !self.shape.hooks {
+            return;
+        }
+        body.global_get(IN_HOOK_INDEX).i32_eqz();
+        body.if_(BlockType::Empty);
+        body.i32_const(1).global_set(IN_HOOK_INDEX);
+        for _ in 0..PARAMS {
+            self.word(body, 1);
+        }
+        let callee = self.random.below(u64::from(FUNCTIONS));
+        body.call(u32::try_from(callee).expect("small")).drop();
+        body.i32_const(0).global_set(IN_HOOK_INDEX);
+        body.end();
+    }
+
     fn statements(&mut self, body: &mut InstructionSink<'_>) {
         let count = 2 + self.random.below(5);
         for _ in 0..count {

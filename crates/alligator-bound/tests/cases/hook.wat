@@ -1,0 +1,22 @@
+;; A hook called after growth that allocates: all is one recursion, but none without growth.
+(module
+  (type $event (func (param i32)))
+  (memory 1 2)
+  (table 1 1 funcref)
+  (elem (i32.const 0) $on_event)
+  (global $limit (mut i32) (i32.const 0))
+  (func $on_event (type $event) (call $free (call $malloc (local.get 0))))
+  (func $grow (result i32)
+    (local $old i32)
+    (if (global.get $limit) (then (return (i32.const -1))))
+    (local.set $old (memory.grow (i32.const 1)))
+    (call_indirect (type $event) (local.get $old) (i32.const 0))
+    (local.get $old))
+  (func $malloc (param i32) (result i32)
+    (if (result i32) (local.get 0) (then (i32.const 8)) (else (call $grow))))
+  (func $free (param i32) (drop (i32.load (local.get 0))))
+  (func $realloc (param i32 i32) (result i32) (call $malloc (local.get 1)))
+  ;; The same call where nothing has grown.
+  (func $calloc (param i32 i32) (result i32)
+    (call_indirect (type $event) (local.get 0) (i32.const 0))
+    (i32.const 0)))
