@@ -254,7 +254,7 @@ impl<'f, 'a> Counter<'f, 'a> {
             true_if = !true_if;
             before = before.checked_sub(1)?;
         }
-        let (comparison, with, width) = match Comparison::of(&operators[before]) {
+        let (comparison, to, width) = match Comparison::of(&operators[before]) {
             Some((comparison, width)) => {
                 before = before.checked_sub(2)?;
                 (comparison, self.constant(before + 1)?, width)
@@ -275,7 +275,7 @@ impl<'f, 'a> Counter<'f, 'a> {
             local,
             width,
             comparison,
-            with,
+            with: to,
             true_if,
         })
     }

@@ -219,15 +219,15 @@ impl EntryReport {
             budget,
         };
         let (without_growth, steady_refuted) = figures.figure(Growth::Without);
-        let (refused, waiting_refuted) = figures.figure(Growth::Refused);
+        let (refused, asking_refuted) = figures.figure(Growth::Refused);
         let (with_growth, growing_refuted) = figures.figure(Growth::With);
         let turns = reached.iter().any(|f| !analysis.plans[f].turns.is_empty());
         let searched = (refines && !turns).then(|| {
             let bounds = [&without_growth, &refused, &with_growth];
             let longest = bounds.into_iter().flatten();
             let longest = longest.map(|figure| figure.bound.unwrap_or(UNBOUNDED));
-            let refuted = [steady_refuted, waiting_refuted, growing_refuted];
-            longest.chain(refuted).max().unwrap_or(0)
+            let dropped = [steady_refuted, asking_refuted, growing_refuted];
+            longest.chain(dropped).max().unwrap_or(0)
         });
         let stops = analysis.outcome(entry.function).stops.any();
         let trap_bound = searched

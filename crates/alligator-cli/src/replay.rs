@@ -204,8 +204,8 @@ fn proved(entry: &EntryReport, measured: &Measured) -> Option<u64> {
         // Whether it entered a function that may grow is not measured.
         (_, false) => {
             let figures = [&entry.without_growth, &entry.refused];
-            let bounds = figures.into_iter().flatten().map(|figure| figure.bound);
-            bounds.fold(Some(0), |one, other| Some(one?.max(other?)))
+            let mut bounds = figures.into_iter().flatten().map(|figure| figure.bound);
+            bounds.try_fold(0, |most: u64, bound| Some(most.max(bound?)))
         }
     }
 }

@@ -172,3 +172,69 @@ fn a_trap_is_held_to_a_bound_of_its_own() {
         "{stdout}"
     );
 }
+
+#[test]
+fn pages_of_another_size_are_said_and_run() {
+    let text = r#"(module
+        (memory 1 2 (pagesize 1))
+        (func (export "alloc") (param i32) (result i32) (memory.grow (local.get 0))))"#;
+    let module = file("pages.wasm", &wat::parse_str(text).expect("well formed"));
+    let (status, stdout, _) = alligator("bound", &module, &[]);
+    assert_eq!(status, Some(0), "{stdout}");
+    assert!(stdout.contains("has pages of 1 bytes"), "{stdout}");
+    let (status, stdout, stderr) = alligator("replay", &module, &["alloc(1)"]);
+    assert_eq!(status, Some(0), "{stdout}{stderr}");
+    assert!(
+        stdout.contains("grew") && stdout.contains("has pages of 1 bytes"),
+        "{stdout}"
+    );
+}
+
+/// A growing function that may refuse, and a loop over bytes.
+const REFUSES: &str = r#"(module
+    (memory (export "memory") 1)
+    (func $grow (param $pages i32) (result i32)
+        (if (i32.eqz (local.get $pages)) (then (return (i32.const -1))))
+        (memory.grow (local.get $pages)))
+    (func (export "alloc") (param $size i32) (result i32)
+        (if (i32.lt_u (local.get $size) (i32.const 64)) (then (return (i32.const 8))))
+        (call $grow (i32.shr_u (local.get $size) (i32.const 16))))
+    (func $memset (export "memset") (param i32 i32 i32) (result i32)
+        (block (br_if 0 (i32.eqz (local.get 2)))
+            (loop
+                (i32.store8 (i32.add (local.get 0) (local.tee 2 (i32.sub (local.get 2) (i32.const 1)))) (local.get 1))
+                (br_if 0 (local.get 2))))
+        (local.get 0)))"#;
+
+#[test]
+fn a_call_that_is_refused_growth_has_a_figure_of_its_own() {
+    let module = file(
+        "refuses.wasm",
+        &wat::parse_str(REFUSES).expect("well formed"),
+    );
+    let (status, stdout, _) = alligator("bound", &module, &["--witness", "--entry", "alloc"]);
+    assert_eq!(status, Some(0), "{stdout}");
+    // Entry, comparison and `if`; the pages and the call; entry, `eqz`, `if` and the constant.
+    assert!(
+        stdout.contains("does not grow it costs at most 14 (plain 14, bytes none)")
+            && stdout.contains("longest path of alloc where growth is refused"),
+        "{stdout}"
+    );
+    let calls = ["alloc(8)", "alloc(64)", "alloc(65536)"];
+    let (status, stdout, stderr) = alligator("replay", &module, &calls);
+    assert_eq!(status, Some(0), "{stdout}{stderr}");
+    assert!(!stdout.contains("NO"), "{stdout}");
+}
+
+#[test]
+fn a_replay_does_not_take_bytes_of_a_loop_for_a_fault() {
+    let module = file(
+        "loops-over-bytes.wasm",
+        &wat::parse_str(REFUSES).expect("well formed"),
+    );
+    let (status, stdout, stderr) = alligator("replay", &module, &["memset(8,0,1)"]);
+    assert_eq!(status, Some(0), "{stdout}{stderr}");
+    let (status, stdout, stderr) = alligator("replay", &module, &["memset(8,0,500)"]);
+    assert_eq!(status, Some(2), "{stdout}{stderr}");
+    assert!(stdout.contains("with its bytes"), "{stdout}");
+}

@@ -169,7 +169,23 @@ pub(crate) fn random_module(random: &mut Random) -> Vec<u8> {
         globals.global(global, &ConstExpr::i32_const(0));
         exports.export(name, ExportKind::Global, index);
     }
-    // One table that nobody writes: the first functions, each of which calls only those before it.
+    let (tables, elements) = table_of_first();
+    let mut module = Module::new();
+    module
+        .section(&types)
+        .section(&imports)
+        .section(&functions)
+        .section(&tables)
+        .section(&memories)
+        .section(&globals)
+        .section(&exports)
+        .section(&elements)
+        .section(&code);
+    module.finish()
+}
+
+/// One table that nobody writes: the first functions, each of which calls only those before it, hooks apart.
+fn table_of_first() -> (TableSection, ElementSection) {
     let mut tables = TableSection::new();
     tables.table(TableType {
         element_type: RefType::FUNCREF,
@@ -185,18 +201,7 @@ pub(crate) fn random_module(random: &mut Random) -> Vec<u8> {
         &ConstExpr::i32_const(0),
         Elements::Functions(in_table.into()),
     );
-    let mut module = Module::new();
-    module
-        .section(&types)
-        .section(&imports)
-        .section(&functions)
-        .section(&tables)
-        .section(&memories)
-        .section(&globals)
-        .section(&exports)
-        .section(&elements)
-        .section(&code);
-    module.finish()
+    (tables, elements)
 }
 
 struct Writer<'r> {
