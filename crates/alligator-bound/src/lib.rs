@@ -35,7 +35,7 @@ pub mod witness;
 use cost::CostTable;
 use loops::Bounds;
 use module::{InputError, Module};
-use path::Analysis;
+use path::{Analysis, Weight};
 use report::{Budget, EntryReport, Report, SCHEMA};
 
 /// What to analyse, and how.
@@ -90,7 +90,7 @@ pub fn analyze(bytes: &[u8], options: &Options) -> Result<Report, InputError> {
     let budget = Budget::new(options.steps_max);
     let strict = analysis
         .has_conditions()
-        .then(|| analysis.strict(&functions))
+        .then(|| analysis.by(Weight::Strict, &functions))
         .transpose()?;
     let entries = found.entries.iter().zip(around);
     Ok(Report {

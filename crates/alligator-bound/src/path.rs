@@ -401,8 +401,19 @@ pub struct Analysis<'m, 'a> {
     outcomes: BTreeMap<u32, Outcome>,
     bulk_counts: BTreeMap<u32, Outcome>,
     indirect: Cell<usize>,
-    /// Whether what is a condition of a bound counts as having none.
-    strict: bool,
+    weight: Weight,
+}
+
+/// What the paths of an analysis are weighed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// Cost.
+    Cost,
+    /// Cost, where what is a condition of a bound has none: calls of imports of unknown cost, and waits. What
+    /// is still bounded does not depend on them.
+    Strict,
+    /// Number of bulk operations of unknown length.
+    Bulk,
 }
 
 /// What an instruction is weighed by.
@@ -425,16 +436,15 @@ impl<'m, 'a> Analysis<'m, 'a> {
         bounds: &'m Bounds,
         entries: &[u32],
     ) -> Result<Self, InputError> {
-        Self::of(module, costs, bounds, entries, false)
+        Self::of(module, costs, bounds, entries, Weight::Cost)
     }
 
-    /// The same, except that calls of imports of unknown cost, and waits, have no bound: what is still
-    /// bounded does not depend on them.
+    /// The same code by another weight.
     ///
     /// # Errors
     /// As [`Analysis::new`].
-    pub fn strict(&self, entries: &[u32]) -> Result<Self, InputError> {
-        Self::of(self.module, self.costs, self.bounds, entries, true)
+    pub fn by(&self, weight: Weight, entries: &[u32]) -> Result<Self, InputError> {
+        Self::of(self.module, self.costs, self.bounds, entries, weight)
     }
 
     fn of(
@@ -442,7 +452,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
         costs: &'m CostTable,
         bounds: &'m Bounds,
         entries: &[u32],
-        strict: bool,
+        weight: Weight,
     ) -> Result<Self, InputError> {
         let mut analysis = Self {
             module,
@@ -452,7 +462,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
             outcomes: BTreeMap::new(),
             bulk_counts: BTreeMap::new(),
             indirect: Cell::new(0),
-            strict,
+            weight,
         };
         analysis.load(entries)?;
         let edges = calls::Edges::of(&analysis);
@@ -632,8 +642,8 @@ impl<'m, 'a> Analysis<'m, 'a> {
             reason,
             at: index,
         };
-        if let Some((cost_per_unit, unit)) = self.costs.per_unit(operator)
-            && constant_operand(&plan.code, at).is_none()
+        if self.is_bulk(&plan.code, at)
+            && let Some((cost_per_unit, unit)) = self.costs.per_unit(operator)
         {
             plan.bulk.push(BulkSite {
                 function,
@@ -851,7 +861,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
             }
         };
         let entry = match measure {
-            Measure::Cost => self.costs.function_entry.cost,
+            Measure::Cost => self.entry_cost(&plan),
             Measure::Bulk => 0,
         };
         let outcome = nodes[0].exit.after(Longest::steady(entry));
@@ -873,7 +883,10 @@ impl<'m, 'a> Analysis<'m, 'a> {
         match callees {
             Callees::Unknown => Outcome::every(Longest::ENDLESS),
             Callees::Vouched(cost) => {
-                let cost = if measure == Measure::Cost { *cost } else { 0 };
+                let cost = match measure {
+                    Measure::Cost => self.vouched_cost(*cost),
+                    Measure::Bulk => 0,
+                };
                 Outcome::every(Longest::steady(cost))
             }
             // A table without a function of the type: the call always traps.
@@ -904,22 +917,43 @@ impl<'m, 'a> Analysis<'m, 'a> {
     pub fn import_cost(&self, callee: u32) -> u64 {
         let import = self.module.functions[callee as usize].import.as_ref();
         let known = import.and_then(|(from, name)| self.bounds.import(from, name));
-        match known {
-            Some(import) => import.cost,
-            None if self.strict => UNBOUNDED,
-            None => 0,
+        match (known, self.weight) {
+            (Some(import), _) => self.vouched_cost(import.cost),
+            (None, Weight::Strict) => UNBOUNDED,
+            (None, Weight::Cost | Weight::Bulk) => 0,
         }
+    }
+
+    /// What a call costs that somebody vouches for.
+    pub fn vouched_cost(&self, cost: u64) -> u64 {
+        if self.weight == Weight::Bulk { 0 } else { cost }
+    }
+
+    /// What it costs to enter a function.
+    pub fn entry_cost(&self, plan: &Plan<'_>) -> u64 {
+        match self.weight {
+            Weight::Bulk => u64::from(plan.bytewise),
+            Weight::Cost | Weight::Strict => self.costs.function_entry.cost,
+        }
+    }
+
+    /// Whether an instruction is a bulk operation whose units are not known before it runs.
+    fn is_bulk(&self, code: &Code<'_>, at: usize) -> bool {
+        self.costs.per_unit(&code.operators[at]).is_some() && constant_operand(code, at).is_none()
     }
 
     /// Cost of an instruction without what it calls, units of known number included.
     pub fn cost_at(&self, code: &Code<'_>, at: usize) -> u64 {
         let operator = &code.operators[at];
+        if self.weight == Weight::Bulk {
+            return u64::from(self.is_bulk(code, at));
+        }
         let base = self.costs.operator(operator).unwrap_or(UNBOUNDED);
         let units = self.costs.per_unit(operator).and_then(|(cost, _)| {
             let count = constant_operand(code, at)?;
             Some(cost.saturating_mul(count))
         });
-        let wait = if self.strict && is_wait(operator) {
+        let wait = if self.weight == Weight::Strict && is_wait(operator) {
             UNBOUNDED
         } else {
             0

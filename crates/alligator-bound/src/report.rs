@@ -8,7 +8,9 @@ use crate::cost::BulkUnit;
 use crate::entries::{Entry, Found};
 use crate::inlined::Inlined;
 use crate::loops::{self, names};
-use crate::path::{Analysis, BulkSite, Finding, FindingKind, Growth, Plan, UNBOUNDED, is_indirect};
+use crate::path::{
+    Analysis, BulkSite, Finding, FindingKind, Growth, Plan, UNBOUNDED, Weight, is_indirect,
+};
 use crate::refine::{self, Refined};
 use crate::witness::{self, WitnessStep};
 use crate::{Options, module::Module};
@@ -348,8 +350,24 @@ impl Figures<'_, '_, '_> {
                 .is_some_and(|figure| figure.bound.is_none())
     }
 
+    /// Most bulk operations on a path of a kind. Where only paths that cannot be taken have any number of them,
+    /// those that can are searched.
+    fn bulk_operations(&self, growth: Growth, bounded: bool) -> Option<u64> {
+        let plain = self.analysis.bulk_count(self.function).longest().of(growth);
+        let plain = plain.map_or(Some(0), finite);
+        if plain.is_some() || !bounded || !self.refines {
+            return plain;
+        }
+        let by_number = self.analysis.by(Weight::Bulk, &[self.function]).ok()?;
+        let steps = self.budget.next();
+        let searched = refine::longest_path(&by_number, self.function, growth, steps);
+        self.budget.spend(searched.spent);
+        searched
+            .longest
+            .map_or(Some(0), |found| finite(found.bound))
+    }
+
     fn of_path(&self, plain: u64, growth: Growth, found: Option<&Refined>) -> Figure {
-        let bulk = self.analysis.bulk_count(self.function).longest().of(growth);
         let bound = found
             .filter(|_| self.refines)
             .map_or(plain, |found| found.bound.min(plain));
@@ -359,7 +377,7 @@ impl Figures<'_, '_, '_> {
             plain: finite(plain),
             exact: self.refines && found.is_some_and(|found| found.complete),
             steps: found.map_or(0, |found| found.steps),
-            bulk_operations: bulk.map_or(Some(0), finite),
+            bulk_operations: self.bulk_operations(growth, finite(bound).is_some()),
             witness: witness.map_or_else(Vec::new, |found| witness::steps(self.analysis, found)),
         }
     }

@@ -224,7 +224,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             cells: Cells::default(),
             facts: Facts::default(),
             growth: Growth::Without,
-            cost: self.analysis.costs.function_entry.cost,
+            cost: self.analysis.entry_cost(plan),
             trail: None,
         }
     }
@@ -1006,6 +1006,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         let params = signature.map_or(0, |signature| signature.params().len());
         let results: Vec<ValType> = signature.map_or_else(Vec::new, |s| s.results().to_vec());
         state.frame.stack.truncate(state.frame.stack.len() - params);
+        let cost = self.analysis.vouched_cost(cost);
         state.cost = state.cost.saturating_add(cost);
         self.come_back(state, is_tail(operator), &results)
     }
@@ -1052,9 +1053,8 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         if !tail {
             state.callers.push(Rc::new(suspended));
         }
-        state.cost = state
-            .cost
-            .saturating_add(self.analysis.costs.function_entry.cost);
+        let entry = self.analysis.entry_cost(self.plan(callee));
+        state.cost = state.cost.saturating_add(entry);
         Next::Go
     }
 
