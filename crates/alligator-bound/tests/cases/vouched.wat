@@ -1,5 +1,5 @@
 ;; What a person vouches for of indirect calls: the first only after growth, the second by its cost, the third by whom it
-;; reaches; the fourth by nothing.
+;; reaches; the fourth by nothing; the fifth is never made.
 (module
   (type $event (func (param i32)))
   (memory 1 2)
@@ -23,4 +23,8 @@
     (i32.const 0))
   (func (export "calloc") (param i32 i32) (result i32)
     (call_indirect (type $event) (local.get 0) (i32.const 1))
-    (i32.const 0)))
+    (i32.const 0))
+  ;; Vouched for as the first, so never made: what grows comes after it.
+  (func (export "aligned_alloc") (param i32 i32) (result i32)
+    (if (local.get 0) (then (call_indirect (type $event) (local.get 0) (i32.const 1))))
+    (call $grow)))
