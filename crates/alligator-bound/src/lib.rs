@@ -93,14 +93,16 @@ pub fn analyze(bytes: &[u8], options: &Options) -> Result<Report, InputError> {
         .then(|| analysis.by(Weight::Strict, &functions))
         .transpose()?;
     let entries = found.entries.iter().zip(around);
+    let entries: Vec<EntryReport> = entries
+        .map(|(entry, around)| {
+            EntryReport::of(&analysis, strict.as_ref(), entry, around, options, &budget)
+        })
+        .collect();
+    notes.extend(report::growing(&analysis, &entries));
     Ok(Report {
         schema: SCHEMA,
         costs: options.costs.name.clone(),
-        entries: entries
-            .map(|(entry, around)| {
-                EntryReport::of(&analysis, strict.as_ref(), entry, around, options, &budget)
-            })
-            .collect(),
+        entries,
         assumptions,
         notes,
     })

@@ -122,6 +122,25 @@ pub struct BytesLoop {
     pub because: String,
 }
 
+/// A function that is there to grow memory.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrowingFunction {
+    /// The function's name as reports print it, or its index.
+    pub function: String,
+    /// The argument.
+    pub because: String,
+}
+
+/// What names of functions that are there to grow memory have in them.
+const NAMES_OF_GROWTH: [&str; 3] = ["grow", "sbrk", "morecore"];
+
+/// Whether a function's name says that it is there to grow memory.
+pub fn has_name_of_growth(module: &Module<'_>, function: u32) -> bool {
+    let name = module.display_name(function).to_lowercase();
+    NAMES_OF_GROWTH.iter().any(|part| name.contains(part))
+}
+
 /// What is assumed of a function whose loops handle bytes, in words.
 pub(crate) fn describe_bytes(function: &str) -> String {
     format!(
@@ -167,6 +186,9 @@ pub struct Bounds {
     /// Functions whose loops handle bytes.
     #[serde(default)]
     pub bytes: Vec<BytesLoop>,
+    /// Functions that are there to grow memory.
+    #[serde(default)]
+    pub growing: Vec<GrowingFunction>,
 }
 
 impl Bounds {
@@ -198,6 +220,7 @@ impl Bounds {
             .chain(bounds.imports.iter().map(|import| &import.because))
             .chain(bounds.indirect.iter().map(|call| &call.because))
             .chain(bounds.bytes.iter().map(|bytes| &bytes.because))
+            .chain(bounds.growing.iter().map(|growing| &growing.because))
             .any(|because| because.trim().is_empty())
         {
             return Err(InputError::plain(
@@ -231,6 +254,13 @@ impl Bounds {
         self.bytes
             .iter()
             .find(|bytes| names(module, function, &bytes.function))
+    }
+
+    /// Whether a function is given as one that is there to grow memory.
+    pub fn is_growing(&self, module: &Module<'_>, function: u32) -> bool {
+        self.growing
+            .iter()
+            .any(|growing| names(module, function, &growing.function))
     }
 
     /// The cost given for an import.

@@ -488,9 +488,13 @@ impl<'m, 'a> Analysis<'m, 'a> {
         findings.any(|finding| finding.kind.is_condition())
     }
 
-    /// Whether a function's own code grows memory.
+    /// Whether a function is there to grow memory: its own code does, and its name, or a person, says that this
+    /// is what it is for. Without the second, an allocator that a compiler has made one function, growth and
+    /// all, would have no call without growth.
     pub fn is_growing(&self, function: u32) -> bool {
         self.plans.get(&function).is_some_and(|plan| plan.grows)
+            && (self.bounds.is_growing(self.module, function)
+                || loops::has_name_of_growth(self.module, function))
     }
 
     /// What entering a function makes of a path.
@@ -669,6 +673,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
                 plan.after_growth.insert(index);
             }
             if let Some(known) = vouched.callees(self.module)? {
+                self.check_fit(operator, &known, offset)?;
                 callees = known;
             }
         }
@@ -693,6 +698,32 @@ impl<'m, 'a> Analysis<'m, 'a> {
         }
         plan.callees.insert(index, callees);
         Ok(())
+    }
+
+    /// Refuses callees that a person vouches for and that can have no such type.
+    fn check_fit(
+        &self,
+        operator: &Operator<'_>,
+        callees: &Callees,
+        offset: u64,
+    ) -> Result<(), InputError> {
+        let (Callees::Known(functions), Some(wanted)) = (callees, called_type(operator)) else {
+            return Ok(());
+        };
+        let fits = |function: &&u32| {
+            let found = self.module.functions[**function as usize].type_index;
+            self.module.may_fit(wanted, found)
+        };
+        match functions.iter().find(|function| !fits(function)) {
+            None => Ok(()),
+            Some(function) => Err(InputError::at(
+                offset,
+                format!(
+                    "{} is of another type than what is called here",
+                    self.module.display_name(*function)
+                ),
+            )),
+        }
     }
 
     /// Functions a call instruction may reach; `None` for other instructions.
@@ -981,15 +1012,20 @@ fn is_wait(operator: &Operator<'_>) -> bool {
     )
 }
 
+/// The type of a function that an operator calls without naming it.
+pub fn called_type(operator: &Operator<'_>) -> Option<u32> {
+    match operator {
+        Operator::CallIndirect { type_index, .. }
+        | Operator::ReturnCallIndirect { type_index, .. }
+        | Operator::CallRef { type_index }
+        | Operator::ReturnCallRef { type_index } => Some(*type_index),
+        _ => None,
+    }
+}
+
 /// Whether an operator calls a function that it does not name.
 pub fn is_indirect(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::CallIndirect { .. }
-            | Operator::ReturnCallIndirect { .. }
-            | Operator::CallRef { .. }
-            | Operator::ReturnCallRef { .. }
-    )
+    called_type(operator).is_some()
 }
 
 /// The loops of a function whose turns are each for some of its bytes, as one bulk operation.

@@ -495,6 +495,37 @@ pub(crate) fn odd_pages(module: &Module<'_>) -> Vec<String> {
         .collect()
 }
 
+/// The functions whose calls make a call one that is refused growth, if there is any such figure; and names of
+/// such that are none.
+pub(crate) fn growing(analysis: &Analysis<'_, '_>, entries: &[EntryReport]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let names_of = |function: &u32| analysis.module.display_name(*function);
+    let growing: Vec<String> = analysis
+        .plans
+        .keys()
+        .filter(|function| analysis.is_growing(**function))
+        .map(names_of)
+        .collect();
+    if entries.iter().any(|entry| entry.refused.is_some()) && !growing.is_empty() {
+        notes.push(format!(
+            "calls that enter {} and do not grow have a figure of their own, \"refused\"",
+            growing.join(", ")
+        ));
+    }
+    for given in &analysis.bounds.growing {
+        let is_meant = |function: &u32| {
+            analysis.is_growing(*function) && names(analysis.module, *function, &given.function)
+        };
+        if !analysis.plans.keys().any(is_meant) {
+            notes.push(format!(
+                "unused: no function that is reached and grows memory is {}",
+                given.function
+            ));
+        }
+    }
+    notes
+}
+
 /// What is assumed of functions whose loops handle bytes: by a person, or by their names.
 fn bytes_of_loops(
     analysis: &Analysis<'_, '_>,

@@ -5,9 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cfg::Flow;
+use crate::cfg::{Flow, Target};
 
 use super::{Analysis, Callees, Growth, Plan};
+
+/// Times that all functions are scanned to find how they end, at most. Beyond, any path may make any call.
+const SCANS_MAX: usize = 64;
 
 /// The calls of all functions with code: caller to callee, with the least kind of path on which it is made.
 pub(super) struct Edges {
@@ -40,18 +43,23 @@ impl Edges {
     fn find_growth(&mut self, analysis: &Analysis<'_, '_>) {
         let mut ends: BTreeMap<u32, Ends> = BTreeMap::new();
         let order: Vec<u32> = self.components(Growth::With).concat();
-        let mut changed = true;
-        while changed {
-            changed = false;
+        let mut scan_all = || {
+            let mut changed = false;
             for function in &order {
                 let found = Scan::of(analysis, &ends, *function).ends;
                 changed |= ends.insert(*function, found) != Some(found);
             }
-        }
+            changed
+        };
+        let settled = (0..SCANS_MAX).any(|_| !scan_all());
         for function in order {
             let made = Scan::of(analysis, &ends, function).calls;
             for (callee, growth) in self.callees.entry(function).or_default() {
-                *growth = made.get(callee).copied().unwrap_or(Growth::With);
+                *growth = match made.get(callee) {
+                    _ if !settled => Growth::Without,
+                    Some(growth) => *growth,
+                    None => Growth::With,
+                };
             }
         }
     }
@@ -145,19 +153,18 @@ impl<'s, 'm, 'a> Scan<'s, 'm, 'a> {
             }
             None => (self.instruction(at, growth), false),
         };
-        let leaves = plan.cfg.flows[at] == Flow::Return;
-        if leaves {
-            lower(&mut self.ends.returns, ends.returns);
-        }
         // The frame of a tail call has no handlers.
-        if !(is_call && leaves) {
+        if !(is_call && plan.cfg.flows[at] == Flow::Return) {
             for target in plan.cfg.handlers(at) {
                 self.arrive(plan.cfg.position(target), ends.throws);
             }
         }
         lower(&mut self.ends.throws, ends.throws.take());
         for target in plan.cfg.successors(at) {
-            self.arrive(plan.cfg.position(target), ends.returns);
+            match target {
+                Target::Return => lower(&mut self.ends.returns, ends.returns),
+                _ => self.arrive(plan.cfg.position(target), ends.returns),
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use wasmparser::{BlockType, Operator, ValType};
 
 use crate::cfg::{Flow, Target};
 use crate::cost::operator_name;
-use crate::path::{Analysis, Callees, Growth, Longest, Plan, UNBOUNDED, is_indirect};
+use crate::path::{Analysis, Callees, Growth, Longest, Plan, UNBOUNDED, called_type, is_indirect};
 
 use super::facts::{Contradiction, Facts};
 use super::liveness::Liveness;
@@ -995,14 +995,8 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
     /// A call of somebody for whom a person vouches.
     fn call_vouched(&mut self, state: &mut State, operator: &Operator<'_>, cost: u64) -> Next {
         Self::pop(state);
-        let (Operator::CallIndirect { type_index, .. }
-        | Operator::ReturnCallIndirect { type_index, .. }
-        | Operator::CallRef { type_index }
-        | Operator::ReturnCallRef { type_index }) = operator
-        else {
-            return Self::endless(state);
-        };
-        let signature = self.analysis.module.signature(*type_index);
+        let signature =
+            called_type(operator).and_then(|index| self.analysis.module.signature(index));
         let params = signature.map_or(0, |signature| signature.params().len());
         let results: Vec<ValType> = signature.map_or_else(Vec::new, |s| s.results().to_vec());
         state.frame.stack.truncate(state.frame.stack.len() - params);

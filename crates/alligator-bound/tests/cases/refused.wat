@@ -21,4 +21,13 @@
   ;; The entry's own `memory.grow` makes no growing function of it.
   (func (export "op_realloc") (param i32 i32 i32 i32) (result i32)
     (if (result i32) (local.get 0) (then (memory.grow (i32.const 1))) (else (i32.const 0))))
-  (func (export "op_dealloc") (param i32 i32 i32)))
+  ;; Not one by name, nor by a person's word: its calls that do not grow are without growth.
+  (func $all_in_one (param i32) (result i32)
+    (if (result i32) (local.get 0) (then (memory.grow (i32.const 1))) (else (i32.const 0))))
+  (func (export "op_dealloc") (param i32 i32 i32) (drop (call $all_in_one (local.get 0))))
+  ;; By a person's word.
+  (func $more (param i32) (result i32)
+    (if (result i32) (local.get 0) (then (memory.grow (i32.const 1))) (else (i32.const 0))))
+  (func (export "malloc") (param i32) (result i32)
+    (if (i32.load (i32.const 8)) (then (return (i32.const 8))))
+    (call $more (local.get 0))))
