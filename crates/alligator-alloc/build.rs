@@ -1,12 +1,108 @@
-//! Tells the crate whether it is built for size: then its operations are calls, not copied to where they are used,
-//! and its tables are short.
+//! Tells the crate what only the build knows:
+//!
+//! - `built_for_size`: operations are calls, not copied to where they are used, and tables are short;
+//! - `single_thread`: no second thread can reach the module's memory, so a heap needs no lock. A stable compiler hides
+//!   the target feature `atomics` from `cfg`, even where it is on, so the target's name and the flags are asked, too.
+//!   Without this script, or where it cannot know, there is a lock;
+//! - `nightly`: the compiler takes `#![feature]`;
+//! - `std_takes_initial_memory`: std's allocator may use the free part of the initial memory.
 
 use std::env;
+use std::process::Command;
+
+/// The first Rust, 1.`N`, whose std may use the initial memory: by dlmalloc 0.2.12 and later.
+const TAKES_INITIAL_MEMORY: u32 = 96;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(built_for_size)");
-    if matches!(env::var("OPT_LEVEL").as_deref(), Ok("s" | "z")) {
-        println!("cargo::rustc-cfg=built_for_size");
+    let is_for_size = matches!(env::var("OPT_LEVEL").as_deref(), Ok("s" | "z"));
+    let is_wasm = variable("CARGO_CFG_TARGET_FAMILY").contains("wasm");
+    let has_std_heap = is_wasm && variable("CARGO_CFG_TARGET_OS") == "unknown";
+    let compiler = Compiler::new();
+    for (name, holds) in [
+        ("built_for_size", is_for_size),
+        ("single_thread", is_wasm && !may_share_memory()),
+        ("nightly", compiler.is_nightly),
+        (
+            "std_takes_initial_memory",
+            has_std_heap && compiler.minor >= TAKES_INITIAL_MEMORY,
+        ),
+    ] {
+        println!("cargo::rustc-check-cfg=cfg({name})");
+        if holds {
+            println!("cargo::rustc-cfg={name}");
+        }
+        println!("cargo::metadata={name}={}", u8::from(holds)); // For who depends on it and has a script.
+    }
+}
+
+/// An environment variable, empty if it is not there.
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_default()
+}
+
+/// Whether the module's memory may be shared: what the flags say last of `atomics`, or else what the target has.
+fn may_share_memory() -> bool {
+    let has_feature = |list: &str| list.split(',').any(|feature| feature == "atomics");
+    let has_threads = variable("TARGET").ends_with("-threads");
+    let target = has_threads || has_feature(&variable("CARGO_CFG_TARGET_FEATURE"));
+    let flags = variable("CARGO_ENCODED_RUSTFLAGS");
+    let flags: Vec<&str> = flags.split('\x1f').collect();
+    if flags.iter().any(|flag| flag.contains("--shared-memory")) {
+        return true; // An argument of the linker, which would refuse a module without atomics.
+    }
+    flags_say(&flags).unwrap_or(target)
+}
+
+/// What the compiler's `flags` say of `atomics`, if they do.
+fn flags_say(flags: &[&str]) -> Option<bool> {
+    let options = flags.iter().enumerate().filter_map(|(at, flag)| {
+        // `-C option`, `-Coption`, `--codegen option` or `--codegen=option`.
+        let joined = flag.strip_prefix("--codegen=").or(flag.strip_prefix("-C"));
+        match joined {
+            Some("") => flags.get(at + 1).copied(),
+            None if *flag == "--codegen" => flags.get(at + 1).copied(),
+            _ => joined,
+        }
+    });
+    let mut said = None;
+    for option in options {
+        if option == "target-cpu=bleeding-edge" {
+            said = said.or(Some(true)); // This one has them; a feature's own word counts more.
+        }
+        let features = option.strip_prefix("target-feature=").unwrap_or_default();
+        for feature in features.split(',') {
+            said = match feature {
+                "+atomics" => Some(true),
+                "-atomics" => Some(false),
+                _ => said,
+            };
+        }
+    }
+    said
+}
+
+/// What the compiler says of itself.
+struct Compiler {
+    /// The `N` of 1.`N`. If it cannot be told, the greatest.
+    minor: u32,
+    /// Whether it is a nightly one, or made to act as one.
+    is_nightly: bool,
+}
+
+impl Compiler {
+    fn new() -> Self {
+        println!("cargo::rerun-if-env-changed=RUSTC_BOOTSTRAP");
+        let output = Command::new(variable("RUSTC")).arg("--version").output();
+        let text = output.map_or(String::new(), |output| {
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        });
+        let minor = text.split('.').nth(1).and_then(|minor| minor.parse().ok());
+        Self {
+            minor: minor.unwrap_or(u32::MAX),
+            is_nightly: variable("RUSTC_BOOTSTRAP") == "1"
+                || text.contains("nightly")
+                || text.contains("-dev"),
+        }
     }
 }

@@ -213,12 +213,14 @@ fn ours_header() -> String {
     let mut text = String::from(
         "# Longest path of one operation, in Wasm instructions (wasmtime's fuel), through an\n\
          # exported wrapper (its call included), proved on the module by `cargo xtask bounds`.\n\
+         # refused: calls that come to where the memory grows and do not grow it: the first, which\n\
+         # takes the initial memory in, and those that the host or a limit refuses.\n\
          # bytes: bulk operations on the path, each a byte of copy or fill per unit more.\n",
     );
     let _ = writeln!(
         text,
-        "{:<18} {:<13} {:>7} {:>7} {:>12} {:>6}",
-        "# build", "operation", "bound", "plain", "with growth", "bytes"
+        "{:<18} {:<13} {:>7} {:>7} {:>12} {:>9} {:>6}",
+        "# build", "operation", "bound", "plain", "with growth", "refused", "bytes"
     );
     text
 }
@@ -230,11 +232,12 @@ fn add_ours(text: &mut String, name: &str, report: &Report) {
         let bulk = main.and_then(|figure| figure.bulk_operations);
         let _ = writeln!(
             text,
-            "{name:<18} {:<13} {:>7} {:>7} {:>12} {:>6}",
+            "{name:<18} {:<13} {:>7} {:>7} {:>12} {:>9} {:>6}",
             operation(entry),
             bound(main),
             plain.map_or_else(|| "-".to_owned(), |plain| plain.to_string()),
             bound(entry.with_growth.as_ref()),
+            bound(entry.refused.as_ref()),
             bulk.map_or_else(|| "any".to_owned(), |bulk| bulk.to_string()),
         );
     }

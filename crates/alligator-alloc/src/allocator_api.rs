@@ -7,8 +7,10 @@ use core::ptr::NonNull;
 use allocator_api2::alloc::{AllocError, Allocator};
 
 use crate::global::AlligatorAlloc;
+use crate::heap::Heap;
 use crate::lock::Lock;
 use crate::source::Source;
+use crate::value::at_least_one_byte;
 
 /// The bytes of `layout` at `block`.
 fn block_of(block: Option<NonNull<u8>>, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
@@ -18,6 +20,14 @@ fn block_of(block: Option<NonNull<u8>>, layout: Layout) -> Result<NonNull<[u8]>,
 }
 
 impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
+    /// Does `action`, in which the memory may grow. By these methods the heap need not be the global allocator.
+    fn with_value<R>(&self, action: impl FnOnce(&mut Heap<S>) -> R) -> R {
+        self.with_growth(|heap| {
+            heap.source_mut().used_as_value();
+            action(heap)
+        })
+    }
+
     /// Makes the block at `pointer` one of `new`, whose alignment may be another.
     ///
     /// # Safety
@@ -31,10 +41,12 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
     ) -> Result<NonNull<[u8]>, AllocError> {
         if old.align() == new.align() {
             // SAFETY: the caller's duty; a layout's size, rounded up to its alignment, does not overflow.
-            let block = self.with(|heap| unsafe { heap.reallocate(pointer, old, new.size()) });
+            let block = self.with_value(|heap| unsafe {
+                heap.reallocate_nonzero(pointer, at_least_one_byte(old), new.size().max(1))
+            });
             return block_of(block, new);
         }
-        let block = self.with(|heap| heap.allocate(new));
+        let block = self.allocate(new).map(NonNull::cast).ok();
         if let Some(first) = block {
             let bytes = old.size().min(new.size());
             // SAFETY: both blocks have that many bytes and are apart, since both are in use.
@@ -50,11 +62,15 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
 // refers to it: the memory belongs to the source, for ever. All references to an allocator lead to one heap.
 unsafe impl<S: Source, L: Lock> Allocator for &AlligatorAlloc<S, L> {
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        block_of(self.with(|heap| heap.allocate(layout)), layout)
+        let nonzero = at_least_one_byte(layout);
+        let block = self.with_value(|heap| heap.allocate_nonzero(nonzero));
+        block_of(NonNull::new(block), layout)
     }
 
     fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        block_of(self.with(|heap| heap.allocate_zeroed(layout)), layout)
+        let nonzero = at_least_one_byte(layout);
+        let block = self.with_value(|heap| heap.allocate_zeroed_nonzero(nonzero));
+        block_of(block, layout)
     }
 
     unsafe fn deallocate(&self, pointer: NonNull<u8>, layout: Layout) {

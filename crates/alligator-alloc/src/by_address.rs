@@ -14,12 +14,13 @@ use core::alloc::Layout;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
-use crate::heap::{Heap, at_least_one_byte, class_of};
+use crate::heap::{Heap, Wanted, class_of};
 use crate::meta_page::{CLASS_MASK, HeaderId, MINI_PAGE};
 use crate::mini_page::medium::MediumClass;
 use crate::size_class::{Class, SLOT_BYTES};
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, HARDENED, bytes_of, granules_for};
+use crate::value::at_least_one_byte;
 
 /// Bytes in the smallest slot, and what it is aligned to.
 const SLOT_BYTES_MIN: usize = SLOT_BYTES[0] as usize;
@@ -36,71 +37,97 @@ enum Block {
     Aligned(HeaderId),
 }
 
-/// Blocks by address. Any block of this heap will do, whoever allocated it and with what layout.
 impl<S: Source> Heap<S> {
-    /// [`allocate`](Self::allocate) for a block that is given back by its address, where its layout is not
-    /// known: the metrics count the bytes that the block takes, not those asked for. A size of zero gets the
-    /// smallest slot.
-    ///
-    /// *Time:* constant, the source's growth apart.
+    /// The block for `layout` that needs neither a header nor a call, if there is one.
     #[inline(always)]
-    pub fn allocate_by_address(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let address = self.allocate_layout(layout);
+    pub(crate) fn allocate_unsized_at_hand(
+        &mut self,
+        layout: Layout,
+    ) -> Result<NonNull<u8>, Wanted> {
+        let wanted = class_of(least_layout(layout));
+        if let (Some(class), false) = (wanted, HARDENED) {
+            let (state, _) = self.parts(class);
+            if let Some(slot) = state.pop() {
+                let block = self.counted(slot.get(), layout);
+                return block.ok_or(wanted);
+            }
+        }
+        Err(wanted)
+    }
+
+    /// A block for `layout`, where [`allocate_unsized_at_hand`](Self::allocate_unsized_at_hand) has said what is wanted.
+    #[inline(always)]
+    pub(crate) fn allocate_unsized_wanted(
+        &mut self,
+        wanted: Wanted,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        if HARDENED {
+            self.runs.require_no_fault();
+        }
+        let address = match wanted {
+            Some(class) => self.allocate_slot(class),
+            None => self.allocate_long(least_layout(layout)),
+        };
+        self.counted(address, layout)
+    }
+
+    /// The block at `address`, or none for zero, counted as what it takes.
+    #[inline(always)]
+    fn counted(&mut self, address: usize, layout: Layout) -> Option<NonNull<u8>> {
         let counted = match NonZeroUsize::new(address) {
             Some(block) => self.layout_at(block),
             None => layout,
         };
         self.runs.record.allocated(counted, address);
-        NonNull::new(self.runs.meta.source.pointer(address))
+        NonNull::new(self.pointer_to(address))
     }
 
-    /// How many bytes the block at `pointer` has: those asked for, or more. *Time:* constant.
+    /// [`usable_size`](Self::usable_size).
     ///
     /// # Safety
     ///
-    /// This heap gave `pointer` and it has not been given back since.
+    /// As there.
     #[inline(always)]
-    pub unsafe fn usable_size(&self, pointer: NonNull<u8>) -> usize {
+    pub(crate) unsafe fn bytes_of_block(&self, pointer: NonNull<u8>) -> usize {
         let address = pointer.addr();
         if HARDENED {
+            self.runs.require_no_fault();
             self.require_any_block(address);
         }
         self.bytes_at(address)
     }
 
-    /// Gives back the block at `pointer`. *Time:* constant.
+    /// [`deallocate_by_address`](Self::deallocate_by_address).
     ///
     /// # Safety
     ///
-    /// This heap gave `pointer` and it has not been given back since.
+    /// As there.
     #[inline(always)]
-    pub unsafe fn deallocate_by_address(&mut self, pointer: NonNull<u8>) {
+    pub(crate) unsafe fn deallocate_unsized(&mut self, pointer: NonNull<u8>) {
         let address = pointer.addr();
         if HARDENED {
+            self.runs.require_no_fault();
             self.require_any_block(address);
         }
         self.runs.record.freed(self.layout_at(address));
         self.deallocate_at(address);
     }
 
-    /// Makes the block at `pointer` hold `layout.size()` bytes, where it is if that can be, elsewhere if not,
-    /// and keeps as many of its first bytes as both sizes have. A block that moves has `layout.align()`; one
-    /// that stays has the alignment it had. `None` if there is no room, and then the block is as it was.
-    ///
-    /// *Time:* constant, the copy of a block that moves and the source's growth apart.
+    /// [`reallocate_by_address`](Self::reallocate_by_address).
     ///
     /// # Safety
     ///
-    /// This heap gave `pointer` with at least `layout.align()`, and it has not been given back since; the
-    /// size is not zero, nor the alignment above a granule.
+    /// As there.
     #[inline]
-    pub unsafe fn reallocate_by_address(
+    pub(crate) unsafe fn reallocate_unsized(
         &mut self,
         pointer: NonNull<u8>,
         layout: Layout,
     ) -> Option<NonNull<u8>> {
         let address = pointer.addr();
         if HARDENED {
+            self.runs.require_no_fault();
             self.require_any_block(address);
         }
         let old = self.layout_at(address);
@@ -112,7 +139,7 @@ impl<S: Source> Heap<S> {
         new
     }
 
-    /// [`reallocate_by_address`](Self::reallocate_by_address), not counted.
+    /// [`reallocate_unsized`](Self::reallocate_unsized), not counted.
     ///
     /// # Safety
     ///
@@ -126,26 +153,24 @@ impl<S: Source> Heap<S> {
         debug_assert!(layout.size() != 0 && layout.align() <= GRANULE_BYTES);
         let address = pointer.addr();
         let bytes = self.bytes_at(address);
-        let new = match (self.block_at(address), class_of(layout)) {
-            (Block::Slot(old), Some(new)) if old == new => return Some(pointer),
-            (Block::Medium(old, _), None) if MediumClass::of(layout) == Some(old) => {
-                return Some(pointer);
+        let moved = match (self.block_at(address), class_of(layout)) {
+            (Block::Slot(old), Some(new)) if old == new => None,
+            (Block::Medium(old, _), None) if MediumClass::of(layout) == Some(old) => None,
+            (Block::Run(run) | Block::Aligned(run), None) if self.resizes(run, address, layout) => {
+                None
             }
             (Block::Run(run), None) => {
-                let new = self.runs.reallocate(run, granules_for(layout.size()));
-                if new == run {
-                    return Some(pointer);
-                }
-                self.runs.place_of(new)
+                let new = self.runs.move_or_grow(run, granules_for(layout.size()));
+                (new != run).then(|| self.runs.place_of(new))
             }
-            (Block::Aligned(_), None) if bytes_of(granules_for(layout.size())) == bytes => {
-                return Some(pointer);
-            }
-            _ => self.allocate_layout(layout),
+            _ => Some(self.allocate_layout(layout)),
         };
-        let Some(new) = NonNull::new(self.runs.meta.source.pointer(new)) else {
+        let Some(new) = moved else {
+            return NonNull::new(self.pointer_to(address.get()));
+        };
+        let Some(new) = NonNull::new(self.pointer_to(new)) else {
             // Who asks for less can do with what there is.
-            return (layout.size() <= bytes).then_some(pointer);
+            return NonNull::new(self.pointer_to(address.get())).filter(|_| layout.size() <= bytes);
         };
         // SAFETY: both blocks have that many bytes and are apart, since both are in use.
         unsafe { new.copy_from_nonoverlapping(pointer, bytes.min(layout.size())) };
@@ -156,18 +181,14 @@ impl<S: Source> Heap<S> {
     /// The address of a block for `layout`, or zero.
     #[inline(always)]
     fn allocate_layout(&mut self, layout: Layout) -> usize {
-        let layout = if layout.align() <= SLOT_BYTES_MIN {
-            layout // The smallest slot will do for no bytes.
-        } else {
-            at_least_one_byte(layout)
-        };
+        let layout = least_layout(layout);
         match class_of(layout) {
             Some(class) => self.allocate_slot(class),
             None => self.allocate_long(layout),
         }
     }
 
-    /// [`deallocate_by_address`](Self::deallocate_by_address), not counted.
+    /// [`deallocate_unsized`](Self::deallocate_unsized), not counted.
     #[inline(always)]
     fn deallocate_at(&mut self, address: NonZeroUsize) {
         match self.block_at(address) {
@@ -230,5 +251,15 @@ impl<S: Source> Heap<S> {
         // SAFETY: a block's size, rounded up to a multiple of two granules, does not overflow: no block
         // reaches the end of the address space.
         unsafe { Layout::from_size_align_unchecked(self.bytes_at(address), align) }
+    }
+}
+
+/// `layout`, with no bytes made one where that matters: the smallest slot will do for none.
+#[inline(always)]
+fn least_layout(layout: Layout) -> Layout {
+    if layout.align() <= SLOT_BYTES_MIN {
+        layout
+    } else {
+        at_least_one_byte(layout)
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! A fault is found before anything is changed. On WebAssembly the module traps, and the fault's code and
 //! address stay behind in two statics, which the exported functions `alligator_fault` and
-//! `alligator_fault_address` read: a host can call them after the trap. On other hosts it is a panic.
+//! `alligator_fault_address` read: a host can call them after the trap. On other hosts it is a panic, but the methods of
+//! `GlobalAlloc` must not unwind: there it ends the process. A heap that has found a fault stays stopped: whatever is
+//! asked of it finds the same fault again. Other heaps go on.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
-/// A misuse of the heap that the feature `hardened` finds. The numbers never change their meaning.
+/// Why a heap stops the program: a misuse that the feature `hardened` finds, or a lock that nobody will give back.
+/// The numbers never change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 #[non_exhaustive]
@@ -26,16 +29,20 @@ pub enum Fault {
     WriteAfterFree = 5,
     /// The heap's own records contradict each other: they were written over.
     Corrupted = 6,
+    /// The heap's lock is held by a thread that has ended, as far as can be told: see
+    /// [`SpinLock`](crate::SpinLock). This one is found without the feature `hardened`, too.
+    Stalled = 7,
 }
 
 /// All faults, by number.
-const FAULTS: [Fault; 6] = [
+const FAULTS: [Fault; 7] = [
     Fault::DoubleFree,
     Fault::NotABlock,
     Fault::Foreign,
     Fault::WrongLayout,
     Fault::WriteAfterFree,
     Fault::Corrupted,
+    Fault::Stalled,
 ];
 
 impl Fault {
@@ -49,8 +56,8 @@ impl Fault {
         FAULTS.into_iter().find(|fault| fault.code() == code)
     }
 
-    /// The fault that this program's heaps raised last, and the address it was found at. Always `None`
-    /// without the feature `hardened`. *Time:* constant.
+    /// The fault that this program's heaps raised last, and the address it was found at. Without the feature
+    /// `hardened`, it is `None` or [`Stalled`](Self::Stalled). *Time:* constant.
     pub fn last() -> Option<(Self, usize)> {
         let fault = Self::from_code(CODE.load(Relaxed))?;
         Some((fault, ADDRESS.load(Relaxed)))
@@ -66,6 +73,7 @@ impl fmt::Display for Fault {
             Self::WrongLayout => "a block was given back with another layout than it has",
             Self::WriteAfterFree => "free memory was written to",
             Self::Corrupted => "the heap's own records were written over",
+            Self::Stalled => "the heap's lock is held by what has ended",
         })
     }
 }
@@ -77,13 +85,40 @@ static CODE: AtomicU32 = AtomicU32::new(0);
 /// The address it was found at.
 static ADDRESS: AtomicUsize = AtomicUsize::new(0);
 
-/// Stops the program because of `fault`, found at `address`.
+/// Whether the process is ending because of a fault.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Stops the program because of `fault`, found at `address`: by a panic that unwinds, if this is no WebAssembly.
 #[cold]
 #[inline(never)]
 pub(crate) fn raise(fault: Fault, address: usize) -> ! {
-    ADDRESS.store(address, Relaxed);
-    CODE.store(fault.code(), Relaxed);
+    note(fault, address);
     stop(fault, address)
+}
+
+/// Stops the program because of `fault`, found at `address`, without unwinding.
+#[cold]
+#[inline(never)]
+pub(crate) fn abort(fault: Fault, address: usize) -> ! {
+    note(fault, address);
+    IS_ENDING.swap(true, Relaxed);
+    stop_at_once(fault, address)
+}
+
+/// Leaves the fault for the host.
+fn note(fault: Fault, address: usize) {
+    ADDRESS.swap(address, Relaxed);
+    CODE.swap(fault.code(), Relaxed);
+}
+
+/// Ends the process, too, if it is ending: who prints why may ask for memory, and must not wait for the lock that it
+/// holds.
+#[inline(always)]
+pub(crate) fn follow() {
+    if cfg!(not(target_family = "wasm")) && IS_ENDING.load(Relaxed) {
+        let (fault, address) = Fault::last().unwrap_or((Fault::Stalled, 0));
+        stop_at_once(fault, address);
+    }
 }
 
 #[cfg(target_family = "wasm")]
@@ -99,12 +134,9 @@ fn stop(fault: Fault, address: usize) -> ! {
     panic!("{fault} ({address:#x})");
 }
 
-/// Stops the program, too, if a fault was raised: its holder will never give a lock back.
-#[cfg(feature = "hardened")]
-pub(crate) fn follow() {
-    if let Some((fault, address)) = Fault::last() {
-        stop(fault, address);
-    }
+/// [`stop`], but no panic leaves it: it ends the process.
+extern "C" fn stop_at_once(fault: Fault, address: usize) -> ! {
+    stop(fault, address)
 }
 
 /// The number of the [`Fault`] that this module's heaps raised last, 0 for none: for the host, after a trap.

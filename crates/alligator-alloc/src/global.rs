@@ -1,13 +1,13 @@
 //! The heap as a program's global allocator. No logic of its own.
 
 use core::alloc::{GlobalAlloc, Layout};
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::ptr::{self, NonNull};
 
 use crate::heap::Heap;
 use crate::lock::{DefaultLock, Lock};
-use crate::source::Source;
+use crate::source::{GlobalSource, Source, pages_until};
 #[cfg(target_family = "wasm")]
 use crate::source::{Growth, OnDemand, WasmMemory};
 
@@ -17,6 +17,11 @@ use crate::source::{Growth, OnDemand, WasmMemory};
 #[cfg(target_family = "wasm")]
 pub struct AlligatorAlloc<S: Source = WasmMemory<OnDemand>, L: Lock = DefaultLock> {
     lock: L,
+    /// Whether the source is being told that the memory has grown. Read and written by who holds the lock.
+    is_telling: Cell<bool>,
+    /// How often the heap was used. Read and written by who holds the lock.
+    #[cfg(feature = "check")]
+    uses: Cell<usize>,
     heap: UnsafeCell<Heap<S>>,
 }
 
@@ -26,10 +31,18 @@ pub struct AlligatorAlloc<S: Source = WasmMemory<OnDemand>, L: Lock = DefaultLoc
 #[cfg(not(target_family = "wasm"))]
 pub struct AlligatorAlloc<S: Source, L: Lock = DefaultLock> {
     lock: L,
+    /// Whether the source is being told that the memory has grown. Read and written by who holds the lock.
+    is_telling: Cell<bool>,
+    /// How often the heap was used. Read and written by who holds the lock.
+    #[cfg(feature = "check")]
+    uses: Cell<usize>,
     heap: UnsafeCell<Heap<S>>,
 }
 
-// SAFETY: the heap is only reached through `with`, which holds the lock meanwhile.
+/// How often the source is told, at most, that the memory has grown, for one request.
+const TELLS_MAX: usize = 8;
+
+// SAFETY: the heap and the cells are only reached by who holds the lock.
 unsafe impl<S: Source + Send, L: Lock + Sync> Sync for AlligatorAlloc<S, L> {}
 
 impl<S: Source, L: Lock> fmt::Debug for AlligatorAlloc<S, L> {
@@ -50,9 +63,20 @@ impl<G: Growth, L: Lock> AlligatorAlloc<WasmMemory<G>, L> {
     pub const INIT: Self = Self::new();
 
     /// A heap over the module's memory, with nothing yet. Meant for a `static`: all of it is zero.
+    ///
+    /// It may use the free part of the initial memory, unless somebody else does: see [`WasmMemory::new`].
     pub const fn new() -> Self {
-        // SAFETY: see `Growth::USE_INITIAL_MEMORY`, whose user answers for it.
-        Self::with_source(unsafe { WasmMemory::new() })
+        Self::with_source(WasmMemory::new())
+    }
+
+    /// [`new`](Self::new), with the free part of the initial memory in any case.
+    ///
+    /// # Safety
+    ///
+    /// As for [`WasmMemory::with_initial_memory`].
+    pub const unsafe fn with_initial_memory() -> Self {
+        // SAFETY: the caller's duty.
+        Self::with_source(unsafe { WasmMemory::with_initial_memory() })
     }
 }
 
@@ -68,31 +92,175 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
     pub const fn with_source(source: S) -> Self {
         Self {
             lock: L::NEW,
+            is_telling: Cell::new(false),
+            #[cfg(feature = "check")]
+            uses: Cell::new(0),
             heap: UnsafeCell::new(Heap::new(source)),
         }
     }
 
     /// Takes in memory ahead of time: see [`Heap::reserve`]. *Time:* the host's.
     pub fn reserve(&self, bytes: usize) -> bool {
-        self.with(|heap| heap.reserve(bytes))
+        self.with_growth(|heap| {
+            heap.source_mut().used_as_value();
+            heap.reserve_bytes(bytes)
+        })
     }
 
+    /// Does `action` while nobody else uses the heap. The memory does not grow.
     #[inline(always)]
     pub(crate) fn with<R>(&self, action: impl FnOnce(&mut Heap<S>) -> R) -> R {
-        self.lock.lock();
-        let _unlock = Unlock(&self.lock);
+        let _turn = self.wait_for_turn(Entry::Value);
         // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
         action(unsafe { &mut *self.heap.get() })
     }
+
+    /// Does `action`, in which the memory may grow, while nobody else uses the heap; then tells the source if it has.
+    #[inline(always)]
+    pub(crate) fn with_growth<R>(&self, action: impl FnOnce(&mut Heap<S>) -> R) -> R {
+        let _turn = self.wait_for_turn(Entry::Value);
+        self.growing(action)
+    }
+
+    /// [`with_growth`](Self::with_growth), where the lock is held.
+    #[inline(always)]
+    fn growing<R>(&self, action: impl FnOnce(&mut Heap<S>) -> R) -> R {
+        let end = self.memory_end();
+        // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
+        let result = action(unsafe { &mut *self.heap.get() });
+        if S::IS_TOLD && self.memory_end() != end {
+            self.tell();
+        }
+        result
+    }
+
+    /// Where the memory ends: elsewhere if it has grown. The lock is held.
+    #[inline(always)]
+    fn memory_end(&self) -> usize {
+        // SAFETY: the lock is held, and nobody has a reference to the heap now.
+        let heap = unsafe { &*self.heap.get() };
+        heap.source().end()
+    }
+
+    /// Tells the source that the memory has grown, with the lock given back meanwhile: what it does then may use the
+    /// heap. Not if that is what has made the memory grow: then the source is told again when it has returned.
+    #[cold]
+    #[inline(never)]
+    fn tell(&self) {
+        if self.is_telling.replace(true) {
+            return;
+        }
+        for _ in 0..TELLS_MAX {
+            let end = self.memory_end();
+            // SAFETY: the lock is held, and no reference to the heap is left.
+            unsafe { self.lock.unlock() };
+            tell_without_unwinding::<S>(pages_until(end));
+            self.lock.lock();
+            if self.memory_end() == end {
+                break;
+            }
+        }
+        self.is_telling.set(false);
+    }
+
+    #[inline(always)]
+    fn wait_for_turn(&self, entry: Entry) -> Turn<'_, L> {
+        self.lock.lock();
+        // SAFETY: the lock is held, and nobody has a reference to the heap now.
+        let heap = unsafe { &mut *self.heap.get() };
+        heap.never_unwinding(entry == Entry::Global);
+        #[cfg(feature = "check")]
+        self.uses.set(self.uses.get().wrapping_add(1));
+        Turn(&self.lock)
+    }
+
+    /// Does `action` while nobody else uses the heap, and says how often that was used, this time included.
+    #[cfg(feature = "check")]
+    pub(crate) fn with_uses<R>(&self, action: impl FnOnce(&Heap<S>, usize) -> R) -> R {
+        self.with(|heap| action(heap, self.uses.get()))
+    }
 }
 
-/// Gives a lock back when it goes, also if a hardened heap has found a fault and panics.
-struct Unlock<'a, L: Lock>(&'a L);
+/// How a heap was reached.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    /// By a method of `GlobalAlloc`, out of which nothing may unwind.
+    Global,
+    /// By another.
+    Value,
+}
 
-impl<L: Lock> Drop for Unlock<'_, L> {
+/// Whoever is told must not unwind: a global allocator's caller does not expect it. This ends the program then.
+#[inline]
+extern "C" fn tell_without_unwinding<S: Source>(pages: usize) {
+    S::after_growth(pages);
+}
+
+/// Gives a lock back when it goes, also if what is done meanwhile panics.
+struct Turn<'a, L: Lock>(&'a L);
+
+impl<L: Lock> Drop for Turn<'_, L> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.0.unlock();
+        // SAFETY: whoever made this had got the lock, which was given back meanwhile only to be got again.
+        unsafe { self.0.unlock() };
+    }
+}
+
+/// Blocks by address, for C: see the methods of the same names of [`Heap`].
+impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
+    /// A new block that is given back by its address: see [`Heap::allocate_by_address`]. *Time:* constant, growth
+    /// apart.
+    #[inline(always)]
+    pub fn allocate_by_address(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let _turn = self.wait_for_turn(Entry::Value);
+        // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
+        let heap = unsafe { &mut *self.heap.get() };
+        match heap.allocate_unsized_at_hand(layout) {
+            Ok(block) => Some(block),
+            Err(wanted) => self.growing(|heap| {
+                heap.source_mut().used_as_value();
+                heap.allocate_unsized_wanted(wanted, layout)
+            }),
+        }
+    }
+
+    /// How many bytes the block at `pointer` has: see [`Heap::usable_size`]. *Time:* constant.
+    ///
+    /// # Safety
+    ///
+    /// This heap gave `pointer` and it has not been given back since.
+    #[inline(always)]
+    pub unsafe fn usable_size(&self, pointer: NonNull<u8>) -> usize {
+        // SAFETY: the caller's duty.
+        self.with(|heap| unsafe { heap.bytes_of_block(pointer) })
+    }
+
+    /// Gives back the block at `pointer`: see [`Heap::deallocate_by_address`]. *Time:* constant.
+    ///
+    /// # Safety
+    ///
+    /// This heap gave `pointer` and it has not been given back since.
+    #[inline(always)]
+    pub unsafe fn deallocate_by_address(&self, pointer: NonNull<u8>) {
+        // SAFETY: the caller's duty.
+        self.with(|heap| unsafe { heap.deallocate_unsized(pointer) });
+    }
+
+    /// Resizes the block at `pointer`: see [`Heap::reallocate_by_address`]. *Time:* constant, growth and the copy of a
+    /// block that moves apart.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[inline(always)]
+    pub unsafe fn reallocate_by_address(
+        &self,
+        pointer: NonNull<u8>,
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's duty.
+        self.with_growth(|heap| unsafe { heap.reallocate_unsized(pointer, layout) })
     }
 }
 
@@ -102,11 +270,17 @@ fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
 
 // SAFETY: `Heap` gives each block once until it is given back, of the size and alignment asked; it neither
 // unwinds nor allocates elsewhere.
-unsafe impl<S: Source, L: Lock> GlobalAlloc for AlligatorAlloc<S, L> {
+unsafe impl<S: GlobalSource, L: Lock> GlobalAlloc for AlligatorAlloc<S, L> {
     #[cfg_attr(built_for_size, inline(never))]
     #[cfg_attr(not(built_for_size), inline)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.with(|heap| heap.allocate_nonzero(layout))
+        let _turn = self.wait_for_turn(Entry::Global);
+        // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
+        let heap = unsafe { &mut *self.heap.get() };
+        match heap.allocate_at_hand(layout) {
+            Ok(block) => block,
+            Err(wanted) => self.growing(|heap| heap.allocate_wanted(wanted, layout)),
+        }
     }
 
     #[cfg_attr(built_for_size, inline(never))]
@@ -114,8 +288,11 @@ unsafe impl<S: Source, L: Lock> GlobalAlloc for AlligatorAlloc<S, L> {
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: the caller passes what `alloc` gave, which is not null.
         let block = unsafe { NonNull::new_unchecked(pointer) };
+        let _turn = self.wait_for_turn(Entry::Global);
+        // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
+        let heap = unsafe { &mut *self.heap.get() };
         // SAFETY: the caller's duty.
-        self.with(|heap| unsafe { heap.deallocate_nonzero(block, layout) });
+        unsafe { heap.deallocate_nonzero(block, layout) };
     }
 
     #[cfg_attr(built_for_size, inline(never))]
@@ -123,13 +300,15 @@ unsafe impl<S: Source, L: Lock> GlobalAlloc for AlligatorAlloc<S, L> {
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller passes what `alloc` gave, which is not null.
         let block = unsafe { NonNull::new_unchecked(pointer) };
+        let _turn = self.wait_for_turn(Entry::Global);
         // SAFETY: the caller's duty.
-        or_null(self.with(|heap| unsafe { heap.reallocate_nonzero(block, layout, new_size) }))
+        or_null(self.growing(|heap| unsafe { heap.reallocate_nonzero(block, layout, new_size) }))
     }
 
     #[cfg_attr(built_for_size, inline(never))]
     #[cfg_attr(not(built_for_size), inline)]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        or_null(self.with(|heap| heap.allocate_zeroed(layout)))
+        let _turn = self.wait_for_turn(Entry::Global);
+        or_null(self.growing(|heap| heap.allocate_zeroed_nonzero(layout)))
     }
 }

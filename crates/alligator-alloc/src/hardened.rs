@@ -7,7 +7,7 @@
 use core::alloc::Layout;
 use core::num::NonZeroUsize;
 
-use crate::fault::{Fault, raise};
+use crate::fault::Fault;
 use crate::heap::{Heap, class_of};
 use crate::meta_page::{CLASS_MASK, HeaderId, MERGED, MINI_PAGE};
 use crate::size_class::{CLASS_COUNT, Class};
@@ -99,7 +99,7 @@ impl<S: Source> Heap<S> {
     #[cold]
     #[inline(never)]
     pub(crate) fn refuse(&self, address: NonZeroUsize) -> ! {
-        raise(self.fault_at(address), address.get())
+        self.runs.raise(self.fault_at(address), address.get())
     }
 
     /// What is wrong with a block at `address` that is not as was said.

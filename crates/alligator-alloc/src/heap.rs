@@ -3,14 +3,17 @@
 use core::alloc::Layout;
 use core::fmt;
 use core::num::NonZeroUsize;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
+use crate::meta_page::HeaderId;
 use crate::mini_page::ClassState;
 use crate::mini_page::medium::{Medium, MediumClass, SMALL_HEAP_BYTES};
 use crate::runs::Runs;
 use crate::size_class::{CLASS_COUNT, Class};
-use crate::source::Source;
-use crate::units::{GRANULE_BYTES, HARDENED, MEDIUM, REQUEST_BYTES_MAX, granules_for};
+use crate::source::{Source, check_constants};
+use crate::units::{
+    GRANULE_BYTES, GRANULE_SHIFT, HARDENED, MEDIUM, REQUEST_BYTES_MAX, granules_for,
+};
 
 /// A heap over a [`Source`] of memory, as a value. *Time:* every operation is constant, except that the
 /// source may take its own time to grow, a block that moves is copied, and a block that must be zero is
@@ -20,6 +23,9 @@ pub struct Heap<S: Source> {
     pub(crate) medium: Medium,
     pub(crate) runs: Runs<S>,
 }
+
+/// The class whose slots serve a request, if any does.
+pub(crate) type Wanted = Option<Class>;
 
 impl<S: Source> fmt::Debug for Heap<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,6 +41,7 @@ impl<S: Source> Heap<S> {
         reason = "a static's, in 64-bit programs only"
     )]
     pub const fn new(source: S) -> Self {
+        const { check_constants::<S>() };
         Self {
             classes: [ClassState::NEW; CLASS_COUNT],
             medium: Medium::NEW,
@@ -42,46 +49,75 @@ impl<S: Source> Heap<S> {
         }
     }
 
-    /// The first of `layout.size()` bytes at a multiple of `layout.align()`, or `None` when no free run is
-    /// long enough and the source refuses to grow. A size of zero gets the smallest slot.
-    ///
-    /// *Time:* constant, the source's growth apart.
+    /// Whether a fault ends the process from now on, where it could unwind.
     #[inline(always)]
-    pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        NonNull::new(self.allocate_nonzero(at_least_one_byte(layout)))
+    pub(crate) fn never_unwinding(&mut self, is_on: bool) {
+        self.runs.never_unwinding(is_on);
+    }
+
+    /// The source of the memory.
+    #[inline(always)]
+    pub(crate) fn source_mut(&mut self) -> &mut S {
+        &mut self.runs.meta.source
+    }
+
+    /// The source of the memory.
+    #[inline(always)]
+    pub(crate) fn source(&self) -> &S {
+        &self.runs.meta.source
+    }
+
+    /// A pointer to the block at `address`, or null for zero.
+    #[inline(always)]
+    pub(crate) fn pointer_to(&self, address: usize) -> *mut u8 {
+        if address == 0 {
+            return ptr::null_mut();
+        }
+        self.runs.meta.source.pointer(address)
+    }
+
+    /// The block for `layout`, whose size is not zero, that needs neither a header nor a call, if there is one.
+    #[inline(always)]
+    pub(crate) fn allocate_at_hand(&mut self, layout: Layout) -> Result<*mut u8, Wanted> {
+        let wanted = class_of(layout);
+        if let (Some(class), false) = (wanted, HARDENED) {
+            let (state, _) = self.parts(class);
+            if let Some(slot) = state.pop() {
+                self.runs.record.allocated(layout, slot.get());
+                return Ok(self.runs.meta.source.pointer(slot.get()));
+            }
+        }
+        Err(wanted)
+    }
+
+    /// A block for `layout`, where [`allocate_at_hand`](Self::allocate_at_hand) has said what is wanted; null for none.
+    #[inline(always)]
+    pub(crate) fn allocate_wanted(&mut self, wanted: Wanted, layout: Layout) -> *mut u8 {
+        if HARDENED {
+            self.runs.require_no_fault();
+        }
+        let address = match wanted {
+            Some(class) => {
+                let (classes, state, runs) = self.all_parts(class);
+                if HARDENED {
+                    state.take_fast(classes, runs)
+                } else {
+                    state.take(classes, runs)
+                }
+            }
+            None => self.allocate_long(layout),
+        };
+        self.runs.record.allocated(layout, address);
+        self.pointer_to(address)
     }
 
     /// [`allocate`](Self::allocate) for a size above zero; null for none.
     #[inline(always)]
     pub(crate) fn allocate_nonzero(&mut self, layout: Layout) -> *mut u8 {
-        let address = self.allocate_address(layout);
-
-        self.runs.record.allocated(layout, address);
-        self.runs.meta.source.pointer(address)
-    }
-
-    /// The address of a block for `layout`, whose size is not zero, or zero.
-    #[inline(always)]
-    fn allocate_address(&mut self, layout: Layout) -> usize {
-        let Some(class) = class_of(layout) else {
-            return self.allocate_long(layout);
-        };
-        if HARDENED {
-            let (classes, state, runs) = self.all_parts(class);
-            return state.take_fast(classes, runs);
+        match self.allocate_at_hand(layout) {
+            Ok(block) => block,
+            Err(wanted) => self.allocate_wanted(wanted, layout),
         }
-        self.allocate_slot(class)
-    }
-
-    /// Gives back the block at `pointer`. *Time:* constant.
-    ///
-    /// # Safety
-    ///
-    /// This heap gave `pointer` for the same `layout` and it has not been given back since.
-    #[inline(always)]
-    pub unsafe fn deallocate(&mut self, pointer: NonNull<u8>, layout: Layout) {
-        // SAFETY: the caller's duty.
-        unsafe { self.deallocate_nonzero(pointer, at_least_one_byte(layout)) };
     }
 
     /// [`deallocate`](Self::deallocate) for a size above zero.
@@ -92,6 +128,7 @@ impl<S: Source> Heap<S> {
     #[inline(always)]
     pub(crate) unsafe fn deallocate_nonzero(&mut self, pointer: NonNull<u8>, layout: Layout) {
         if HARDENED {
+            self.runs.require_no_fault();
             self.deallocate_address(pointer.addr(), layout);
             return self.runs.record.freed(layout); // What is refused is not counted.
         }
@@ -196,27 +233,6 @@ impl<S: Source> Heap<S> {
         self.runs.free(run);
     }
 
-    /// Makes the block at `pointer` hold `new_size` bytes at the same alignment, where it is if that can be,
-    /// elsewhere if not, and keeps as many of its first bytes as both sizes have. `None` if there is no
-    /// room, and then the block is as it was.
-    ///
-    /// *Time:* constant, the copy of a block that moves and the source's growth apart.
-    ///
-    /// # Safety
-    ///
-    /// This heap gave `pointer` for the same `layout` and it has not been given back since; `new_size`
-    /// rounded up to `layout.align()` does not exceed `isize::MAX`.
-    #[inline]
-    pub unsafe fn reallocate(
-        &mut self,
-        pointer: NonNull<u8>,
-        layout: Layout,
-        new_size: usize,
-    ) -> Option<NonNull<u8>> {
-        // SAFETY: the caller's duty.
-        unsafe { self.reallocate_nonzero(pointer, at_least_one_byte(layout), new_size.max(1)) }
-    }
-
     /// [`reallocate`](Self::reallocate) for sizes above zero.
     ///
     /// # Safety
@@ -252,30 +268,19 @@ impl<S: Source> Heap<S> {
     ) -> Option<NonNull<u8>> {
         let (old_class, new_class) = (class_of(layout), class_of(new_layout));
         if HARDENED {
+            self.runs.require_no_fault();
             self.require_block(pointer.addr(), layout);
         }
-        let address = match (old_class, new_class) {
-            (Some(old), Some(new)) if old == new => return Some(pointer),
-            (_, Some(new)) => self.allocate_slot(new),
-            (None, None) if layout.align() <= GRANULE_BYTES => {
-                let run = self.runs.meta.id_at(pointer.addr().get());
-                let place = self.runs.meta.header(run).place.get();
-                if let Some(old) = MediumClass::in_place(place) {
-                    if MediumClass::of(new_layout) == Some(old) {
-                        return Some(pointer);
-                    }
-                    self.allocate_long(new_layout)
-                } else {
-                    let new = self.runs.reallocate(run, granules_for(new_layout.size()));
-                    if new == run {
-                        return Some(pointer);
-                    }
-                    self.runs.place_of(new)
-                }
-            }
-            (_, None) => self.allocate_long(new_layout),
+        let moved = match (old_class, new_class) {
+            (Some(old), Some(new)) if old == new => None,
+            (_, Some(new)) => Some(self.allocate_slot(new)),
+            (None, None) => self.resize_long(pointer.addr(), new_layout),
+            (Some(_), None) => Some(self.allocate_long(new_layout)),
         };
-        let new = NonNull::new(self.runs.meta.source.pointer(address))?;
+        let Some(address) = moved else {
+            return NonNull::new(self.pointer_to(pointer.addr().get()));
+        };
+        let new = NonNull::new(self.pointer_to(address))?;
         // SAFETY: both blocks have that many bytes and are apart, since both are in use.
         unsafe { new.copy_from_nonoverlapping(pointer, layout.size().min(new_layout.size())) };
         match old_class {
@@ -285,17 +290,46 @@ impl<S: Source> Heap<S> {
         Some(new)
     }
 
-    /// As [`allocate`](Self::allocate), with all bytes zero. Memory that is still as the host gave it is not
-    /// touched. *Time:* linear in the bytes that are filled.
+    /// Makes the block at `address`, longer than a slot, one of `layout`, of the same alignment and longer than a slot,
+    /// too: `None` if it stays where it is, else the address of another for what it holds, or zero.
+    #[inline(always)]
+    fn resize_long(&mut self, address: NonZeroUsize, layout: Layout) -> Option<usize> {
+        let mut run = self.runs.meta.id_at(address.get());
+        let place = self.runs.meta.header(run).place.get();
+        if let Some(old) = MediumClass::in_place(place) {
+            let stays = MediumClass::of(layout) == Some(old);
+            return (!stays).then(|| self.allocate_long(layout));
+        }
+        if place != address.get() {
+            run = self.runs.aligned_run_at(run);
+        }
+        if self.resizes(run, address, layout) {
+            return None;
+        }
+        if layout.align() > GRANULE_BYTES {
+            return Some(self.allocate_long(layout));
+        }
+        let new = self.runs.move_or_grow(run, granules_for(layout.size()));
+        (new != run).then(|| self.runs.place_of(new))
+    }
+
+    /// Makes the used run `run` end with the block of `layout` that is in it at `address`; false if that cannot be
+    /// without growth.
+    #[inline(always)]
+    pub(crate) fn resizes(&mut self, run: HeaderId, address: NonZeroUsize, layout: Layout) -> bool {
+        let before = (address.get() - self.runs.place_of(run)) >> GRANULE_SHIFT;
+        self.runs.resize(run, before + granules_for(layout.size()))
+    }
+
+    /// [`allocate_zeroed`](Self::allocate_zeroed) for a size above zero.
     #[inline(never)]
-    pub fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let layout = at_least_one_byte(layout);
+    pub(crate) fn allocate_zeroed_nonzero(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         // Before anything is taken in, all counts as touched: the first memory may be the source's spare.
         let untouched = match self.runs.untouched() {
             0 => usize::MAX,
             address => address,
         };
-        let block = self.allocate(layout)?;
+        let block = NonNull::new(self.allocate_nonzero(layout))?;
         let mut bytes = layout.size();
         if class_of(layout).is_none() {
             bytes = bytes.min(untouched.saturating_sub(block.addr().get()));
@@ -305,21 +339,15 @@ impl<S: Source> Heap<S> {
         Some(block)
     }
 
-    /// Takes in memory until one block of `bytes`, or smaller ones that fill it, can be allocated without
-    /// growing; also if the source does not grow on demand. False if the source gives too little.
-    /// *Time:* the source's.
-    pub fn reserve(&mut self, bytes: usize) -> bool {
+    /// [`reserve`](Self::reserve).
+    pub(crate) fn reserve_bytes(&mut self, bytes: usize) -> bool {
+        if HARDENED {
+            self.runs.require_no_fault();
+        }
         let done = bytes <= REQUEST_BYTES_MAX && self.runs.reserve(granules_for(bytes).max(1));
         self.runs.record.reserved(bytes, done);
         done
     }
-}
-
-/// `layout` with a size of zero made one: a heap's blocks are all different.
-#[inline(always)]
-pub(crate) fn at_least_one_byte(layout: Layout) -> Layout {
-    // SAFETY: one byte, rounded up to any alignment, does not overflow.
-    unsafe { Layout::from_size_align_unchecked(layout.size().max(1), layout.align()) }
 }
 
 /// The class whose slots serve `layout`, if any does.

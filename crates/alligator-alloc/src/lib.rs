@@ -1,4 +1,15 @@
 #![no_std]
+// Where the compiler is told of the feature as well, that is no mistake.
+#![cfg_attr(
+    target_arch = "wasm64",
+    allow(duplicate_features),
+    feature(simd_wasm64)
+)]
+#![cfg_attr(
+    all(nightly, feature = "allocator-api2"),
+    allow(duplicate_features),
+    feature(allocator_api)
+)]
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
@@ -7,8 +18,11 @@ mod allocator_api;
 #[cfg(feature = "check")]
 mod check;
 #[cfg_attr(
-    all(feature = "small", not(feature = "hardened")),
-    allow(dead_code, reason = "a small heap finds no faults")
+    not(feature = "hardened"),
+    allow(
+        dead_code,
+        reason = "only a lock that is not given back stops the program"
+    )
 )]
 mod fault;
 mod global;
@@ -20,6 +34,7 @@ mod source;
     allow(dead_code, reason = "a small heap counts in bytes")
 )]
 mod units;
+mod value;
 
 // The heap: the default one, of which a hardened one is a variant, or the small one.
 #[cfg(not(all(feature = "small", not(feature = "hardened"))))]
@@ -50,12 +65,12 @@ pub use fault::Fault;
 pub use fault::{alligator_fault, alligator_fault_address};
 pub use global::AlligatorAlloc;
 pub use heap::Heap;
-#[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+#[cfg(all(single_thread, not(target_feature = "atomics")))]
 pub use lock::SingleThread;
 pub use lock::{DefaultLock, Lock, SpinLock};
 #[cfg(feature = "metrics")]
 pub use metrics::{BlockCounts, ClassMetrics, Failure, Metrics};
-pub use source::{Arena, Source};
+pub use source::{Arena, GlobalSource, Source};
 #[cfg(target_family = "wasm")]
-pub use source::{Growth, OnDemand, ReserveOnly, WasmMemory};
+pub use source::{Growth, OnDemand, ReserveOnly, WasmMemory, claim_initial_memory};
 pub use units::PAGE_BYTES;

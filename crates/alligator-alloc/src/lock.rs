@@ -1,8 +1,10 @@
-//! Who may use a heap at the same time. [`DefaultLock`] is chosen when the module is compiled: nothing in a
-//! single-threaded module, a spin lock in one with shared memory.
+//! Who may use a heap at the same time. [`DefaultLock`] is chosen when the module is compiled: nothing where no
+//! second thread can reach the memory, else a spin lock.
 
 use core::hint;
 use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::fault::{self, Fault};
 
 /// A lock around a heap.
 ///
@@ -10,7 +12,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 ///
 /// Between the return of [`lock`](Lock::lock) and the call of [`unlock`](Lock::unlock), no other call of
 /// `lock` on the same value returns, and what happens before `unlock` happens before the next `lock`
-/// returns.
+/// returns. Neither unwinds.
 pub unsafe trait Lock {
     /// An open lock.
     const NEW: Self;
@@ -18,26 +20,30 @@ pub unsafe trait Lock {
     /// Waits until nobody holds the lock, and holds it.
     fn lock(&self);
 
-    /// Gives the lock back. Only its holder calls this.
-    fn unlock(&self);
+    /// Gives the lock back.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds it: [`lock`](Lock::lock) has returned, and this has not been called since.
+    unsafe fn unlock(&self);
 }
 
 /// The lock that [`AlligatorAlloc`](crate::AlligatorAlloc) uses unless told otherwise.
-#[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+#[cfg(all(single_thread, not(target_feature = "atomics")))]
 pub type DefaultLock = SingleThread;
 /// The lock that [`AlligatorAlloc`](crate::AlligatorAlloc) uses unless told otherwise.
-#[cfg(not(all(target_family = "wasm", not(target_feature = "atomics"))))]
+#[cfg(not(all(single_thread, not(target_feature = "atomics"))))]
 pub type DefaultLock = SpinLock;
 
-/// No lock, for a module that cannot have a second thread: it exists only where the target's memory cannot
-/// be shared, so it cannot be misused. *Time:* none.
-#[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+/// No lock, for a module that cannot have a second thread. It exists only where the build knows that: WebAssembly,
+/// a target without threads, and no flag that turns the target feature `atomics` on. *Time:* none.
+#[cfg(all(single_thread, not(target_feature = "atomics")))]
 #[derive(Debug)]
 pub struct SingleThread(());
 
-// SAFETY: without the target's atomics the linear memory cannot be shared, so one thread at most executes
-// code with this value, and a heap does not call itself.
-#[cfg(all(target_family = "wasm", not(target_feature = "atomics")))]
+// SAFETY: without atomics the linker refuses a memory that is shared, so one thread at most executes code with this
+// value, and a heap does not call itself.
+#[cfg(all(single_thread, not(target_feature = "atomics")))]
 unsafe impl Lock for SingleThread {
     const NEW: Self = Self(());
 
@@ -45,36 +51,54 @@ unsafe impl Lock for SingleThread {
     fn lock(&self) {}
 
     #[inline(always)]
-    fn unlock(&self) {}
+    unsafe fn unlock(&self) {}
 }
+
+/// How often a thread looks at a [`SpinLock`] before it takes the lock's holder for dead: it takes seconds to look so
+/// often, while a lock is held for microseconds, the host's growth apart, and by a thread that is not running for
+/// less than a second.
+const TURNS_MAX: u64 = 1 << 32;
 
 /// A lock that spins, and never calls `memory.atomic.wait`, which a browser's main thread must not. It is
 /// held for a constant time, growth apart; how long a thread waits for others is not bounded.
+///
+/// A thread that ends while it holds the lock, by a trap or because its worker is terminated, never gives it back. Who
+/// waits for it looks `TURNS` times, by default 2³², which takes some seconds, and then stops, too, with
+/// [`Fault::Stalled`].
 #[derive(Debug)]
-pub struct SpinLock(AtomicBool);
+pub struct SpinLock<const TURNS: u64 = TURNS_MAX>(AtomicBool);
 
-// SAFETY: only one compare-exchange takes `false` away before a store puts it back; acquire and release
-// order the holders.
-unsafe impl Lock for SpinLock {
+// SAFETY: only one exchange takes `false` away before another puts it back; acquire and release order the holders.
+unsafe impl<const TURNS: u64> Lock for SpinLock<TURNS> {
     const NEW: Self = Self(AtomicBool::new(false));
 
     #[inline]
     fn lock(&self) {
-        while self
-            .0
-            .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
-            .is_err()
-        {
-            while self.0.load(Ordering::Relaxed) {
-                #[cfg(feature = "hardened")]
-                crate::fault::follow();
-                hint::spin_loop();
-            }
+        if self.0.swap(true, Ordering::Acquire) {
+            self.wait();
         }
     }
 
+    /// An exchange, since that is one instruction of the processor's on every engine. Of a store, some make two, of
+    /// which one waits until all writes are done.
     #[inline]
-    fn unlock(&self) {
-        self.0.store(false, Ordering::Release);
+    unsafe fn unlock(&self) {
+        self.0.swap(false, Ordering::Release);
+    }
+}
+
+impl<const TURNS: u64> SpinLock<TURNS> {
+    /// Waits for the lock, and holds it.
+    #[cold]
+    #[inline(never)]
+    fn wait(&self) {
+        for _ in 0..TURNS {
+            if !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Acquire) {
+                return;
+            }
+            fault::follow();
+            hint::spin_loop();
+        }
+        fault::abort(Fault::Stalled, core::ptr::from_ref(self).addr());
     }
 }

@@ -25,8 +25,8 @@ use core::cell::Cell;
 use crate::size_class::SLOT_WORDS;
 use crate::source::Source;
 use crate::units::{
-    GRANULE_BYTES, GRANULE_SHIFT, HARDENED, PAGE_BYTES, PAGE_GRANULES, PAGE_SHIFT, bytes_of,
-    granule_floor,
+    GRANULE_SHIFT, HARDENED, PAGE_BYTES, PAGE_GRANULES, PAGE_SHIFT, bytes_of, granule_floor,
+    granules_for,
 };
 use guard::{GUARD_GRANULES, Guards};
 
@@ -183,7 +183,7 @@ impl<S: Source> MetaPages<S> {
     /// How many granules of headers `cover(_, from, last, _)` needs.
     pub(crate) fn granules_to_cover(&self, from: usize, last: usize) -> usize {
         let granules = self.covered_after(last) - self.uncovered_from(from);
-        (granules * HEADER_BYTES).div_ceil(GRANULE_BYTES) + GUARD_GRANULES
+        granules_for(granules * HEADER_BYTES) + GUARD_GRANULES
     }
 
     /// Makes the headers of the granules from `from` to the one after `last`, in the granules at `place`,
@@ -202,9 +202,11 @@ impl<S: Source> MetaPages<S> {
         // them exists yet, so a fixed number of entries is written, without a loop.
         let widest =
             (first >> (PAGE_SHIFT - GRANULE_SHIFT)).leading_zeros() as usize - PAGE_SHIFT as usize;
-        if let Some(window) = self.bias.get_mut(widest..widest + TABLE_COUNT) {
-            window.copy_from_slice(&[bias; TABLE_COUNT]);
-        }
+        debug_assert!(widest < TABLE_COUNT);
+        // SAFETY: there are as many entries from `widest` on, since a page's number has at most TABLE_COUNT - 1 bits,
+        // and so many leading zeros at most.
+        let window = unsafe { self.bias.get_unchecked_mut(widest..widest + TABLE_COUNT) };
+        window.fill(bias);
         self.guard(place, widest);
         self.covered_pages = after / PAGE_GRANULES;
         #[cfg(feature = "check")]
@@ -219,7 +221,7 @@ impl<S: Source> MetaPages<S> {
         if HARDENED {
             return covered;
         }
-        ((from - self.origin) >> GRANULE_SHIFT).max(covered)
+        (from.wrapping_sub(self.origin) >> GRANULE_SHIFT).max(covered)
     }
 
     /// The granule, counted from `origin`, before which all headers exist once that after `last` does.
@@ -234,9 +236,15 @@ impl<S: Source> MetaPages<S> {
     /// after it, too.
     fn pages_for_headers(&self, last: usize) -> usize {
         let pages_until_last = (last.wrapping_sub(self.origin) >> PAGE_SHIFT) + 1;
-        let ahead = if S::ON_DEMAND { PAGES_AHEAD } else { 0 };
-        pages_until_last + 1 + ahead
+        pages_until_last + Self::PAGES_AFTER
     }
+
+    /// Pages after that of the heap's last byte that have headers: the next one, and those ahead.
+    const PAGES_AFTER: usize = 1 + if S::ON_DEMAND { PAGES_AHEAD } else { 0 };
+
+    /// The last byte for which [`covers`](Self::covers) and its like can be asked: from here to the end of the address
+    /// space, the same headers exist.
+    pub(crate) const LAST_MAX: usize = usize::MAX - Self::PAGES_AFTER * PAGE_BYTES;
 
     /// The address of the heap's first page. Zero before the first growth.
     #[inline(always)]
@@ -248,5 +256,45 @@ impl<S: Source> MetaPages<S> {
     pub(crate) fn set_origin(&mut self, address: usize) {
         debug_assert!(self.covered_pages == 0);
         self.origin = address & !(PAGE_BYTES - 1);
+    }
+}
+
+// A hardened heap has headers of all pages, whoever has them.
+#[cfg(all(test, not(feature = "hardened")))]
+mod tests {
+    use core::ops::Range;
+
+    use super::MetaPages;
+    use crate::source::Source;
+    use crate::units::PAGE_BYTES;
+
+    /// A source that is never asked.
+    struct Unasked;
+
+    // SAFETY: it gives nothing.
+    unsafe impl Source for Unasked {
+        fn spare(&mut self) -> Range<usize> {
+            0..0
+        }
+
+        fn end(&self) -> usize {
+            0
+        }
+
+        fn grow(&mut self, _pages: usize) -> Option<usize> {
+            None
+        }
+
+        fn pointer(&self, _address: usize) -> *mut u8 {
+            core::ptr::null_mut()
+        }
+    }
+
+    #[test]
+    fn a_memory_that_ends_with_the_address_space_needs_no_more_headers_after_its_end() {
+        let mut meta = MetaPages::new(Unasked);
+        meta.set_origin((16 * PAGE_BYTES).wrapping_neg());
+        let last = MetaPages::<Unasked>::LAST_MAX;
+        assert_eq!(meta.granules_to_cover(0, last), 0);
     }
 }

@@ -16,6 +16,9 @@ pub(crate) mod check;
 mod grow;
 mod hardened;
 
+use core::cell::Cell;
+
+use crate::fault::Fault;
 use crate::meta_page::{FREE, HeaderId, MetaPages};
 use crate::metrics::Recorder;
 use crate::source::Source;
@@ -81,6 +84,10 @@ pub(crate) struct Runs<S> {
     /// Four times the granules from `untouched` to `end` when the memory had grown last: a free run at the end that
     /// has more has been touched for the most part.
     touched_min: usize,
+    /// The fault that has stopped this heap, and the address it was found at.
+    stopped: Cell<Option<(Fault, usize)>>,
+    /// Whether a fault ends the process now, where it could unwind.
+    never_unwinds: bool,
     pub(crate) meta: MetaPages<S>,
     pub(crate) record: Recorder,
 }
@@ -99,6 +106,8 @@ impl<S: Source> Runs<S> {
             end_id: HeaderId::NONE,
             untouched: 0,
             touched_min: 0,
+            stopped: Cell::new(None),
+            never_unwinds: false,
             meta: MetaPages::new(source),
             record: Recorder::NEW,
         }
@@ -168,7 +177,7 @@ impl<S: Source> Runs<S> {
             return Some(recent);
         }
         if self.nonempty == 0 {
-            if KEEPS_FREED && S::ON_DEMAND {
+            if KEEPS_FREED && self.may_grow(false) {
                 before_growth(self);
             }
             let run = self.grow_and_take(1);
@@ -344,21 +353,29 @@ impl<S: Source> Runs<S> {
         self.push(run, bin_of(granules));
     }
 
-    /// A run of exactly `granules` for what the used run `run` holds: `run` itself, where it is, if that can
-    /// be; another, to which the caller copies; or none. *Time:* constant, growth apart.
+    /// Makes the used run `run` have exactly `granules`, where it is; false, and nothing is changed, if that cannot be
+    /// without growth. *Time:* constant.
     #[inline(always)]
-    pub(crate) fn reallocate(&mut self, run: HeaderId, granules: usize) -> HeaderId {
+    pub(crate) fn resize(&mut self, run: HeaderId, granules: usize) -> bool {
         let old = self.meta.header(run).granules.get();
         if granules <= old {
             if granules < old {
                 self.shrink(run, granules);
             }
-            return run;
+            return true;
         }
-        if self.has_above(run, granules - old) {
+        let is_room = self.has_above(run, granules - old);
+        if is_room {
             self.extend(run, granules - old);
-            return run;
         }
+        is_room
+    }
+
+    /// A run of exactly `granules`, more than it has, for what the used run `run` holds, after
+    /// [`resize`](Self::resize): another, to which the caller copies; `run` itself, if growth makes room above it; or
+    /// none. *Time:* constant, growth apart.
+    #[inline(always)]
+    pub(crate) fn move_or_grow(&mut self, run: HeaderId, granules: usize) -> HeaderId {
         let other = self.take(granules);
         if other.is_some() {
             return other; // Moving costs a copy; growing would cost memory.
@@ -510,19 +527,26 @@ impl<S: Source> Runs<S> {
     #[inline(always)]
     fn give_back_in_place(&mut self, mut run: HeaderId, mut granules: usize, mut above: HeaderId) {
         let above_header = self.meta.header(above);
+        let below = self.meta.header(run).below.get();
+        if HARDENED {
+            // Both, before anything is changed.
+            if above_header.is_free() {
+                self.require_free(above);
+            }
+            if below.is_some() {
+                self.require_free(below);
+            }
+        }
         if above_header.is_free() {
             if HARDENED {
-                self.require_free(above);
                 self.retire(above);
             }
             granules += above_header.granules.get();
             self.unlink(above);
             above = self.meta.header(above).above.get();
         }
-        let below = self.meta.header(run).below.get();
         if below.is_some() {
             if HARDENED {
-                self.require_free(below);
                 self.retire(run);
             }
             run = below;

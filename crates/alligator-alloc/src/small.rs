@@ -24,12 +24,12 @@ mod sizes;
 use core::alloc::Layout;
 use core::fmt;
 use core::num::NonZeroUsize;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use self::headers::Id;
 use self::sizes::{LIST_COUNT, block_bytes, list_of};
 use crate::metrics::Recorder;
-use crate::source::Source;
+use crate::source::{Source, check_constants};
 use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, round_up};
 
 /// A heap over a [`Source`] of memory, as a value. *Time:* every operation is constant, except that the
@@ -63,6 +63,7 @@ impl<S: Source> Heap<S> {
     /// A heap with nothing yet. All its state is zero but the source, so a `static` heap over a zero-sized
     /// source takes no bytes in the module.
     pub const fn new(source: S) -> Self {
+        const { check_constants::<S>() };
         Self {
             nonempty: 0,
             lists: [Id::NONE; LIST_COUNT + 1],
@@ -75,13 +76,43 @@ impl<S: Source> Heap<S> {
         }
     }
 
-    /// The first of `layout.size()` bytes at a multiple of `layout.align()`, or `None` when no free run is
-    /// long enough and the source refuses to grow. A size of zero gets the smallest slot.
-    ///
-    /// *Time:* constant, the source's growth apart.
+    /// Nothing: no fault is found.
     #[inline(always)]
-    pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        NonNull::new(self.allocate_nonzero(at_least_one_byte(layout)))
+    #[expect(clippy::unused_self, reason = "a hardened heap does something")]
+    pub(crate) fn never_unwinding(&mut self, _is_on: bool) {}
+
+    /// The source of the memory.
+    #[inline(always)]
+    pub(crate) fn source_mut(&mut self) -> &mut S {
+        &mut self.source
+    }
+
+    /// The source of the memory.
+    #[inline(always)]
+    pub(crate) fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// A pointer to the block at `address`, or null for zero.
+    #[inline(always)]
+    fn pointer_to(&self, address: usize) -> *mut u8 {
+        if address == 0 {
+            return ptr::null_mut();
+        }
+        self.source.pointer(address)
+    }
+
+    /// No block is at hand: each takes the look at a header.
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the default heap has some")]
+    pub(crate) fn allocate_at_hand(&mut self, _layout: Layout) -> Result<*mut u8, ()> {
+        Err(())
+    }
+
+    /// A block for `layout`, whose size is not zero; null for none.
+    #[inline(always)]
+    pub(crate) fn allocate_wanted(&mut self, (): (), layout: Layout) -> *mut u8 {
+        self.allocate_nonzero(layout)
     }
 
     /// [`allocate`](Self::allocate) for a size above zero; null for none.
@@ -89,18 +120,7 @@ impl<S: Source> Heap<S> {
     pub(crate) fn allocate_nonzero(&mut self, layout: Layout) -> *mut u8 {
         let address = self.allocate_address(layout.size(), layout.align());
         self.record.allocated(layout, address);
-        self.source.pointer(address)
-    }
-
-    /// Gives back the block at `pointer`. *Time:* constant.
-    ///
-    /// # Safety
-    ///
-    /// This heap gave `pointer` for the same `layout` and it has not been given back since.
-    #[inline(always)]
-    pub unsafe fn deallocate(&mut self, pointer: NonNull<u8>, layout: Layout) {
-        // SAFETY: the caller's duty.
-        unsafe { self.deallocate_nonzero(pointer, at_least_one_byte(layout)) };
+        self.pointer_to(address)
     }
 
     /// [`deallocate`](Self::deallocate) for a size above zero.
@@ -112,27 +132,6 @@ impl<S: Source> Heap<S> {
     pub(crate) unsafe fn deallocate_nonzero(&mut self, pointer: NonNull<u8>, layout: Layout) {
         self.record.freed(layout);
         self.deallocate_address(pointer.addr().get());
-    }
-
-    /// Makes the block at `pointer` hold `new_size` bytes at the same alignment, where it is if it takes as many
-    /// bytes then as now, elsewhere if not, and keeps as many of its first bytes as both sizes have. `None` if
-    /// there is no room, and then the block is as it was.
-    ///
-    /// *Time:* constant, the copy of a block that moves and the source's growth apart.
-    ///
-    /// # Safety
-    ///
-    /// This heap gave `pointer` for the same `layout` and it has not been given back since; `new_size`
-    /// rounded up to `layout.align()` does not exceed `isize::MAX`.
-    #[inline]
-    pub unsafe fn reallocate(
-        &mut self,
-        pointer: NonNull<u8>,
-        layout: Layout,
-        new_size: usize,
-    ) -> Option<NonNull<u8>> {
-        // SAFETY: the caller's duty.
-        unsafe { self.reallocate_nonzero(pointer, at_least_one_byte(layout), new_size.max(1)) }
     }
 
     /// [`reallocate`](Self::reallocate) for sizes above zero.
@@ -155,19 +154,17 @@ impl<S: Source> Heap<S> {
         new
     }
 
-    /// As [`allocate`](Self::allocate), with all bytes zero. *Time:* linear in the bytes.
+    /// [`allocate_zeroed`](Self::allocate_zeroed) for a size above zero.
     #[inline]
-    pub fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let block = self.allocate(layout)?;
+    pub(crate) fn allocate_zeroed_nonzero(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let block = NonNull::new(self.allocate_nonzero(layout))?;
         // SAFETY: the block has at least that many bytes and nobody else knows it yet.
         unsafe { block.write_bytes(0, layout.size()) };
         Some(block)
     }
 
-    /// Takes in memory until one block of `bytes`, or smaller ones that fill it, can be allocated without
-    /// growing; also if the source does not grow on demand. False if the source gives too little.
-    /// *Time:* the source's.
-    pub fn reserve(&mut self, bytes: usize) -> bool {
+    /// [`reserve`](Self::reserve).
+    pub(crate) fn reserve_bytes(&mut self, bytes: usize) -> bool {
         let done =
             bytes <= REQUEST_BYTES_MAX && self.reserve_run(round_up(bytes.max(1), GRANULE_BYTES));
         self.record.reserved(bytes, done);
@@ -260,10 +257,10 @@ impl<S: Source> Heap<S> {
         layout: Layout,
     ) -> Option<NonNull<u8>> {
         if block_bytes(size, layout.align()) == block_bytes(layout.size(), layout.align()) {
-            return Some(pointer);
+            return NonNull::new(self.pointer_to(pointer.addr().get()));
         }
         let address = self.allocate_address(layout.size(), layout.align());
-        let new = NonNull::new(self.source.pointer(address))?;
+        let new = NonNull::new(self.pointer_to(address))?;
         // SAFETY: both blocks have that many bytes and are apart, since both are in use.
         unsafe { new.copy_from_nonoverlapping(pointer, size.min(layout.size())) };
         self.deallocate_address(pointer.addr().get());
@@ -273,13 +270,20 @@ impl<S: Source> Heap<S> {
 
 /// Blocks by address. Any block of this heap will do, whoever allocated it and with what layout.
 impl<S: Source> Heap<S> {
-    /// [`allocate`](Self::allocate) for a block that is given back by its address, where its layout is not
-    /// known: the metrics count the bytes that the block takes, not those asked for. A size of zero gets the
-    /// smallest slot.
-    ///
-    /// *Time:* constant, the source's growth apart.
+    /// No block is at hand.
     #[inline(always)]
-    pub fn allocate_by_address(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+    #[expect(clippy::unused_self, reason = "the default heap has some")]
+    pub(crate) fn allocate_unsized_at_hand(&mut self, _layout: Layout) -> Result<NonNull<u8>, ()> {
+        Err(())
+    }
+
+    /// [`allocate_by_address`](Self::allocate_by_address).
+    #[inline(always)]
+    pub(crate) fn allocate_unsized_wanted(
+        &mut self,
+        (): (),
+        layout: Layout,
+    ) -> Option<NonNull<u8>> {
         let address = self.allocate_address(layout.size(), layout.align());
         let counted = if address == 0 {
             layout
@@ -287,43 +291,38 @@ impl<S: Source> Heap<S> {
             self.layout_at(address)
         };
         self.record.allocated(counted, address);
-        NonNull::new(self.source.pointer(address))
+        NonNull::new(self.pointer_to(address))
     }
 
-    /// How many bytes the block at `pointer` has: those asked for, or more. *Time:* constant.
+    /// [`usable_size`](Self::usable_size).
     ///
     /// # Safety
     ///
-    /// This heap gave `pointer` and it has not been given back since.
+    /// As there.
     #[inline(always)]
-    pub unsafe fn usable_size(&self, pointer: NonNull<u8>) -> usize {
+    pub(crate) unsafe fn bytes_of_block(&self, pointer: NonNull<u8>) -> usize {
         self.bytes_at(pointer.addr().get())
     }
 
-    /// Gives back the block at `pointer`. *Time:* constant.
+    /// [`deallocate_by_address`](Self::deallocate_by_address).
     ///
     /// # Safety
     ///
-    /// This heap gave `pointer` and it has not been given back since.
+    /// As there.
     #[inline(always)]
-    pub unsafe fn deallocate_by_address(&mut self, pointer: NonNull<u8>) {
+    pub(crate) unsafe fn deallocate_unsized(&mut self, pointer: NonNull<u8>) {
         let address = pointer.addr().get();
         self.record.freed(self.layout_at(address));
         self.deallocate_address(address);
     }
 
-    /// Makes the block at `pointer` hold `layout.size()` bytes, where it is if that can be, elsewhere if not,
-    /// and keeps as many of its first bytes as both sizes have. A block that moves has `layout.align()`; one
-    /// that stays has the alignment it had. `None` if there is no room, and then the block is as it was.
-    ///
-    /// *Time:* constant, the copy of a block that moves and the source's growth apart.
+    /// [`reallocate_by_address`](Self::reallocate_by_address).
     ///
     /// # Safety
     ///
-    /// This heap gave `pointer` with at least `layout.align()`, and it has not been given back since; the
-    /// size is not zero, nor the alignment above a granule.
+    /// As there.
     #[inline]
-    pub unsafe fn reallocate_by_address(
+    pub(crate) unsafe fn reallocate_unsized(
         &mut self,
         pointer: NonNull<u8>,
         layout: Layout,
@@ -333,7 +332,8 @@ impl<S: Source> Heap<S> {
         // SAFETY: the caller's duty; the block has all these bytes.
         let mut new = unsafe { self.keep_or_move(pointer, old.size(), layout) };
         if new.is_none() && layout.size() <= old.size() {
-            new = Some(pointer); // Who asks for less can do with what there is.
+            // Who asks for less can do with what there is.
+            new = NonNull::new(self.pointer_to(pointer.addr().get()));
         }
         let counted = new.map_or(layout, |block| self.layout_at(block.addr().get()));
         self.record.reallocated(old, counted, pointer, new);
@@ -352,13 +352,6 @@ impl<S: Source> Heap<S> {
         // SAFETY: one is a power of two, and no block is longer than `isize::MAX`.
         unsafe { Layout::from_size_align_unchecked(self.bytes_at(address), 1) }
     }
-}
-
-/// `layout` with a size of zero made one: a heap's blocks are all different.
-#[inline(always)]
-fn at_least_one_byte(layout: Layout) -> Layout {
-    // SAFETY: one byte, rounded up to any alignment, does not overflow.
-    unsafe { Layout::from_size_align_unchecked(layout.size().max(1), layout.align()) }
 }
 
 /// The slots of `bytes` in a MiniPage.

@@ -18,6 +18,9 @@ pub const PAGE_BYTES: usize = 1 << PAGE_SHIFT;
 /// Binary logarithm of [`PAGE_BYTES`].
 pub(crate) const PAGE_SHIFT: u32 = 16;
 
+/// Pages in all of the address space.
+pub(crate) const PAGES_ALL: usize = 1 << (usize::BITS - PAGE_SHIFT);
+
 /// Bytes in a granule: the unit in which runs are counted, and the largest alignment every run has.
 pub(crate) const GRANULE_BYTES: usize = 1 << GRANULE_SHIFT;
 /// Binary logarithm of [`GRANULE_BYTES`]. A small heap's MiniPages have 64 slots, of 16 bytes and more.
@@ -38,10 +41,10 @@ pub(crate) const fn granules_for(bytes: usize) -> usize {
     (bytes + (GRANULE_BYTES - 1)) >> GRANULE_SHIFT
 }
 
-/// The pages that hold `granules`, rounded up.
+/// The pages that hold `granules`, rounded up. No heap has so many that this overflows.
 #[inline(always)]
 pub(crate) const fn pages_for(granules: usize) -> usize {
-    granules.div_ceil(PAGE_GRANULES)
+    (granules + (PAGE_GRANULES - 1)) >> (PAGE_SHIFT - GRANULE_SHIFT)
 }
 
 /// The bytes of `granules`.

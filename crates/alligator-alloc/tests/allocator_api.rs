@@ -108,3 +108,17 @@ fn a_full_heap_is_an_error_and_goes_on() {
     bytes.extend_from_slice(&[2; 1000]);
     assert_eq!(bytes.len(), 2000);
 }
+
+#[test]
+fn zeroed_blocks_of_no_bytes_are_blocks_whatever_their_alignment() {
+    let heap = heap(2);
+    let mut places = std::collections::BTreeSet::new();
+    for align in (0..12).map(|shift| 1 << shift) {
+        let nothing = Layout::from_size_align(0, align).unwrap();
+        for _ in 0..2 {
+            let block = (&heap).allocate_zeroed(nothing).unwrap().cast::<u8>();
+            assert!(block.addr().get() % align == 0, "aligned to {align}");
+            assert!(places.insert(block), "aligned to {align}");
+        }
+    }
+}

@@ -13,7 +13,7 @@ use crate::memory;
 /// Time: the host's.
 #[unsafe(no_mangle)]
 pub extern "C" fn alligator_reserve(bytes: usize) -> bool {
-    HEAP.with(|heap| memory::reserving(|| heap.reserve(bytes)))
+    HEAP.reserve(bytes)
 }
 
 /// Whether an allocation that finds no room may grow the memory, and wait for the host meanwhile. At first it
@@ -22,7 +22,7 @@ pub extern "C" fn alligator_reserve(bytes: usize) -> bool {
 /// Time: constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn alligator_grow_on_demand(on_demand: bool) {
-    HEAP.with(|_| memory::set_on_demand(on_demand));
+    memory::set_on_demand(on_demand);
 }
 
 /// Limits the whole memory, data and stack included, to `bytes`, rounded down to pages of 64 KiB. Less than a
@@ -31,16 +31,17 @@ pub extern "C" fn alligator_grow_on_demand(on_demand: bool) {
 /// Time: constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn alligator_limit(bytes: usize) {
-    HEAP.with(|_| memory::set_pages_max(bytes / PAGE_BYTES));
+    memory::set_pages_max(bytes / PAGE_BYTES);
 }
 
-/// Calls `hook` after each growth with the pages of 64 KiB that the memory has now: the place to tell a host
-/// that its views of the memory must be renewed. NULL calls nothing. The hook must not use the heap.
+/// Calls `hook` after the memory has grown, with the pages of 64 KiB that it has now: the place to tell a host
+/// that its views of the memory must be renewed. NULL calls nothing. The hook may use the heap. It is not called
+/// within itself: if the memory grows meanwhile, it is called once more afterwards, eight times at most.
 ///
 /// Time: constant.
 #[unsafe(no_mangle)]
 pub extern "C" fn alligator_on_growth(hook: Option<extern "C" fn(pages: usize)>) {
-    HEAP.with(|_| memory::set_hook(hook));
+    memory::set_hook(hook);
 }
 
 /// What the heap has done so far. Blocks are counted with the bytes that they take.
@@ -82,7 +83,7 @@ pub struct alligator_stats {
 #[cfg(feature = "metrics")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alligator_get_stats(stats: *mut alligator_stats) {
-    let metrics = HEAP.with(|heap| heap.metrics());
+    let metrics = HEAP.metrics();
     let of_runs = &metrics.runs;
     let (mut allocations, mut frees) = (of_runs.allocations, of_runs.frees);
     for class in metrics.classes() {
@@ -115,5 +116,5 @@ pub unsafe extern "C" fn alligator_get_stats(stats: *mut alligator_stats) {
 #[cfg(feature = "check")]
 #[unsafe(no_mangle)]
 pub extern "C" fn alligator_check() -> bool {
-    HEAP.with(|heap| heap.check()).is_ok()
+    HEAP.check().is_ok()
 }

@@ -29,17 +29,25 @@ impl Error {
 #[inline(never)]
 pub(crate) fn set(error: Error) {
     let number = error.number();
-    #[cfg(target_os = "wasi")]
+    #[cfg(all(target_os = "wasi", any(single_thread, target_feature = "atomics")))]
     {
         unsafe extern "C" {
-            /// The C library's. Without threads it is a plain variable.
+            /// The C library's. Without threads it is a plain variable. With threads, only a nightly compiler can say
+            /// that each has its own.
             #[cfg_attr(target_feature = "atomics", thread_local)]
             static mut errno: c_int;
         }
         // SAFETY: nobody else writes to this thread's `errno` now.
         unsafe { errno = number };
     }
-    #[cfg(target_os = "linux")]
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "emscripten",
+        all(
+            target_os = "wasi",
+            not(any(single_thread, target_feature = "atomics"))
+        )
+    ))]
     {
         unsafe extern "C" {
             fn __errno_location() -> *mut c_int;
@@ -49,6 +57,6 @@ pub(crate) fn set(error: Error) {
         // SAFETY: it is this thread's `errno`.
         unsafe { *location = number };
     }
-    #[cfg(not(any(target_os = "wasi", target_os = "linux")))]
+    #[cfg(not(any(target_os = "wasi", target_os = "linux", target_os = "emscripten")))]
     let _ = number;
 }

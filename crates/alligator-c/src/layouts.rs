@@ -1,12 +1,11 @@
 //! The same heap for languages that know a block's size and alignment when they give it back: Rust, Zig, C++.
 
-use core::alloc::Layout;
+use core::alloc::{GlobalAlloc, Layout};
 use core::ffi::c_void;
-use core::ptr::{self, NonNull};
 
 use crate::heap::HEAP;
 
-/// The layout of a block that the caller knows.
+/// The layout of a block that the caller knows, of at least one byte.
 ///
 /// # Safety
 ///
@@ -14,12 +13,8 @@ use crate::heap::HEAP;
 #[inline(always)]
 unsafe fn layout(size: usize, alignment: usize) -> Layout {
     debug_assert!(Layout::from_size_align(size, alignment).is_ok());
-    // SAFETY: the caller's duty.
-    unsafe { Layout::from_size_align_unchecked(size, alignment) }
-}
-
-fn or_null(block: Option<NonNull<u8>>) -> *mut c_void {
-    block.map_or(ptr::null_mut(), |block| block.as_ptr().cast())
+    // SAFETY: the caller's duty; one byte, rounded up to any alignment, does not overflow.
+    unsafe { Layout::from_size_align_unchecked(size.max(1), alignment) }
 }
 
 /// A new block of `size` bytes at a multiple of `alignment`, a power of two: exactly that, not of 16. errno
@@ -36,7 +31,8 @@ fn or_null(block: Option<NonNull<u8>>) -> *mut c_void {
 pub unsafe extern "C" fn alligator_allocate(size: usize, alignment: usize) -> *mut c_void {
     // SAFETY: the caller's duty.
     let layout = unsafe { layout(size, alignment) };
-    or_null(HEAP.with(|heap| heap.allocate(layout)))
+    // SAFETY: the layout is not empty.
+    unsafe { HEAP.alloc(layout).cast() }
 }
 
 /// alligator_allocate with all bytes zero.
@@ -50,7 +46,8 @@ pub unsafe extern "C" fn alligator_allocate(size: usize, alignment: usize) -> *m
 pub unsafe extern "C" fn alligator_allocate_zeroed(size: usize, alignment: usize) -> *mut c_void {
     // SAFETY: the caller's duty.
     let layout = unsafe { layout(size, alignment) };
-    or_null(HEAP.with(|heap| heap.allocate_zeroed(layout)))
+    // SAFETY: the layout is not empty.
+    unsafe { HEAP.alloc_zeroed(layout).cast() }
 }
 
 /// Gives back the block at `pointer` that alligator_allocate has given for the same `size` and `alignment`. It
@@ -65,9 +62,9 @@ pub unsafe extern "C" fn alligator_allocate_zeroed(size: usize, alignment: usize
 pub unsafe extern "C" fn alligator_deallocate(pointer: *mut c_void, size: usize, alignment: usize) {
     // SAFETY: the caller's duty.
     let layout = unsafe { layout(size, alignment) };
-    if let Some(block) = NonNull::new(pointer.cast()) {
+    if !pointer.is_null() {
         // SAFETY: the caller's duty.
-        HEAP.with(|heap| unsafe { heap.deallocate(block, layout) });
+        unsafe { HEAP.dealloc(pointer.cast(), layout) };
     }
 }
 
@@ -90,10 +87,11 @@ pub unsafe extern "C" fn alligator_reallocate(
 ) -> *mut c_void {
     // SAFETY: the caller's duty.
     let layout = unsafe { layout(size, alignment) };
-    let Some(block) = NonNull::new(pointer.cast()) else {
+    if pointer.is_null() {
         // SAFETY: the caller's duty.
         return unsafe { alligator_allocate(new_size, alignment) };
-    };
+    }
     // SAFETY: the caller's duty.
-    or_null(HEAP.with(|heap| unsafe { heap.reallocate(block, layout, new_size) }))
+    let block = unsafe { HEAP.realloc(pointer.cast(), layout, new_size.max(1)) };
+    block.cast()
 }

@@ -1,4 +1,10 @@
 #![no_std]
+// Where the compiler is told of the feature as well, that is no mistake.
+#![cfg_attr(
+    target_arch = "wasm64",
+    allow(duplicate_features),
+    feature(simd_wasm64)
+)]
 #![cfg_attr(
     all(target_os = "wasi", target_feature = "atomics"),
     feature(thread_local)
@@ -39,7 +45,9 @@ pub use malloc::*;
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     #[cfg(target_arch = "wasm32")]
     core::arch::wasm32::unreachable();
-    #[cfg(all(not(target_arch = "wasm32"), feature = "hardened"))]
+    #[cfg(target_arch = "wasm64")]
+    core::arch::wasm64::unreachable();
+    #[cfg(all(not(target_family = "wasm"), feature = "hardened"))]
     {
         unsafe extern "C" {
             fn abort() -> !;
@@ -47,7 +55,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
         // SAFETY: C's `abort` may be called at any time.
         unsafe { abort() }
     }
-    #[cfg(all(not(target_arch = "wasm32"), not(feature = "hardened")))]
+    #[cfg(all(not(target_family = "wasm"), not(feature = "hardened")))]
     loop {
         core::hint::spin_loop();
     }

@@ -1,5 +1,7 @@
 //! The functions of C's and POSIX's heap.
 
+#[cfg(not(feature = "metrics"))]
+use core::alloc::GlobalAlloc;
 use core::alloc::Layout;
 use core::ffi::{c_int, c_void};
 use core::hint;
@@ -39,7 +41,7 @@ fn invalid() -> *mut c_void {
 
 #[inline(always)]
 fn allocate(layout: Layout) -> Option<NonNull<u8>> {
-    HEAP.with(|heap| heap.allocate_by_address(layout))
+    HEAP.allocate_by_address(layout)
 }
 
 #[inline(never)]
@@ -88,7 +90,7 @@ fn malloc_large(size: usize) -> *mut c_void {
 pub unsafe extern "C" fn free(pointer: *mut c_void) {
     if let Some(block) = NonNull::new(pointer.cast()) {
         // SAFETY: the caller's duty.
-        HEAP.with(|heap| unsafe { heap.deallocate_by_address(block) });
+        unsafe { HEAP.deallocate_by_address(block) };
     }
 }
 
@@ -110,7 +112,8 @@ pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 #[cfg(not(feature = "metrics"))]
 #[inline(always)]
 fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
-    HEAP.with(|heap| heap.allocate_zeroed(layout))
+    // SAFETY: the layout is not empty.
+    NonNull::new(unsafe { HEAP.alloc_zeroed(layout) })
 }
 
 /// The bytes that the block takes are counted, not those asked for.
@@ -143,7 +146,7 @@ pub unsafe extern "C" fn realloc(pointer: *mut c_void, size: usize) -> *mut c_vo
     };
     let resized = layout(size, ALIGN).and_then(|layout| {
         // SAFETY: the caller's duty; every block here is aligned to 16, and the layout is not empty.
-        HEAP.with(|heap| unsafe { heap.reallocate_by_address(block, layout) })
+        unsafe { HEAP.reallocate_by_address(block, layout) }
     });
     or_no_memory(resized)
 }
@@ -247,7 +250,7 @@ pub unsafe extern "C" fn malloc_usable_size(pointer: *mut c_void) -> usize {
         return 0;
     };
     // SAFETY: the caller's duty.
-    HEAP.with(|heap| unsafe { heap.usable_size(block) })
+    unsafe { HEAP.usable_size(block) }
 }
 
 /// free for a block whose size is known. The heap knows it, too: a wrong `size` does no harm.

@@ -12,20 +12,15 @@ use arena as host;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use alligator_alloc::Source;
-
-/// More pages than any memory can have.
-const PAGES_REFUSED: usize = usize::MAX >> 1;
+use alligator_alloc::{PAGE_BYTES, Source};
 
 /// A function that is told how many pages the memory has now.
 pub(crate) type Hook = Option<extern "C" fn(pages: usize)>;
 
-/// What the program has decided about growth. Read and written while the heap's lock is held.
+/// What the program has decided about growth.
 struct Policy {
     /// Whether only a reservation may grow the memory.
     reserved_only: AtomicBool,
-    /// Whether this is a reservation.
-    reserving: AtomicBool,
     /// The most pages the memory may have; zero for no limit.
     pages_max: AtomicUsize,
     /// The [`Hook`], zero for none.
@@ -34,33 +29,30 @@ struct Policy {
 
 static POLICY: Policy = Policy {
     reserved_only: AtomicBool::new(false),
-    reserving: AtomicBool::new(false),
     pages_max: AtomicUsize::new(0),
     hook: AtomicUsize::new(0),
 };
 
 /// Whether an allocation that finds no room may grow the memory.
 pub(crate) fn set_on_demand(on_demand: bool) {
-    POLICY.reserved_only.store(!on_demand, Relaxed);
+    POLICY.reserved_only.swap(!on_demand, Relaxed);
 }
 
 /// The most pages the memory may have; zero for no limit.
 pub(crate) fn set_pages_max(pages: usize) {
-    POLICY.pages_max.store(pages, Relaxed);
+    POLICY.pages_max.swap(pages, Relaxed);
 }
 
 /// Whom to tell of growths.
 pub(crate) fn set_hook(hook: Hook) {
     let address = hook.map_or(0, |hook| hook as usize);
-    POLICY.hook.store(address, Relaxed);
+    POLICY.hook.swap(address, Relaxed);
 }
 
-/// Does `action`, in which the memory may grow, whatever else is decided.
-pub(crate) fn reserving<R>(action: impl FnOnce() -> R) -> R {
-    POLICY.reserving.store(true, Relaxed);
-    let result = action();
-    POLICY.reserving.store(false, Relaxed);
-    result
+/// Whether the limit allows `pages` more after `end`.
+fn is_below_limit(end: usize, pages: usize) -> bool {
+    let pages_max = POLICY.pages_max.load(Relaxed);
+    pages_max == 0 || (end.wrapping_sub(1) / PAGE_BYTES).saturating_add(1 + pages) <= pages_max
 }
 
 /// The program's memory.
@@ -73,6 +65,9 @@ impl Memory {
 
 // SAFETY: all it does is to refuse some growths.
 unsafe impl Source for Memory {
+    // Both hosts keep the contract.
+    const IS_TRUSTED: bool = true;
+
     fn spare(&mut self) -> Range<usize> {
         self.0.spare()
     }
@@ -81,22 +76,28 @@ unsafe impl Source for Memory {
         self.0.end()
     }
 
+    #[inline(always)]
+    fn may_grow(&self, reservation: bool) -> bool {
+        let may_grow = reservation || !POLICY.reserved_only.load(Relaxed);
+        may_grow && is_below_limit(self.0.end(), 1)
+    }
+
+    #[inline(always)]
     fn grow(&mut self, pages: usize) -> Option<usize> {
-        let pages_max = POLICY.pages_max.load(Relaxed);
-        let is_refused = POLICY.reserved_only.load(Relaxed) && !POLICY.reserving.load(Relaxed)
-            || pages_max != 0 && self.0.pages().saturating_add(pages) > pages_max;
-        // No memory has so many pages. Who refuses asks all the same: what is paid only on the way to the host
-        // then counts as growth in the bounds, not as part of every `malloc`.
-        let new = self
-            .0
-            .grow(if is_refused { PAGES_REFUSED } else { pages })?;
+        if !is_below_limit(self.0.end(), pages) {
+            return None;
+        }
+        self.0.grow(pages)
+    }
+
+    #[inline(always)]
+    fn after_growth(pages: usize) {
         let hook = POLICY.hook.load(Relaxed);
         // SAFETY: `set_hook` has made it of a Hook, of which zero is none.
         let hook = unsafe { core::mem::transmute::<usize, Hook>(hook) };
         if let Some(hook) = hook {
-            hook(self.0.pages());
+            hook(pages);
         }
-        Some(new)
     }
 
     #[inline(always)]
@@ -104,3 +105,7 @@ unsafe impl Source for Memory {
         self.0.pointer(address)
     }
 }
+
+// SAFETY: `malloc` and `free` are this crate's.
+#[cfg(any(target_env = "p2", target_env = "p3"))]
+unsafe impl alligator_alloc::GlobalSource for Memory {}

@@ -36,6 +36,29 @@ pub(crate) fn archive_of(object: &[u8]) -> Result<Vec<u8>> {
     Ok(archive.into_inner())
 }
 
+/// Makes the data symbol `name`, which the WebAssembly `object` needs from others, weak: a linker that finds no definition
+/// puts it at address 0. (Stable Rust cannot say so.)
+///
+/// In the object's table of symbols, its entry is the kind (data), the flags, and the name after its length; see
+/// "WebAssembly Object File Linking" of the tool conventions.
+pub(crate) fn weaken(object: &mut [u8], name: &str) -> Result<()> {
+    const DATA: u8 = 1;
+    const UNDEFINED: u8 = 0x10;
+    const WEAK: u8 = 0x01;
+    let mut entry = vec![DATA, UNDEFINED, u8::try_from(name.len())?];
+    entry.extend_from_slice(name.as_bytes());
+    let places = object.windows(entry.len()).enumerate();
+    let mut found = places
+        .filter(|(_, bytes)| *bytes == entry)
+        .map(|(at, _)| at);
+    let at = found
+        .next()
+        .with_context(|| format!("the object does not need the data {name}"))?;
+    ensure!(found.next().is_none(), "the object has {name} twice");
+    object[at + 1] |= WEAK;
+    Ok(())
+}
+
 /// The names that `object` needs from others and, then, those it defines for all. Sorted.
 pub(crate) fn symbols(object: &[u8]) -> Result<(Vec<String>, Vec<String>)> {
     let file = object::File::parse(object)?;
@@ -76,6 +99,15 @@ pub(crate) fn check_symbols(object: &[u8], allowed: &[&str], expected: &[String]
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_symbol_that_is_needed_is_made_weak_once() {
+        let mut object = b"..\x01\x10\x04name..".to_vec();
+        assert!(weaken(&mut object, "name").is_ok());
+        assert_eq!(object, b"..\x01\x11\x04name..");
+        assert!(weaken(&mut object, "name").is_err());
+        assert!(weaken(&mut b"\x01\x10\x01n\x01\x10\x01n".to_vec(), "n").is_err());
+    }
 
     #[test]
     fn an_archive_gives_its_object_back() -> Result<()> {

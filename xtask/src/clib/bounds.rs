@@ -28,8 +28,10 @@ const FUNCTIONS: [&str; 8] = [
 ];
 
 const HEAD: &str = "# Longest path of one C function, in Wasm instructions (wasmtime's fuel), proved on \
-    liballigator.a linked\n# alone for wasm32-unknown-unknown, by `cargo xtask clib --bounds`. bytes: bulk \
-    operations on the path,\n# each a byte of copy or fill per unit more.\n";
+    liballigator.a linked\n# alone for wasm32-unknown-unknown, by `cargo xtask clib --bounds`. refused: calls that \
+    come to where the\n# memory grows and do not grow it: the first, which takes the initial memory in, and those \
+    that the\n# host or a limit refuses. bytes: bulk operations on the path, each a byte of copy or fill per \
+    unit more.\n";
 
 /// Proves, and writes `crates/alligator-c/bounds.txt` or, if `check`, compares with it.
 pub(crate) fn run(package: &Package, check: bool) -> Result<()> {
@@ -42,8 +44,8 @@ pub(crate) fn run(package: &Package, check: bool) -> Result<()> {
     let mut text = HEAD.to_owned();
     let _ = writeln!(
         text,
-        "{:<22} {:>9} {:>9} {:>12} {:>6}",
-        "# function", "bound", "plain", "with growth", "bytes"
+        "{:<22} {:>9} {:>9} {:>12} {:>9} {:>6}",
+        "# function", "bound", "plain", "with growth", "refused", "bytes"
     );
     for entry in &report.entries {
         let main = entry.without_growth.as_ref();
@@ -57,11 +59,12 @@ pub(crate) fn run(package: &Package, check: bool) -> Result<()> {
         let plain = main.and_then(|figure| figure.plain);
         let _ = writeln!(
             text,
-            "{:<22} {:>9} {:>9} {:>12} {:>6}",
+            "{:<22} {:>9} {:>9} {:>12} {:>9} {:>6}",
             entry.name,
             bound(main),
             plain.map_or_else(|| "-".to_owned(), |plain| plain.to_string()),
             bound(entry.with_growth.as_ref()),
+            bound(entry.refused.as_ref()),
             bulk.map_or_else(|| "any".to_owned(), |bulk| bulk.to_string()),
         );
     }

@@ -14,8 +14,6 @@ use crate::guest;
 pub(crate) struct Target {
     /// Rust's name for it, which is also its directory's.
     pub(crate) name: &'static str,
-    /// Whether it needs the nightly toolchain.
-    nightly: bool,
     /// The symbols that the library may leave to others: the linker's and a few of the C library's.
     allowed: &'static [&'static str],
 }
@@ -23,34 +21,34 @@ pub(crate) struct Target {
 /// For WASI programs: the one most users want.
 pub(crate) const WASI: Target = Target {
     name: "wasm32-wasip1",
-    nightly: false,
     allowed: &[
         "__heap_base",
+        HEAP_END,
         "__indirect_function_table",
         "__linear_memory",
         "__stack_pointer",
         "errno",
     ],
 };
-/// For WASI programs with threads.
+/// For WASI programs with threads. A stable compiler cannot say that `errno` is each thread's own, so a function is
+/// asked where it is: the C library's or the program's own.
 pub(crate) const WASI_THREADS: Target = Target {
     name: "wasm32-wasip1-threads",
-    nightly: true,
     allowed: &[
         "__heap_base",
+        HEAP_END,
         "__indirect_function_table",
         "__linear_memory",
         "__stack_pointer",
-        "__tls_base",
-        "errno",
+        "__errno_location",
     ],
 };
 /// For programs without a C library.
 pub(crate) const BARE: Target = Target {
     name: "wasm32-unknown-unknown",
-    nightly: false,
     allowed: &[
         "__heap_base",
+        HEAP_END,
         "__indirect_function_table",
         "__linear_memory",
         "__stack_pointer",
@@ -59,9 +57,12 @@ pub(crate) const BARE: Target = Target {
 /// For programs that are debugged on a PC.
 pub(crate) const HOST: Target = Target {
     name: "x86_64-unknown-linux-gnu",
-    nightly: false,
     allowed: &["__errno_location", "memcpy", "memmove", "memset"],
 };
+
+/// Where the initial memory ends, as linkers of LLVM 16 and later say. For older ones, the library needs it only if it
+/// is there.
+const HEAP_END: &str = "__heap_end";
 
 /// With or without what finds errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +86,8 @@ impl Flavour {
 
     const fn features(self) -> &'static str {
         match self {
-            Self::Plain => "library",
-            Self::Debug => "library,metrics,check",
+            Self::Plain => "library,heap-end",
+            Self::Debug => "library,heap-end,metrics,check",
         }
     }
 }
@@ -96,17 +97,16 @@ const DEBUG_ONLY: [&str; 2] = ["alligator_check", "alligator_get_stats"];
 
 /// Nothing if `target` can be built for.
 pub(crate) fn ensure(target: &Target) -> Result<()> {
-    if target.nightly {
-        crate::test::steps::nightly_has("rust-src")
-    } else {
-        guest::ensure_target(target.name)
-    }
+    guest::ensure_target(target.name)
 }
 
 /// Builds the object, and checks its symbols against the header's `functions`.
 pub(crate) fn build(target: &Target, flavour: Flavour, functions: &[String]) -> Result<Vec<u8>> {
     let built = fs::read(rustc(target, flavour)?)?;
-    let object = archive::only_member(&built, "alligator_c-")?;
+    let mut object = archive::only_member(&built, "alligator_c-")?;
+    if target.allowed.contains(&HEAP_END) {
+        archive::weaken(&mut object, HEAP_END)?;
+    }
     let expected: Vec<_> = functions
         .iter()
         .filter(|name| flavour == Flavour::Debug || !DEBUG_ONLY.contains(&name.as_str()))
@@ -120,16 +120,7 @@ pub(crate) fn build(target: &Target, flavour: Flavour, functions: &[String]) -> 
 /// Has cargo build the archive.
 fn rustc(target: &Target, flavour: Flavour) -> Result<PathBuf> {
     let dir = guest::root().join("target").join("clib").join("build");
-    let mut command = if target.nightly {
-        let mut command = Command::new("rustup");
-        command
-            .args(["run", "nightly", "cargo"])
-            .env_remove("CARGO")
-            .env_remove("RUSTC");
-        command
-    } else {
-        Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-    };
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .args(["rustc", "--quiet", "-p", "alligator-c", "--release"])
         .args(["--crate-type", "staticlib", "--target", target.name])
@@ -138,9 +129,6 @@ fn rustc(target: &Target, flavour: Flavour) -> Result<PathBuf> {
         .env("RUSTFLAGS", flags())
         .current_dir(guest::root())
         .stdin(Stdio::null());
-    if target.nightly {
-        command.args(["-Z", "build-std=core"]);
-    }
     let output = command.output().context("cargo does not start")?;
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());

@@ -59,7 +59,9 @@ pub(super) fn print(opt_level: &str, std: &Figures, alligator: &Figures) {
     println!("with opt-level = \"{opt_level}\"");
     println!("{table}");
     println!("Counted: executed Wasm instructions, a copy or fill of memory as one. A call's");
-    println!("include its arguments. Calls that grow the memory are in no other line.");
+    println!(
+        "include its arguments. Calls that grow the memory, and the first, are in no other line."
+    );
     println!("{}", output_line(std, alligator));
 }
 

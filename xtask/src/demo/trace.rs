@@ -3,7 +3,7 @@
 //! The traced guest calls `enter` before and `leave` after each call. At both we read the
 //! instruction counter; the difference, less that of a pair with nothing between, is the call's:
 //! its arguments, the call itself and all it does. Calls during which the memory grew are kept
-//! apart, because growth is the host's time.
+//! apart, because growth is the host's time, and so is the first call.
 
 use wasmtime::{AsContext, Caller, Linker, Memory};
 
@@ -69,7 +69,7 @@ pub(super) struct Trace {
     pub(super) alloc: Calls,
     pub(super) dealloc: Calls,
     pub(super) realloc: Calls,
-    /// The calls during which the memory grew; they are in none of the above.
+    /// The calls during which the memory grew, and the first; they are in none of the above.
     pub(super) growing: Calls,
     /// Pages added by them.
     pub(super) grown_pages: u64,
@@ -155,7 +155,8 @@ impl Trace {
         self.count_bytes(&begun, is_null);
         let instructions = instructions.saturating_sub(self.pair_instructions);
         let bytes = [begun.old_bytes, begun.new_bytes];
-        if pages > begun.pages {
+        // The first call sets an allocator up, and may take in what is left of the initial memory.
+        if pages > begun.pages || self.count() == 0 {
             self.growing.add(instructions, bytes);
             self.grown_pages += pages - begun.pages;
             return;

@@ -169,4 +169,22 @@ mod hardened {
             is_noticed(with_headers_for_growth, 1);
         }
     }
+
+    /// A block between two free runs, one of which is not as it was: the other, which is looked at first or last, stays
+    /// as it is.
+    #[test]
+    fn a_block_whose_neighbour_was_written_over_merges_with_neither() {
+        let run = Layout::from_size_align(3 * GRANULE_BYTES, 8).expect("a layout");
+        for broken in [0, 2] {
+            let mut heap = Heap::new(Growing::new());
+            let blocks = allocate(&mut heap, run, 4);
+            free(&mut heap, run, &[blocks[0], blocks[2]]);
+            let id = heap.runs.meta.id_at(blocks[broken].addr().get());
+            let place = heap.runs.meta.header(id).place.replace(0);
+            let freed = catch_unwind(AssertUnwindSafe(|| free(&mut heap, run, &blocks[1..2])));
+            assert!(freed.is_err(), "block {broken}");
+            heap.runs.meta.header(id).place.set(place);
+            assert_eq!(heap.check(), Ok(()), "block {broken}");
+        }
+    }
 }

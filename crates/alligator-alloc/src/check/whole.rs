@@ -1,6 +1,6 @@
 //! The default heap, checked and walked as a whole.
 
-use super::parts::Kind;
+use super::parts::{Kind, Parts};
 use super::{Piece, Violation};
 use crate::heap::Heap;
 use crate::mini_page::medium::check::free_slots;
@@ -35,12 +35,15 @@ impl<S: Source> Heap<S> {
         self.medium.check(&self.runs)
     }
 
-    /// Calls `visit` with every piece of the heap, in the order of the addresses; stops before the first one
-    /// that a broken header hides. *Time:* linear in the pieces.
-    pub fn walk(&self, mut visit: impl FnMut(Piece)) {
-        for part in self.runs.parts().map_while(Result::ok) {
+    /// The pieces by address, from the one that starts at `from` on, or all; without what a broken header hides.
+    pub(crate) fn pieces(&self, from: Option<usize>) -> impl Iterator<Item = Piece> {
+        let parts = match from {
+            Some(address) => Parts::starting_at(&self.runs, address, self.pieces_end()),
+            None => self.runs.parts(),
+        };
+        parts.map_while(Result::ok).map(|part| {
             let (address, bytes) = (part.address, bytes_of(part.granules));
-            visit(match part.kind {
+            match part.kind {
                 Kind::Meta => Piece::Meta { address, bytes },
                 Kind::Foreign => Piece::Foreign { address, bytes },
                 Kind::Used(_) => Piece::Run { address, bytes },
@@ -60,7 +63,12 @@ impl<S: Source> Heap<S> {
                     slot_count: class.slot_count(),
                     free_slots: free_slots(id, &self.runs),
                 },
-            });
-        }
+            }
+        })
+    }
+
+    /// The address after the heap's last piece.
+    pub(crate) fn pieces_end(&self) -> usize {
+        self.runs.end()
     }
 }

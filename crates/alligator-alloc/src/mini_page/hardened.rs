@@ -4,7 +4,7 @@
 //! is not asked. All bits of that word are the class's, none the header's, and its MiniPage is not given up.
 
 use super::ClassState;
-use crate::fault::{Fault, raise};
+use crate::fault::Fault;
 use crate::meta_page::{CLASS_MASK, HeaderId, MINI_PAGE};
 use crate::poison;
 use crate::runs::Runs;
@@ -152,7 +152,7 @@ pub(super) fn require_poison<S: Source>(slot: usize, runs: &Runs<S>) {
     // SAFETY: the slot is as long as the shortest and aligned to eight, and it was poisoned when its MiniPage
     // was made or it was given back.
     if !unsafe { poison::is_intact(place, poison::POISON) } {
-        raise(Fault::WriteAfterFree, slot);
+        runs.raise(Fault::WriteAfterFree, slot);
     }
 }
 
@@ -161,6 +161,6 @@ pub(super) fn require_poison<S: Source>(slot: usize, runs: &Runs<S>) {
 pub(super) fn require_own<S: Source>(id: HeaderId, runs: &Runs<S>) {
     let place = runs.meta.header(id).place.get();
     if place & MINI_PAGE == 0 || runs.meta.guarded_id_at(place) != id {
-        raise(Fault::Corrupted, place);
+        runs.raise(Fault::Corrupted, place);
     }
 }

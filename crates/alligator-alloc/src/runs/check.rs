@@ -16,6 +16,11 @@ impl<S: Source> Runs<S> {
         Parts::new(self, self.end)
     }
 
+    /// The address after the last part.
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+
     /// The part that starts at `address`, if one does.
     pub(crate) fn part_at(&self, address: usize) -> Result<Part, Violation> {
         Parts::starting_at(self, address, self.end).part()

@@ -2,11 +2,11 @@
 //! is off the real-time path: whoever comes here waits for the host.
 
 use super::{FIXED_HEAP_SHARE, GROWING_HEAP_SHARE, RECENT_MAX, Runs, UNTOUCHED_SHARE_SHIFT};
-use crate::meta_page::HeaderId;
+use crate::meta_page::{HeaderId, MetaPages};
 use crate::source::Source;
+use crate::source::range::{GROWTHS_MAX, new_range, whole_granules};
 use crate::units::{
-    GRANULE_BYTES, GRANULE_SHIFT, HARDENED, PAGE_GRANULES, PAGE_SHIFT, bytes_of, granule_floor,
-    pages_for, round_up,
+    GRANULE_SHIFT, HARDENED, PAGE_GRANULES, PAGE_SHIFT, bytes_of, granule_floor, pages_for,
 };
 
 impl<S: Source> Runs<S> {
@@ -41,93 +41,122 @@ impl<S: Source> Runs<S> {
         self.allocate(granules) // It is not the last, or new MetaPages have come between.
     }
 
-    /// Adds as few pages as make a free run of `granules` at the end of the memory, none if the source does
-    /// not grow on demand and this is not a `reservation`; the first time, takes the source's spare memory
-    /// in, too. If the source gives too little, what it gave is kept. *Time:* the source's, and constant
-    /// besides.
+    /// Makes a free run of `granules`: of the source's spare memory at the heap's first request, if that is enough, or
+    /// at the end of the memory by few new pages. Adds none if the source does not grow on demand and this is not a
+    /// `reservation`. If the source gives too little, what it gave is kept. *Time:* the source's, and constant besides.
     #[cold]
     #[inline(never)]
     pub(super) fn grow(&mut self, granules: usize, reservation: bool) {
-        let may_add = S::ON_DEMAND || reservation;
-        if !may_add && self.end != 0 {
+        if self.end == 0 {
+            let end = self.meta.source.end();
+            let (first, after) = whole_granules::<S>(self.meta.source.spare(), end);
+            self.meta.set_origin(first);
+            self.take_in(first, after, after);
+            if self.last_free() >= granules {
+                return;
+            }
+        }
+        if !self.may_grow(reservation) {
             return;
         }
-        let end = self.meta.source.end();
-        let mut start = end;
-        if self.end == 0 {
-            let spare = self.meta.source.spare();
-            if spare.end == end {
-                start = round_up(spare.start, GRANULE_BYTES).min(end);
-            }
-            self.meta.set_origin(start);
-        }
-        if may_add {
-            // What the new run and its MetaPages can reach. Past the address space, the source will refuse.
-            let reach = bytes_of(granules + (granules >> 1) + PAGE_GRANULES);
-            let last = end.wrapping_sub(1);
-            let last = last.checked_add(reach).unwrap_or(last);
-            let last = if HARDENED && self.end != 0 {
-                // Somebody else's pages need headers, too.
-                last.saturating_add(end.wrapping_sub(self.end) >> 4)
-            } else {
-                last
+        for _ in 0..GROWTHS_MAX {
+            let end = self.memory_end();
+            let Some((new, after)) = self.more_pages(granules, end) else {
+                return;
             };
-            let mut needed = granules;
-            let mut present = (end - start) >> GRANULE_SHIFT;
-            if !self.meta.covers(last) {
-                needed += self.meta.granules_to_cover(start, last);
-            } else if end == self.end {
-                if HARDENED {
-                    self.require_headers(end);
-                }
-                let below = self.meta.header(self.end_id).below.get();
-                if below.is_some() {
-                    present = self.meta.header(below).granules.get();
-                }
-            }
-            // At least one: who comes here has not found a run that can be found in constant time.
-            let pages = pages_for(needed.saturating_sub(present)).max(1);
-            let may_step = S::STEP_PAGES > pages && self.step_has_room(granules, start, end);
-            if let Some((new, pages)) = self.more_pages(pages, may_step) {
-                let from = if new == end { start } else { new };
-                return self.take_in(from, new, new.wrapping_add(pages << PAGE_SHIFT));
+            self.take_in(new, new, after);
+            if GROWTHS_MAX == 1 || self.last_free() >= granules {
+                return;
             }
         }
-        self.take_in(start, end, end);
     }
 
-    /// Whether `STEP_PAGES` more after `end` have room for a run of `granules` and for the headers that the heap
-    /// then lacks, from `start` on.
+    /// The granules of the free run at the heap's end; none if there is no such run, or no heap yet. *Time:* constant.
+    #[inline(never)]
+    fn last_free(&self) -> usize {
+        if self.end != 0 {
+            let below = self.meta.header(self.end_id).below.get();
+            if below.is_some() {
+                return self.meta.header(below).granules.get();
+            }
+        }
+        0
+    }
+
+    /// Whether it is worth while to ask the source for pages.
     #[inline(always)]
-    fn step_has_room(&self, granules: usize, start: usize, end: usize) -> bool {
-        let step_granules = S::STEP_PAGES * PAGE_GRANULES;
-        let last = end.wrapping_sub(1);
-        let Some(last) = last.checked_add(bytes_of(step_granules)) else {
-            return false;
-        };
-        let is_covered = self.meta.covers(last);
-        is_covered || granules + self.meta.granules_to_cover(start, last) <= step_granules
+    pub(super) fn may_grow(&self, reservation: bool) -> bool {
+        (S::ON_DEMAND || reservation) && self.meta.source.may_grow(reservation)
     }
 
-    /// `pages` new pages, or `STEP_PAGES` if it `may_step`: the address of the first and their number.
-    fn more_pages(&mut self, pages: usize, may_step: bool) -> Option<(usize, usize)> {
-        let source = &mut self.meta.source;
-        if may_step {
-            if let Some(new) = source.grow(S::STEP_PAGES) {
-                self.record.grown(S::STEP_PAGES);
-                return Some((new, S::STEP_PAGES));
+    /// The end of the memory, whoever owns it.
+    #[inline(always)]
+    fn memory_end(&self) -> usize {
+        let end = self.meta.source.end();
+        if S::IS_TRUSTED || end == 0 {
+            end
+        } else {
+            end.max(self.end).max(self.meta.origin())
+        }
+    }
+
+    /// New pages that make a free run of `granules` from `end` on: the address of the first, and the one after them.
+    /// `None` if the source refuses.
+    #[inline(always)]
+    fn more_pages(&mut self, granules: usize, end: usize) -> Option<(usize, usize)> {
+        // What the new run and its MetaPages can reach.
+        let reach = bytes_of(granules + (granules >> 1) + PAGE_GRANULES);
+        let last = end.wrapping_sub(1).checked_add(reach);
+        let mut last = last.unwrap_or(MetaPages::<S>::LAST_MAX);
+        if HARDENED && self.end != 0 {
+            // Somebody else's pages need headers, too.
+            last = last
+                .saturating_add(end.wrapping_sub(self.end) >> 4)
+                .min(MetaPages::<S>::LAST_MAX);
+        }
+        let mut needed = granules;
+        if !self.meta.covers(last) {
+            needed += self.meta.granules_to_cover(end, last);
+        } else if end == self.end {
+            if HARDENED {
+                self.require_headers(end);
+            }
+            needed = needed.saturating_sub(self.last_free());
+        }
+        // At least one: who comes here has not found a run that can be found in constant time.
+        let pages = pages_for(needed).max(1);
+        if S::STEP_PAGES > pages && self.step_has_room(granules, end) {
+            let new = self.ask_for(S::STEP_PAGES);
+            if new.is_some() {
+                return new;
             }
         }
-        let new = source.grow(pages);
-        if new.is_some() {
-            self.record.grown(pages);
-        } else {
-            self.record.refused(pages, source.end());
-        }
-        new.map(|new| (new, pages))
+        self.ask_for(pages)
     }
 
-    /// Takes in the memory from `start` to `end`, zero from `zero_from` on, which the source gave: makes the
+    /// Whether `STEP_PAGES` after `end` have room for a run of `granules` and for the headers that the heap then lacks.
+    #[inline(always)]
+    fn step_has_room(&self, granules: usize, end: usize) -> bool {
+        let last = end
+            .wrapping_sub(1)
+            .saturating_add(S::STEP_PAGES << PAGE_SHIFT);
+        let is_covered = self.meta.covers(last);
+        is_covered
+            || granules + self.meta.granules_to_cover(end, last) <= S::STEP_PAGES * PAGE_GRANULES
+    }
+
+    /// `pages` of the source: the address of the first, and the one after the last.
+    #[inline(always)]
+    fn ask_for(&mut self, pages: usize) -> Option<(usize, usize)> {
+        let Some(new) = self.meta.source.grow(pages) else {
+            self.record.refused(pages, self.meta.source.end());
+            return None;
+        };
+        self.record.grown(pages);
+        new_range::<S>(new, pages, self.end.max(self.meta.origin()))
+    }
+
+    /// Takes in the memory from `start`, a granule's, to `end`, zero from `zero_from` on, which the source gave: makes the
     /// headers it needs, in a free run or at its start, and a free run of the rest. Memory too
     /// short for its own headers is left alone.
     fn take_in(&mut self, start: usize, zero_from: usize, end: usize) {
@@ -136,23 +165,26 @@ impl<S: Source> Runs<S> {
         if start >= end {
             return;
         }
+        let last = (end - 1).min(MetaPages::<S>::LAST_MAX);
         let mut first = start;
-        if !self.meta.covers(end - 1) {
-            let granules = self.meta.granules_to_cover(start, end - 1);
+        if !self.meta.covers(last) {
+            let granules = self.meta.granules_to_cover(start, last);
             let run = self.take(granules);
+            let mut place = start;
+            let mut dirty = start < zero_from;
             if run.is_some() {
-                let place = self.meta.header(run).place.get();
+                place = self.meta.header(run).place.get();
+                dirty = true;
                 if HARDENED {
                     self.retire(run);
                 }
-                self.meta.cover(place, start, end - 1, true);
             } else {
                 first += bytes_of(granules);
                 if first >= end {
                     return;
                 }
-                self.meta.cover(start, start, end - 1, start < zero_from);
             }
+            self.meta.cover(place, start, last, dirty);
         }
         if first != self.end {
             if HARDENED {

@@ -2,13 +2,48 @@
 //! looks at what it is about to trust.
 
 use super::{BIN_COUNT, Runs};
-use crate::fault::{Fault, raise};
+use crate::fault::{self, Fault};
 use crate::meta_page::{HeaderId, MERGED};
 use crate::poison;
 use crate::source::Source;
-use crate::units::GRANULE_BYTES;
+use crate::units::{GRANULE_BYTES, HARDENED};
 
 impl<S: Source> Runs<S> {
+    /// Whether a fault ends the process from now on, where it could unwind.
+    #[inline(always)]
+    pub(crate) fn never_unwinding(&mut self, is_on: bool) {
+        if HARDENED && cfg!(not(target_family = "wasm")) {
+            self.never_unwinds = is_on;
+        }
+    }
+
+    /// Stops again if this heap has stopped before.
+    #[inline(always)]
+    pub(crate) fn require_no_fault(&self) {
+        if self.stopped.get().is_some() {
+            self.raise_again();
+        }
+    }
+
+    /// Stops because of the fault that has stopped this heap before.
+    #[cold]
+    #[inline(never)]
+    fn raise_again(&self) -> ! {
+        let (fault, address) = self.stopped.get().unwrap_or((Fault::Corrupted, 0));
+        self.raise(fault, address)
+    }
+
+    /// Stops because of `fault`, found at `address`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn raise(&self, fault: Fault, address: usize) -> ! {
+        self.stopped.set(Some((fault, address)));
+        if self.never_unwinds {
+            fault::abort(fault, address);
+        }
+        fault::raise(fault, address)
+    }
+
     /// Whether `address` lies between the heap's first page and its end, whoever has it.
     #[inline(always)]
     pub(crate) fn reaches(&self, address: usize) -> bool {
@@ -73,7 +108,7 @@ impl<S: Source> Runs<S> {
     #[inline(never)]
     pub(super) fn require_headers(&self, address: usize) {
         if !self.meta.guarded_id_at(address).is_some() {
-            raise(Fault::Corrupted, address);
+            self.raise(Fault::Corrupted, address);
         }
     }
 
@@ -88,7 +123,7 @@ impl<S: Source> Runs<S> {
         let is_own =
             header.is_free() && place % GRANULE_BYTES == 0 && self.meta.guarded_id_at(place) == id;
         if !is_own || !self.is_linked(id) {
-            raise(Fault::Corrupted, place);
+            self.raise(Fault::Corrupted, place);
         }
     }
 
@@ -136,7 +171,7 @@ impl<S: Source> Runs<S> {
     #[inline(never)]
     pub(super) fn require_poison(&self, run: HeaderId) {
         if !self.has_poison(run) {
-            raise(Fault::WriteAfterFree, self.meta.header(run).place.get());
+            self.raise(Fault::WriteAfterFree, self.meta.header(run).place.get());
         }
     }
 

@@ -61,12 +61,11 @@ impl<S: Source> Heap<S> {
         (0..=LIST_COUNT).try_for_each(|list| self.list_is_right(list))
     }
 
-    /// Calls `visit` with every piece of the heap, in the order of the addresses; stops before the first one
-    /// that a broken header hides. *Time:* linear in the pieces.
-    pub fn walk(&self, mut visit: impl FnMut(Piece)) {
-        for part in self.parts().map_while(Result::ok) {
+    /// The pieces by address, from the one that starts at `from` on, or all; without what a broken header hides.
+    pub(crate) fn pieces(&self, from: Option<usize>) -> impl Iterator<Item = Piece> {
+        self.parts_from(from).map_while(Result::ok).map(|part| {
             let Part { address, bytes, .. } = part;
-            visit(match part.kind {
+            match part.kind {
                 Kind::Table => Piece::Meta { address, bytes },
                 Kind::Foreign => Piece::Foreign { address, bytes },
                 Kind::Used => Piece::Run { address, bytes },
@@ -81,13 +80,23 @@ impl<S: Source> Heap<S> {
                         free_slots: slots_of(slot_bytes) - in_use.count_ones() as usize,
                     }
                 }
-            });
-        }
+            }
+        })
+    }
+
+    /// The address after the heap's last piece.
+    pub(crate) fn pieces_end(&self) -> usize {
+        self.end
     }
 
     /// All parts of the heap by address. After the first violation there is no going on.
     fn parts(&self) -> impl Iterator<Item = Result<Part, Violation>> {
-        let mut address = self.first_known(self.start());
+        self.parts_from(None)
+    }
+
+    /// The parts from the one that starts at `from` on, or all.
+    fn parts_from(&self, from: Option<usize>) -> impl Iterator<Item = Result<Part, Violation>> {
+        let mut address = from.unwrap_or_else(|| self.first_known(self.start()));
         core::iter::from_fn(move || {
             if address >= self.end {
                 return None;
@@ -181,7 +190,7 @@ impl<S: Source> Heap<S> {
     /// [`Invariant::Below`] for the header after the heap's last granule, which every heap has, and which
     /// says nothing else.
     fn end_is_right(&self, below: Id) -> Result<(), Violation> {
-        let exists = self.offset_in_table(Id::at(self.end)) < self.table_bytes;
+        let exists = self.offset_in_table(Id::at(self.end)) + HEADER_BYTES <= self.table_bytes;
         Invariant::Below.require(exists, self.end)?;
         let header = self.header(Id::at(self.end));
         Invariant::Below.require(header.below.get() == below, self.end)?;

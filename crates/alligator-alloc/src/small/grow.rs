@@ -13,86 +13,123 @@
 use super::Heap;
 use super::headers::{ADDRESS_MIN, HEADER_BYTES, Id};
 use crate::source::Source;
+use crate::source::range::{GROWTHS_MAX, new_range, whole_granules};
 use crate::units::{GRANULE_BYTES, PAGE_BYTES, PAGE_SHIFT, granule_floor, round_up};
 
 impl<S: Source> Heap<S> {
-    /// Adds as few pages as make a free run of `bytes`, whole granules, at the end of the memory, none if the
-    /// source does not grow on demand and this is not a `reservation`; the first time, takes the source's spare
-    /// memory in, too. If the source gives too little, what it gave is kept.
+    /// Makes a free run of `bytes`, whole granules: of the source's spare memory at the heap's first request, if that is
+    /// enough, or at the end of the memory by few new pages. Adds none if the source does not grow on demand and this
+    /// is not a `reservation`. If the source gives too little, what it gave is kept.
     ///
     /// *Time:* the source's, constant besides, and where the heap outgrows its table, the copy of that.
     #[cold]
+    #[inline(never)]
     pub(super) fn grow(&mut self, bytes: usize, reservation: bool) {
-        let may_add = S::ON_DEMAND || reservation;
-        let source_end = self.source.end();
-        let mut end = usable_end(source_end);
-        let mut start = end;
-        // The free run at the memory's end, which becomes part of the new one.
-        let mut present = 0;
         if self.end == 0 {
             let spare = self.source.spare();
-            let first = spare.start.max(ADDRESS_MIN);
-            if spare.end == source_end && spare.end.saturating_sub(first) >= GRANULE_BYTES {
-                start = round_up(first, GRANULE_BYTES);
+            let spare = spare.start.max(ADDRESS_MIN).min(spare.end)..spare.end;
+            let (first, after) = whole_granules::<S>(spare, self.source.end());
+            self.table = Id::at(first).raw(); // No headers yet: where the first would stand.
+            self.take_in(
+                first,
+                after,
+                self.new_table_bytes(after, 0, usize::BITS - 1),
+            );
+            if self.find(bytes).is_some() {
+                return;
             }
-            self.table = Id::at(start).raw(); // No headers yet: where the first would stand.
-        } else if self.end == end {
+        }
+        if (S::ON_DEMAND || reservation) && self.source.may_grow(reservation) {
+            for _ in 0..GROWTHS_MAX {
+                let Some((new, end, table)) = self.more_pages(bytes) else {
+                    return;
+                };
+                self.take_in(new, end, table);
+                if GROWTHS_MAX == 1 || self.find(bytes).is_some() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The end of the memory, whoever owns it.
+    #[inline(always)]
+    fn memory_end(&self) -> usize {
+        let end = self.source.end();
+        if S::IS_TRUSTED || end == 0 {
+            end
+        } else {
+            end.max(self.lowest_new())
+        }
+    }
+
+    /// No new memory lies below this address: the heap's end or, before there is one, that of the granule whose
+    /// header would be the first.
+    #[inline(always)]
+    fn lowest_new(&self) -> usize {
+        if self.end == 0 {
+            Id::from_raw(self.table).place()
+        } else {
+            self.end
+        }
+    }
+
+    /// New pages that make a free run of `bytes` at the memory's end: the address of the first, the one after them, and
+    /// the bytes of the new table, if there must be one, that ends there. `None` if the source refuses.
+    #[inline(always)]
+    fn more_pages(&mut self, bytes: usize) -> Option<(usize, usize, usize)> {
+        let end = usable_end(self.memory_end());
+        // At least one byte: who comes here has not found a run that can be found in constant time.
+        let mut missing = bytes;
+        if self.end == end {
             let below = self.header(Id::at(end)).below.get();
             if below.is_some() {
-                present = self.header(below).bytes.get();
+                missing = bytes.saturating_sub(self.header(below).bytes.get()).max(1);
             }
         }
-        let table = self.new_table_bytes(end, bytes, may_add);
-        if may_add {
-            // At least one byte: who comes here has not found a run that can be found in constant time.
-            let missing = if bytes > present { bytes - present } else { 1 };
-            let missing = (missing + table + (PAGE_BYTES - 1)).saturating_sub(end - start);
-            if let Some((new, pages)) = self.more_pages(missing >> PAGE_SHIFT) {
-                if new != end {
-                    start = new;
-                }
-                end = new.wrapping_add(pages << PAGE_SHIFT);
-            }
+        let added = bytes.max((S::STEP_PAGES - 1) << PAGE_SHIFT) + PAGE_BYTES; // Pages are rounded up.
+        let mut table = self.new_table_bytes(end, added, 0);
+        let mut new = self.ask_for(missing + table);
+        if new.is_none() {
+            // A sixteenth more is enough for its own headers.
+            table = self.new_table_bytes(end, added, 4);
+            new = self.ask_for(missing + table);
         }
-        self.take_in(start, end, table);
+        let (new, after) = new?;
+        Some((new, usable_end(after), table))
     }
 
-    /// At least `pages` new pages, perhaps none: the address of the first and their number.
-    ///
-    /// The host is asked for none, too: what is paid only on the way there then counts as growth in the bounds,
-    /// not as part of every allocation.
+    /// Pages for `bytes`, or the step if that is longer: the address of the first and the one after them.
     #[inline(always)]
-    fn more_pages(&mut self, pages: usize) -> Option<(usize, usize)> {
-        if pages != 0 && S::STEP_PAGES > pages {
-            if let Some(new) = self.source.grow(S::STEP_PAGES) {
-                self.record.grown(S::STEP_PAGES);
-                return Some((new, S::STEP_PAGES));
-            }
+    fn ask_for(&mut self, bytes: usize) -> Option<(usize, usize)> {
+        let mut pages = (bytes + (PAGE_BYTES - 1)) >> PAGE_SHIFT;
+        let mut new = None;
+        if S::STEP_PAGES > 1 && S::STEP_PAGES > pages {
+            new = self.source.grow(S::STEP_PAGES);
         }
-        let new = self.source.grow(pages);
         if new.is_some() {
-            self.record.grown(pages);
+            pages = S::STEP_PAGES;
         } else {
-            self.record.refused(pages, self.source.end());
+            new = self.source.grow(pages);
         }
-        new.map(|new| (new, pages))
+        let Some(new) = new else {
+            self.record.refused(pages, self.source.end());
+            return None;
+        };
+        self.record.grown(pages);
+        new_range::<S>(new, pages, self.lowest_new())
     }
 
-    /// The bytes of a new table, whole granules, if what `grow` adds after `end` may need headers that the table
-    /// does not have; else none.
-    #[inline(always)]
-    fn new_table_bytes(&self, end: usize, bytes: usize, may_add: bool) -> usize {
+    /// The bytes of a new table, whole granules, if `added` bytes after `end` need headers that the table does not have;
+    /// else none. It has more than needed: 1 / 2^`spare_shift` of that.
+    #[inline(never)]
+    fn new_table_bytes(&self, end: usize, added: usize, spare_shift: u32) -> usize {
         // The header at the end is needed, too.
-        let mut needed = self.offset_in_table(Id::at(end)) + HEADER_BYTES;
-        if may_add {
-            let step_bytes = (S::STEP_PAGES - 1) << PAGE_SHIFT;
-            // Pages are rounded up.
-            needed += Id::at(bytes.max(step_bytes)).above(PAGE_BYTES).raw();
-        }
+        let needed = self.offset_in_table(Id::at(end)) + Id::at(added).raw() + HEADER_BYTES;
         if needed <= self.table_bytes {
             return 0;
         }
-        round_up(if may_add { 2 * needed } else { needed }, GRANULE_BYTES)
+        round_up(needed + (needed >> spare_shift), GRANULE_BYTES)
     }
 
     /// How far from the table's start the header called `id` stands, or would stand.
@@ -101,17 +138,17 @@ impl<S: Source> Heap<S> {
         self.base.wrapping_add(id.raw()).wrapping_sub(self.table)
     }
 
-    /// Takes in the memory from `start` to `end`, which the source gave, the last `table_bytes` of it as a new
+    /// Takes in the granules from `start` to `end`, which the source gave, the last `table_bytes` of it as a new
     /// table. Memory too short for its headers is left alone, as is what the table does not reach.
-    #[inline(always)]
+    #[inline(never)]
     fn take_in(&mut self, start: usize, end: usize, table_bytes: usize) {
-        let end = usable_end(end);
         let covered = if table_bytes == 0 {
             self.table_bytes
         } else {
             table_bytes
         };
-        if end - start <= table_bytes || self.offset_in_table(Id::at(end)) >= covered {
+        let needed = self.offset_in_table(Id::at(end)) + HEADER_BYTES;
+        if end - start <= table_bytes || needed > covered {
             return;
         }
         let after = end - table_bytes;
@@ -130,20 +167,20 @@ impl<S: Source> Heap<S> {
         let table = self.source.pointer(place);
         // SAFETY: the caller owns these bytes, and nobody uses them.
         unsafe { table.write_bytes(0, bytes) };
-        // SAFETY: the old table has these bytes; the new one is longer, and lies elsewhere.
-        unsafe { table.copy_from_nonoverlapping(self.source.pointer(old), old_bytes) };
         self.base = self.base.wrapping_add(place).wrapping_sub(old);
         self.table = place;
         self.table_bytes = bytes;
-        self.header(Id::at(place)).bytes.set(bytes);
         if old_bytes != 0 {
+            // SAFETY: the old table has these bytes; the new one is longer, and lies elsewhere.
+            unsafe { table.copy_from_nonoverlapping(self.source.pointer(old), old_bytes) };
             self.free_run(Id::at(old), old_bytes);
         }
+        self.header(Id::at(place)).bytes.set(bytes);
     }
 }
 
-/// The end of the heap in a memory that ends at `end`, 0 for 4 GiB. The last granule below that has no header after
-/// it, so it cannot be used.
+/// The end of the heap in a memory that ends at `end`, 0 for all of the address space. The last granule below that has
+/// no header after it, so it cannot be used.
 #[inline(always)]
 fn usable_end(end: usize) -> usize {
     granule_floor(if end == 0 { usize::MAX } else { end })

@@ -29,6 +29,7 @@ impl Arena {
 // no object in the first 1024 bytes of the address space on the hosts it supports.
 unsafe impl Source for Arena {
     const ON_DEMAND: bool = false;
+    const IS_TOLD: bool = false;
 
     fn spare(&mut self) -> Range<usize> {
         let start = self.memory.addr();

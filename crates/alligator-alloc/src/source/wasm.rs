@@ -1,14 +1,17 @@
 //! The module's own linear memory as a source (wasm32 and wasm64).
 
-#[cfg(target_arch = "wasm32")]
-use core::arch::wasm32::{memory_grow, memory_size};
-#[cfg(target_arch = "wasm64")]
-use core::arch::wasm64::{memory_grow, memory_size};
+#[cfg(target_os = "emscripten")]
+#[path = "wasm/emscripten.rs"]
+mod host;
+#[cfg(not(target_os = "emscripten"))]
+mod host;
+
 use core::marker::PhantomData;
 use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::Source;
-use crate::units::{PAGE_BYTES, PAGE_SHIFT};
+use crate::units::{GRANULE_BYTES, PAGE_BYTES, PAGES_ALL, granule_floor, round_up};
 
 /// When and how a [`WasmMemory`] grows. All of it is known when the module is compiled.
 ///
@@ -25,17 +28,26 @@ pub trait Growth {
     const ON_DEMAND: bool = true;
     /// The fewest pages to grow by at a time.
     const STEP_PAGES: usize = 1;
-    /// The most pages the whole memory may have, this module's data and stack included.
-    const PAGES_MAX: usize = usize::MAX >> PAGE_SHIFT;
+    /// The most pages the whole memory may have, this module's data and stack included. By default all that there
+    /// can be: 4 GiB on 32 bits.
+    const PAGES_MAX: usize = PAGES_ALL;
     /// Where the memory grows on demand, pages whose headers lie below all blocks, where no write past a block
     /// reaches them: see [`Source::HEADER_PAGES`]. As many as `PAGES_MAX` for all of them.
     const HEADER_PAGES: usize = 8;
-    /// Whether the heap may use the end of the initial memory, from the linker's `__heap_base` to
-    /// `__heap_end`. False where a C library does so: on WASI and Emscripten.
-    const USE_INITIAL_MEMORY: bool = cfg!(target_os = "unknown");
+    /// Whether the heap may use the free part of the initial memory, from the linker's `__heap_base` to
+    /// `__heap_end`, where that is nobody else's: see [`WasmMemory::new`].
+    const USE_INITIAL_MEMORY: bool = true;
 
-    /// Called after each growth, with the pages the memory has now: the place to tell JavaScript that its
-    /// views of the memory are gone. It must not allocate.
+    /// Whether [`after_growth`](Growth::after_growth) does anything. If not, saying so here saves some instructions.
+    const HAS_HOOK: bool = true;
+
+    /// Called after the memory has grown, with the pages it has now: the place to tell JavaScript that its views of
+    /// the memory are gone. The heap is whole by then, and the request that made it grow is answered, so this may
+    /// allocate, and may call what allocates.
+    ///
+    /// It is not called within itself: if the memory grows meanwhile, it is called once more when it has returned,
+    /// eight times at most for one request. In shared memory it runs on a thread that has grown the memory; others
+    /// are not told. It must not unwind: that ends the program.
     #[inline(always)]
     fn after_growth(pages: usize) {
         let _ = pages;
@@ -46,7 +58,9 @@ pub trait Growth {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OnDemand;
 
-impl Growth for OnDemand {}
+impl Growth for OnDemand {
+    const HAS_HOOK: bool = false;
+}
 
 /// Grows only when told by [`reserve`](crate::AlligatorAlloc::reserve): no allocation ever waits for the
 /// host.
@@ -55,22 +69,85 @@ pub struct ReserveOnly;
 
 impl Growth for ReserveOnly {
     const ON_DEMAND: bool = false;
+    const HAS_HOOK: bool = false;
 }
 
 /// The linear memory of this WebAssembly module. Others may grow it as well: what they took is left alone.
+///
+/// On Emscripten it is asked for by the C library's `sbrk`, so that the heap and C's `malloc` share it.
 #[derive(Debug)]
-pub struct WasmMemory<G = OnDemand>(PhantomData<G>);
+pub struct WasmMemory<G = OnDemand> {
+    initial: Initial,
+    /// It has no `G`, and is as free to go to another thread whatever `G` is.
+    growth: PhantomData<fn() -> G>,
+}
+
+/// What a [`WasmMemory`] knows of the initial memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)] // The first is zero, so that a heap which is all zero takes no bytes in the module.
+enum Initial {
+    /// Whoever asks first may have it.
+    Free,
+    /// The program says that it is this heap's.
+    Given,
+    /// It may be somebody else's.
+    #[cfg(std_takes_initial_memory)]
+    Others,
+}
 
 impl<G: Growth> WasmMemory<G> {
-    /// The module's memory.
+    /// The module's memory, with the free part of the initial memory if that is nobody else's: on targets without
+    /// a C library, for the first heap that asks for memory.
+    ///
+    /// From Rust 1.96 on, std's allocator may use it on `wasm32-unknown-unknown`. There it goes only to a heap that is
+    /// first asked as the program's global allocator, by the methods of `GlobalAlloc`; what comes before that, such as
+    /// [`reserve`](crate::AlligatorAlloc::reserve), grows the memory. To have it all the same, use
+    /// [`with_initial_memory`](Self::with_initial_memory).
+    pub const fn new() -> Self {
+        Self {
+            initial: Initial::Free,
+            growth: PhantomData,
+        }
+    }
+
+    /// The module's memory, the free part of the initial memory in any case.
     ///
     /// # Safety
     ///
-    /// If `G::USE_INITIAL_MEMORY`, nobody else uses the memory between `__heap_base` and `__heap_end`: one
-    /// heap in a module at most.
-    pub const unsafe fn new() -> Self {
-        Self(PhantomData)
+    /// Nobody but heaps of this crate uses the memory from `__heap_base` to `__heap_end`: on WASI, no `malloc` of the
+    /// C library is in the program; where std's allocator would use it, the program does not use that.
+    pub const unsafe fn with_initial_memory() -> Self {
+        Self {
+            initial: Initial::Given,
+            growth: PhantomData,
+        }
     }
+
+    /// Makes the initial memory this heap's, if that may be.
+    #[inline(always)]
+    fn claims_initial_memory(&self) -> bool {
+        let by_target = cfg!(any(target_os = "unknown", target_os = "none"));
+        let may_ask = match self.initial {
+            Initial::Free => by_target && G::USE_INITIAL_MEMORY,
+            Initial::Given => !cfg!(target_os = "emscripten"), // There `sbrk` gives it out.
+            #[cfg(std_takes_initial_memory)]
+            Initial::Others => false,
+        };
+        may_ask && claim_initial_memory()
+    }
+}
+
+impl<G: Growth> Default for WasmMemory<G> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes the caller the owner of the initial memory, from the linker's `__heap_base` on, for good. False if somebody
+/// has asked before: a heap over [`WasmMemory`], or another caller. For a [`Source`] of one's own. *Time:* constant.
+pub fn claim_initial_memory() -> bool {
+    static IS_CLAIMED: AtomicBool = AtomicBool::new(false);
+    !IS_CLAIMED.swap(true, Relaxed)
 }
 
 unsafe extern "C" {
@@ -80,40 +157,73 @@ unsafe extern "C" {
     static __heap_end: u8;
 }
 
-// SAFETY: `memory.grow` gives zeroed pages that nobody had, at the end of a memory that never shrinks. The
-// spare part is unused by `new`'s contract; it starts after the data, which the linker places at 1024 or
-// above, and `spare` makes sure of it.
+/// Whether the limit allows `pages` more.
+#[inline(always)]
+fn is_below_limit<G: Growth>(pages: usize) -> bool {
+    G::PAGES_MAX >= PAGES_ALL || host::pages().saturating_add(pages) <= G::PAGES_MAX
+}
+
+/// The address of the initial memory's last byte.
+#[inline(always)]
+fn last_initial_byte() -> usize {
+    #[cfg(target_os = "emscripten")]
+    return usize::MAX; // It is `sbrk`'s.
+    #[cfg(not(target_os = "emscripten"))]
+    (&raw const __heap_end).addr().wrapping_sub(1)
+}
+
+// SAFETY: `memory.grow` gives zeroed pages that nobody had, at the end of a memory that never shrinks; `sbrk` likewise.
+// The spare part lies where the linker put nothing, and is this heap's alone: `claim_initial_memory` is true once, and
+// where others use that part without asking, `new` does not ask either, and `with_initial_memory` is unsafe.
+// It starts after the data, which the linker places at 1024 or above, and `spare` makes sure of it.
 unsafe impl<G: Growth> Source for WasmMemory<G> {
     const ON_DEMAND: bool = G::ON_DEMAND;
     const STEP_PAGES: usize = G::STEP_PAGES;
     const HEADER_PAGES: usize = G::HEADER_PAGES;
+    const IS_TOLD: bool = G::HAS_HOOK;
+    const IS_TRUSTED: bool = true;
 
     #[inline]
     fn spare(&mut self) -> Range<usize> {
-        if !G::USE_INITIAL_MEMORY {
-            return 0..0;
+        if !self.claims_initial_memory() {
+            return host::end()..host::end();
         }
+        // The end may be 4 GiB, which is 0: then without the last granule.
+        let end = granule_floor(last_initial_byte().min(usize::MAX - GRANULE_BYTES) + 1);
         let start = (&raw const __heap_base).addr().max(1024);
-        start..(&raw const __heap_end).addr()
+        round_up(start, GRANULE_BYTES).min(end)..end
     }
 
     #[inline]
     fn end(&self) -> usize {
-        memory_size::<0>() << PAGE_SHIFT
+        host::end()
     }
 
-    #[inline]
+    #[inline(always)]
+    fn may_grow(&self, _reservation: bool) -> bool {
+        is_below_limit::<G>(1)
+    }
+
+    #[inline(always)]
     fn grow(&mut self, pages: usize) -> Option<usize> {
-        let is_refused = G::PAGES_MAX < usize::MAX >> PAGE_SHIFT
-            && memory_size::<0>().saturating_add(pages) > G::PAGES_MAX;
-        // Refused or not, the host is asked: what is paid only on the way there then counts as growth in the
-        // bounds, not as part of every allocation. No memory has so many pages.
-        let old_pages = memory_grow::<0>(if is_refused { usize::MAX } else { pages });
-        if old_pages == usize::MAX {
+        // A memory whose initial part is shorter than a page has others: the linker's `--page-size=1`.
+        let has_pages = !G::USE_INITIAL_MEMORY || last_initial_byte() >= PAGE_BYTES - 1;
+        if !has_pages || !is_below_limit::<G>(pages) {
             return None;
         }
-        G::after_growth(old_pages + pages);
-        Some(old_pages * PAGE_BYTES)
+        host::grow(pages)
+    }
+
+    #[inline(always)]
+    fn after_growth(pages: usize) {
+        G::after_growth(pages);
+    }
+
+    #[cfg(std_takes_initial_memory)]
+    fn used_as_value(&mut self) {
+        if self.initial == Initial::Free {
+            self.initial = Initial::Others;
+        }
     }
 
     #[inline(always)]

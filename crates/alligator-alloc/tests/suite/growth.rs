@@ -1,5 +1,7 @@
 //! When the heap asks its source for memory, how much, and what it does when somebody else does so too.
 
+use std::alloc::{GlobalAlloc, Layout};
+
 use alligator_alloc::PAGE_BYTES;
 
 use crate::live::Live;
@@ -193,16 +195,16 @@ fn fresh_memory_is_not_filled_with_zeros_again() {
     // The host plays a trick: what it gave as zero is not zero any more. A heap that fills what is known to
     // be zero would hide it.
     memory.fill(end + 4 * PAGE_BYTES..memory.range().end, 7);
-    let layout = std::alloc::Layout::from_size_align(19 * PAGE_BYTES, 8).expect("a layout");
+    let layout = Layout::from_size_align(19 * PAGE_BYTES, 8).expect("a layout");
     // SAFETY: the layout is longer than zero bytes.
-    let zeroed = unsafe { std::alloc::GlobalAlloc::alloc_zeroed(&heap, layout) };
+    let zeroed = unsafe { GlobalAlloc::alloc_zeroed(&heap, layout) };
     assert!(zeroed.addr() > block);
     // SAFETY: the block is longer than that.
     let inside = unsafe { zeroed.add(12 * PAGE_BYTES) };
     // SAFETY: the host initialised it.
     assert_eq!(unsafe { inside.read() }, 7);
     // SAFETY: the heap gave it for this layout.
-    unsafe { std::alloc::GlobalAlloc::dealloc(&heap, zeroed, layout) };
+    unsafe { GlobalAlloc::dealloc(&heap, zeroed, layout) };
 }
 
 #[test]
@@ -220,6 +222,220 @@ fn somebody_else_may_grow_the_memory_while_the_heap_asks_for_it() {
         live.assert_all_intact();
         live.free_all();
         memory.assert_others_are_intact();
+    }
+}
+
+/// Another thread grows the memory while the heap does, so that what the heap gets does not follow what it has. (A module
+/// without threads has no code for that.)
+#[cfg(not(target_family = "wasm"))]
+#[test]
+fn short_a_request_that_can_be_served_is_served_though_another_thread_grows_the_memory_meanwhile() {
+    let races = [(1, 2), (1, 1), (3, 3), (20, 1), (5, usize::MAX)];
+    let requests = [
+        (2, 3 * PAGE_BYTES),
+        (0, 100),
+        (0, 70_000),
+        (9, 10 * PAGE_BYTES),
+        (3, 20 * PAGE_BYTES),
+    ];
+    let few = if cfg!(miri) { 1 } else { 5 };
+    for (theirs, intrusions) in races.into_iter().take(few) {
+        for (free_pages, bytes) in requests.into_iter().take(few) {
+            let memory = Memory::empty(if cfg!(miri) { 30 } else { 200 });
+            let heap = memory.heap::<1, true>();
+            let mut live = Live::named(&heap, format!("{theirs} pages, {intrusions} times"));
+            live.allocate(100, 8).expect("room");
+            let free = live.allocate(free_pages * PAGE_BYTES + 1, 8).expect("room");
+            live.free(free);
+            memory.intruder_pages.set(theirs);
+            memory.intrusions.set(intrusions);
+            live.allocate(bytes, 8).expect("room");
+            live.assert_all_intact();
+            drop(live);
+            memory.assert_others_are_intact();
+        }
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+#[test]
+fn a_reservation_is_kept_though_another_thread_grows_the_memory_meanwhile() {
+    for (theirs, intrusions) in [(1, 1), (7, 3), (1, usize::MAX)] {
+        let memory = Memory::new(2, 1_000, 300);
+        let heap = memory.heap::<1, false>();
+        memory.intruder_pages.set(theirs);
+        memory.intrusions.set(intrusions);
+        for pages in [1, 10, 30] {
+            assert!(heap.reserve(pages * PAGE_BYTES), "{theirs} pages");
+        }
+        memory.assert_others_are_intact();
+    }
+}
+
+/// The views that JavaScript has of the memory stay as long as it does not grow.
+#[test]
+fn short_a_source_whose_spare_memory_is_enough_is_not_asked_for_more() {
+    let requests: [fn(&crate::memory::Simulated); 5] = [
+        |heap| assert!(heap.allocate_by_address(Layout::new::<u64>()).is_some()),
+        |heap| {
+            let block = heap.allocate_by_address(Layout::new::<[u8; PAGE_BYTES]>());
+            assert!(block.is_some());
+        },
+        |heap| {
+            // SAFETY: the layout is not empty.
+            let block = unsafe { heap.alloc_zeroed(Layout::new::<[u8; 3_000]>()) };
+            assert!(!block.is_null());
+        },
+        |heap| {
+            let layout = Layout::from_size_align(5_000, 8_192).expect("a layout");
+            // SAFETY: the layout is not empty.
+            assert!(!unsafe { heap.alloc(layout) }.is_null());
+        },
+        |heap| assert!(heap.reserve(PAGE_BYTES)),
+    ];
+    for request in requests {
+        let memory = Memory::new(3, 1_000, 16);
+        request(&memory.heap::<1, true>());
+        assert_eq!(memory.asked.get(), 0);
+    }
+}
+
+#[test]
+fn a_source_whose_spare_memory_is_not_enough_is_asked_once() {
+    for bytes in [3 * PAGE_BYTES, 10 * PAGE_BYTES] {
+        let memory = Memory::new(3, 1_000, 16);
+        let heap = memory.heap::<1, true>();
+        let mut live = Live::new(&heap);
+        live.allocate(bytes, 8).expect("room");
+        assert_eq!(memory.asked.get(), 1);
+    }
+}
+
+/// What is asked for is enough the first time, if nobody else grows the memory.
+fn assert_each_request_asks_once<const STEP_PAGES: usize>() {
+    let memory = Memory::new(1, 20_000, 600);
+    let heap = memory.heap::<STEP_PAGES, true>();
+    let mut live = Live::new(&heap);
+    for round in 1..60 {
+        for bytes in [
+            100,
+            1_500,
+            30_000 + round * 1_111,
+            PAGE_BYTES,
+            round * 9_999,
+        ] {
+            let asked = memory.asked.get();
+            live.allocate(bytes, 8).expect("room");
+            assert!(memory.asked.get() <= asked + 1, "{bytes} bytes");
+        }
+        let last = live.nth(live.count() - 1);
+        live.free(last);
+        if round % 4 == 0 {
+            memory.grow_by_somebody_else(1);
+        }
+    }
+}
+
+#[test]
+fn a_request_that_nobody_disturbs_asks_the_source_once() {
+    assert_each_request_asks_once::<1>();
+}
+
+#[test]
+fn a_request_that_nobody_disturbs_asks_the_source_for_one_step() {
+    assert_each_request_asks_once::<6>();
+}
+
+#[test]
+fn a_source_that_says_it_may_not_grow_is_not_asked() {
+    let memory = Memory::new(3, 1_000, 16);
+    memory.may_grow.set(false);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    for size in [40_000, 1_000, 100] {
+        while live.allocate(size, 8).is_some() {}
+        assert_eq!(live.allocate_zeroed(size, 4_096), None);
+        assert_eq!(live.reallocate(live.nth(0), PAGE_BYTES), None);
+    }
+    assert!(!heap.reserve(PAGE_BYTES));
+    assert_eq!(memory.asked.get(), 0);
+    memory.may_grow.set(true);
+    live.allocate(PAGE_BYTES, 8).expect("room by now");
+}
+
+#[test]
+fn a_source_that_does_not_grow_on_demand_is_asked_by_reservations_only() {
+    let memory = Memory::new(3, 1_000, 16);
+    let heap = memory.heap::<1, false>();
+    let mut live = Live::new(&heap);
+    for size in [40_000, 1_000, 100] {
+        while live.allocate(size, 8).is_some() {}
+        assert_eq!(live.allocate_zeroed(size, 4_096), None);
+        assert_eq!(live.reallocate(live.nth(0), PAGE_BYTES), None);
+    }
+    assert_eq!(memory.asked.get(), 0);
+    assert!(heap.reserve(PAGE_BYTES));
+    assert_eq!(memory.asked.get(), 1);
+}
+
+/// The longest block that a new heap serves.
+fn longest<const ON_DEMAND: bool>(new: impl Fn() -> std::rc::Rc<Memory>) -> usize {
+    let is_served = |granules: usize| {
+        let heap = new().heap::<1, ON_DEMAND>();
+        let layout = Layout::from_size_align(granules * 2_048, 8).expect("a layout");
+        heap.allocate_by_address(layout).is_some()
+    };
+    let (mut served, mut refused) = (0, new().pages_max.get() * PAGE_BYTES / 2_048 + 1);
+    while refused - served > 1 {
+        let between = usize::midpoint(served, refused);
+        if is_served(between) {
+            served = between;
+        } else {
+            refused = between;
+        }
+    }
+    served * 2_048
+}
+
+/// Null only when no run of that length can be had: what is not served is headers, for the pages there are or for twice
+/// as many, and at the most half a page or, with guards, a page.
+#[test]
+#[cfg_attr(miri, ignore = "too many heaps")]
+fn the_longest_block_of_a_new_heap_is_all_of_the_memory_but_the_headers() {
+    for pages in (1..20).chain([
+        31, 32, 33, 63, 64, 65, 66, 127, 128, 129, 255, 256, 257, 258,
+    ]) {
+        let bytes = pages * PAGE_BYTES;
+        let header_bytes = if cfg!(target_pointer_width = "64") {
+            2_560
+        } else {
+            1_536
+        };
+        // Tables are made for a power of two of pages, and when the memory grows for pages that it might have then.
+        let most = 2 * (pages + 2).next_power_of_two().max(8) * header_bytes;
+        let fixed = longest::<false>(|| Memory::new(pages, 0, pages));
+        assert!(
+            bytes - fixed <= most / 2 + PAGE_BYTES / 8,
+            "{pages} fixed pages: {fixed}"
+        );
+        let growing = longest::<true>(|| Memory::empty(pages));
+        assert!(
+            bytes - growing <= most + PAGE_BYTES / 8,
+            "{pages} pages: {growing}"
+        );
+    }
+}
+
+#[test]
+#[cfg(target_pointer_width = "64")]
+#[cfg_attr(miri, ignore = "too much memory")]
+fn a_heap_of_nearly_two_gibibytes_serves_one_and_a_half_more_of_four() {
+    let memory = Memory::empty((4 << 30) / PAGE_BYTES);
+    let heap = memory.heap::<1, true>();
+    for mebibytes in [1_900, 1_500] {
+        let layout = Layout::from_size_align(mebibytes << 20, 8).expect("a layout");
+        let block = heap.allocate_by_address(layout);
+        assert!(block.is_some(), "{mebibytes} MiB");
     }
 }
 

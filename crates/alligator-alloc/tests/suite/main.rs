@@ -13,9 +13,12 @@
 )]
 
 mod contract;
+mod evil;
 mod exhaustive;
 mod growth;
+mod hooks;
 mod live;
+mod lock;
 #[cfg(all(feature = "medium", not(any(feature = "small", feature = "hardened"))))]
 mod medium;
 mod memory;

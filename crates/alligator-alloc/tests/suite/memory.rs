@@ -32,8 +32,14 @@ pub(crate) struct Memory {
     pub(crate) pages_max: Cell<usize>,
     /// The growths that were the heap's.
     pub(crate) growths: Cell<usize>,
-    /// Pages that somebody else takes just before each growth of the heap's.
+    /// How often the heap has asked for pages.
+    pub(crate) asked: Cell<usize>,
+    /// Pages that somebody else takes just before each growth of the heap's ..
     pub(crate) intruder_pages: Cell<usize>,
+    /// .. so many times.
+    pub(crate) intrusions: Cell<usize>,
+    /// Whether the heap may ask for pages.
+    pub(crate) may_grow: Cell<bool>,
     foreign: RefCell<Vec<Range<usize>>>,
 }
 
@@ -56,7 +62,10 @@ impl Memory {
             pages: Cell::new(initial_pages),
             pages_max: Cell::new(pages_max),
             growths: Cell::new(0),
+            asked: Cell::new(0),
             intruder_pages: Cell::new(0),
+            intrusions: Cell::new(usize::MAX),
+            may_grow: Cell::new(true),
             foreign: RefCell::default(),
         };
         memory.fill(memory.data(), DATA);
@@ -183,8 +192,14 @@ unsafe impl<const STEP_PAGES: usize, const ON_DEMAND: bool> Source
         self.0.range().end
     }
 
+    fn may_grow(&self, _reservation: bool) -> bool {
+        self.0.may_grow.get()
+    }
+
     fn grow(&mut self, pages: usize) -> Option<usize> {
-        if self.0.intruder_pages.get() > 0 {
+        self.0.asked.set(self.0.asked.get() + 1);
+        if self.0.intruder_pages.get() > 0 && self.0.intrusions.get() > 0 {
+            self.0.intrusions.set(self.0.intrusions.get() - 1);
             self.0.grow_by_somebody_else(self.0.intruder_pages.get());
         }
         let start = self.0.add(pages)?;

@@ -185,6 +185,18 @@ fn number_from_environment(name: &str) -> Option<u64> {
 
 /// Runs `count` random programs with seeds from `first` on.
 fn run_programs(first: u64, count: u64, run: impl Fn(usize, usize, &[Step], u64)) {
+    run_random(first, count, &program(), |(pages, data, steps), seed| {
+        run(pages, data, &steps, seed);
+    });
+}
+
+/// Runs `run` with `count` random values, each made from a seed, from `first` on.
+pub(crate) fn run_random<V: Strategy>(
+    first: u64,
+    count: u64,
+    values: &V,
+    run: impl Fn(V::Value, u64),
+) {
     let first = number_from_environment("ALLIGATOR_SEED").unwrap_or(first);
     let count = number_from_environment("ALLIGATOR_PROGRAMS").unwrap_or(count);
     for seed in first..first + count {
@@ -197,11 +209,10 @@ fn run_programs(first: u64, count: u64, run: impl Fn(usize, usize, &[Step], u64)
             max_shrink_iters: 500,
             ..Config::default()
         };
-        let result =
-            TestRunner::new_with_rng(config, rng).run(&program(), |(pages, data, steps)| {
-                run(pages, data, &steps, seed);
-                Ok(())
-            });
+        let result = TestRunner::new_with_rng(config, rng).run(values, |value| {
+            run(value, seed);
+            Ok(())
+        });
         if let Err(error) = result {
             panic!("seed {seed}: {error}");
         }

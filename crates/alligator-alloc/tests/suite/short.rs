@@ -1,6 +1,8 @@
 //! Each way through the heap once, in little memory and few steps: what an interpreter such as Miri can follow.
 
 use std::alloc::Layout;
+use std::ptr::NonNull;
+use std::slice;
 
 use alligator_alloc::{Arena, Heap, PAGE_BYTES};
 
@@ -123,6 +125,92 @@ fn short_alignments_above_a_granule() {
         live.free(block);
     }
     live.allocate_zeroed(3_000, 4096).expect("room");
+}
+
+/// A pointer to the block at `block` that leads to its first `bytes` only, as a program may have it.
+fn narrow(block: NonNull<u8>, bytes: usize) -> NonNull<u8> {
+    // SAFETY: the block is in use, has so many bytes, which were written, and nobody else refers to them.
+    let contents = unsafe { slice::from_raw_parts_mut(block.as_ptr(), bytes) };
+    NonNull::from(contents).cast()
+}
+
+/// What was resized can be written all over by the pointer that is returned, whatever the one that was passed leads to.
+#[test]
+fn short_a_block_that_is_resized_where_it_is_can_be_used_to_its_new_end() {
+    let memory = Memory::empty(12);
+    let mut heap = Heap::new(memory.source::<1, true>());
+    // Slots, runs, medium slots, aligned runs.
+    for (size, align, new_size) in [
+        (65, 8, 71),
+        (8_000, 8, 8_150),
+        (8_000, 8, 30_000),
+        (1_300, 8, 1_310),
+        (9_000, 8_192, 10_000),
+        (9_000, 8_192, 5_000),
+        (70_000, 8, 80_000),
+    ] {
+        let layout = Layout::from_size_align(size, align).expect("a layout");
+        let new_layout = Layout::from_size_align(new_size, align).expect("a layout");
+        let block = heap.allocate(layout).expect("room");
+        // SAFETY: the block has so many bytes.
+        unsafe { block.write_bytes(1, size) };
+        // SAFETY: the heap gave the block for this layout.
+        let resized = unsafe { heap.reallocate(narrow(block, size), layout, new_size) };
+        let resized = resized.expect("room");
+        // SAFETY: the block has so many bytes.
+        unsafe { resized.write_bytes(2, new_size) };
+        // SAFETY: the heap gave the block for this layout.
+        unsafe { heap.deallocate(narrow(resized, new_size), new_layout) };
+    }
+}
+
+#[test]
+fn short_a_block_that_is_resized_by_address_can_be_used_to_its_new_end() {
+    let memory = Memory::empty(12);
+    let mut heap = Heap::new(memory.source::<1, true>());
+    for (size, new_size) in [(65, 71), (8_000, 8_150), (8_000, 30_000), (30_000, 9_000)] {
+        let layout = |size| Layout::from_size_align(size, 8).expect("a layout");
+        let block = heap.allocate_by_address(layout(size)).expect("room");
+        // SAFETY: the block has so many bytes.
+        unsafe { block.write_bytes(1, size) };
+        let narrow_block = narrow(block, size);
+        // SAFETY: the block is in use.
+        let resized = unsafe { heap.reallocate_by_address(narrow_block, layout(new_size)) };
+        let resized = resized.expect("room");
+        // SAFETY: the block has so many bytes.
+        unsafe { resized.write_bytes(2, new_size) };
+        // SAFETY: the block is in use.
+        unsafe { heap.deallocate_by_address(narrow(resized, new_size)) };
+    }
+}
+
+// With `small`, a block that changes its size moves.
+#[cfg(any(not(feature = "small"), feature = "hardened"))]
+#[test]
+fn short_a_block_aligned_to_more_than_a_granule_shrinks_and_grows_where_it_is() {
+    let memory = Memory::empty(12);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    for align in [4_096, 65_536] {
+        let block = live.allocate(40_000, align).expect("room");
+        for size in [9_000, 30_000, 2_100, 40_000] {
+            assert_eq!(live.reallocate(block, size), Some(block), "to {size}");
+        }
+        live.free(block);
+    }
+}
+
+// With `small`, a block that changes its size moves.
+#[cfg(any(not(feature = "small"), feature = "hardened"))]
+#[test]
+fn short_what_an_aligned_block_shrinks_by_is_free_again() {
+    let memory = Memory::new(3, 0, 3);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let block = live.allocate(100_000, 4_096).expect("room");
+    assert_eq!(live.allocate(90_000, 8), None);
+    live.reallocate(block, 5_000).expect("it shrinks");
+    live.allocate(90_000, 8).expect("what it shrank by");
 }
 
 #[test]

@@ -26,13 +26,9 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) const NEW: Self = Self { pages: 0 };
 
-    pub(crate) fn pages(&self) -> usize {
-        self.pages
-    }
-
-    #[expect(clippy::unused_self, reason = "as on Wasm")]
-    pub(crate) fn spare(&self) -> Range<usize> {
-        0..0
+    /// None: all is grown.
+    pub(crate) fn spare(&mut self) -> Range<usize> {
+        self.end()..self.end()
     }
 
     pub(crate) fn end(&self) -> usize {

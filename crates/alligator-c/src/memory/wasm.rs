@@ -1,65 +1,74 @@
 //! The module's linear memory.
 //!
-//! The end of the initial memory, from the linker's `__heap_base` on, is the heap's: whatever calls malloc gets
-//! ours, so the C library's, which would use it, is not in the program, and its `sbrk` only grows the memory.
-//! Where the initial memory ends is asked before `main`, when nobody can have grown it yet: linkers before LLVM
-//! 16 have no `__heap_end`.
+//! The free part of the initial memory, from the linker's `__heap_base` on, is the heap's: whatever calls malloc gets
+//! ours, so the C library's, which would use it, is not in the program, and its `sbrk` only grows the memory. What lies
+//! above the initial memory was grown by somebody else, or is the host's, and is left alone.
 
-use core::arch::wasm32::{memory_grow, memory_size};
 use core::ops::Range;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use alligator_alloc::PAGE_BYTES;
+use alligator_alloc::{Growth, PAGE_BYTES, Source, WasmMemory, claim_initial_memory};
+
+/// What the heap counts memory in, or a multiple of it.
+const GRANULE_BYTES: usize = 2048;
 
 unsafe extern "C" {
     /// The first byte after the module's data and stack; the linker defines it.
     static __heap_base: u8;
+    /// The first byte after the initial memory. Linkers before LLVM 16 do not define it; where that is known to be
+    /// possible, the symbol is made weak, and this is at 0 then.
+    #[cfg(feature = "heap-end")]
+    static __heap_end: u8;
 }
 
-/// Pages of the initial memory; zero if the program does not run its constructors.
-static INITIAL_PAGES: AtomicUsize = AtomicUsize::new(0);
+/// Growth without conditions: [`super::Memory`] has them.
+#[derive(Debug)]
+pub(crate) struct Unlimited;
 
-/// One of the program's constructors, the first.
-#[used]
-#[unsafe(link_section = ".init_array.0")]
-static REMEMBER_INITIAL_PAGES: extern "C" fn() = remember_initial_pages;
-
-extern "C" fn remember_initial_pages() {
-    INITIAL_PAGES.store(memory_size::<0>(), Relaxed);
+impl Growth for Unlimited {
+    const USE_INITIAL_MEMORY: bool = false;
 }
 
 /// The linear memory. Others may grow it, too.
 #[derive(Debug)]
-pub(crate) struct Memory;
+pub(crate) struct Memory(WasmMemory<Unlimited>);
 
-#[expect(clippy::unused_self, reason = "as in the arena")]
 impl Memory {
-    pub(crate) const NEW: Self = Self;
+    pub(crate) const NEW: Self = Self(WasmMemory::new());
 
-    pub(crate) fn pages(&self) -> usize {
-        memory_size::<0>()
-    }
-
-    /// What is left of the initial memory.
-    pub(crate) fn spare(&self) -> Range<usize> {
-        let pages = match INITIAL_PAGES.load(Relaxed) {
-            0 => memory_size::<0>(),
-            pages => pages,
-        };
-        (&raw const __heap_base).addr()..pages.wrapping_mul(PAGE_BYTES)
+    /// The free part of the initial memory: on Emscripten none, since there `sbrk` gives it out.
+    pub(crate) fn spare(&mut self) -> Range<usize> {
+        if cfg!(target_os = "emscripten") || !claim_initial_memory() {
+            return self.0.end()..self.0.end();
+        }
+        let start = (&raw const __heap_base).addr().max(1024);
+        let end = initial_end(start);
+        start.next_multiple_of(GRANULE_BYTES).min(end)..end
     }
 
     pub(crate) fn end(&self) -> usize {
-        memory_size::<0>().wrapping_mul(PAGE_BYTES)
+        self.0.end()
     }
 
-    pub(crate) fn grow(&self, pages: usize) -> Option<usize> {
-        let old_pages = memory_grow::<0>(pages);
-        (old_pages != usize::MAX).then(|| old_pages * PAGE_BYTES)
+    pub(crate) fn grow(&mut self, pages: usize) -> Option<usize> {
+        self.0.grow(pages)
     }
 
     #[inline(always)]
     pub(crate) fn pointer(&self, address: usize) -> *mut u8 {
-        core::ptr::with_exposed_provenance_mut(address)
+        self.0.pointer(address)
     }
+}
+
+/// The address after the initial memory's last byte, or, if the linker does not say it, of the page in which `start` lies,
+/// which is part of it in any case.
+fn initial_end(start: usize) -> usize {
+    #[cfg(feature = "heap-end")]
+    {
+        // No address of anything in Rust is 0, so the compiler must not know that this is one.
+        let end = core::hint::black_box(&raw const __heap_end).addr();
+        if end != 0 {
+            return end & !(PAGE_BYTES - 1);
+        }
+    }
+    (start + (PAGE_BYTES - 1)) & !(PAGE_BYTES - 1)
 }

@@ -3,6 +3,7 @@
 
 /* What a C library has. */
 _Thread_local int errno;
+int *__errno_location(void) { return &errno; }
 
 enum { BLOCKS = 64, STEPS = 60000 };
 
