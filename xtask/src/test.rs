@@ -7,6 +7,7 @@ pub(crate) mod guests;
 mod lean;
 mod package;
 pub(crate) mod steps;
+mod targets;
 pub(crate) mod wasi;
 
 use anyhow::Result;
@@ -39,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     test_on_hosts(&mut steps)?;
     test_on_wasm(&mut steps);
     test_on_random_programs(&mut steps);
+    targets::test(&mut steps);
     test_the_tests(&mut steps);
     clib::test_from_nothing(&mut steps);
     check_docs_and_package(&mut steps);

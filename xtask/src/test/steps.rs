@@ -106,7 +106,7 @@ pub(crate) fn cargo(args: &[&str]) -> Tool {
     Tool(command)
 }
 
-fn cargo_path() -> std::ffi::OsString {
+pub(crate) fn cargo_path() -> std::ffi::OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 

@@ -1,0 +1,114 @@
+//! What is in a module's code.
+
+use alligator_bound::module::Module;
+use anyhow::{Result, anyhow, ensure};
+use wasmparser::{Operator, Parser, Payload};
+
+/// The atomic instructions of some functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Atomics {
+    /// On a byte, as a lock's are: exchanges and compare-exchanges.
+    pub(super) exchanges: u32,
+    pub(super) stores: u32,
+}
+
+impl Atomics {
+    fn add(&mut self, operator: &Operator<'_>) {
+        match operator {
+            Operator::I32AtomicRmw8XchgU { .. } | Operator::I32AtomicRmw8CmpxchgU { .. } => {
+                self.exchanges += 1;
+            }
+            Operator::I32AtomicStore { .. }
+            | Operator::I64AtomicStore { .. }
+            | Operator::I32AtomicStore8 { .. }
+            | Operator::I32AtomicStore16 { .. }
+            | Operator::I64AtomicStore8 { .. }
+            | Operator::I64AtomicStore16 { .. }
+            | Operator::I64AtomicStore32 { .. } => self.stores += 1,
+            _ => {}
+        }
+    }
+}
+
+/// The atomics of the functions whose names contain one of `names`, and of what they call.
+pub(super) fn atomics(bytes: &[u8], names: &[&str]) -> Result<Atomics> {
+    let module = Module::parse(bytes).map_err(|error| anyhow!("{error}"))?;
+    let is_named = |index: &u32| {
+        let name = module.display_name(*index);
+        names.iter().any(|part| name.contains(part))
+    };
+    let count = u32::try_from(module.functions.len())?;
+    let mut left: Vec<u32> = (0..count).filter(is_named).collect();
+    ensure!(!left.is_empty(), "no function is called {names:?}");
+    let mut seen = left.clone();
+    let mut found = Atomics::default();
+    while let Some(index) = left.pop() {
+        let code = module.code(index).map_err(|error| anyhow!("{error}"))?;
+        for operator in code.iter().flat_map(|code| &code.operators) {
+            found.add(operator);
+            if let Operator::Call { function_index } = operator
+                && !seen.contains(function_index)
+            {
+                seen.push(*function_index);
+                left.push(*function_index);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The same module, with `unreachable` in place of each `memory.grow`: by no page, too, which would take away the views
+/// that JavaScript has.
+pub(super) fn without_growth(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut module = bytes.to_vec();
+    let mut count = 0;
+    for payload in Parser::new(0).parse_all(bytes) {
+        let Payload::CodeSectionEntry(body) = payload? else {
+            continue;
+        };
+        for found in body.get_operators_reader()?.into_iter_with_offsets() {
+            let (operator, at) = found?;
+            if matches!(operator, Operator::MemoryGrow { .. }) {
+                // An index of one byte, since there is one memory: two bytes, as `unreachable` and `nop`.
+                let at = usize::try_from(at)?;
+                module[at..at + 2].copy_from_slice(&[0x00, 0x01]);
+                count += 1;
+            }
+        }
+    }
+    ensure!(count > 0, "no memory.grow is in the module");
+    Ok(module)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROWS: &str = r#"(module (memory 1)
+        (func (export "grow") (result i32) (memory.grow (i32.const 0)))
+        (func (export "size") (result i32) (memory.size)))"#;
+
+    #[test]
+    fn only_growth_is_replaced() -> Result<()> {
+        let module = without_growth(&wat::parse_str(GROWS)?)?;
+        let text = format!("{:?}", wasmparser::validate(&module));
+        assert!(text.starts_with("Ok"), "{text}");
+        assert!(without_growth(&module).is_err(), "there is one left");
+        Ok(())
+    }
+
+    const LOCK: &str = r#"(module (memory 1 1 shared)
+        (func $alloc (call $lock))
+        (func $lock (drop (i32.atomic.rmw8.xchg_u (i32.const 0) (i32.const 1))))
+        (func $other (i32.atomic.store8 (i32.const 0) (i32.const 1))))"#;
+
+    #[test]
+    fn a_lock_is_found_in_what_is_called() -> Result<()> {
+        let module = wat::parse_str(LOCK)?;
+        let found = atomics(&module, &["alloc"])?;
+        assert_eq!((found.exchanges, found.stores), (1, 0));
+        let found = atomics(&module, &["alloc", "other"])?;
+        assert_eq!((found.exchanges, found.stores), (1, 1));
+        Ok(())
+    }
+}
