@@ -6,45 +6,57 @@ import { Worker, isMainThread, parentPort, workerData } from "node:worker_thread
 
 const script = new URL(import.meta.url);
 
-/** An instance of `module` for one thread. `ids` counts threads. */
-async function instantiate({ module, memory, ids, args }) {
+/** An instance of `module` for one thread. */
+async function instantiate({ module, memory, counts, args }) {
   const wasi = new WASI({ version: "preview1", args, env: {} });
   const spawn = (argument) => {
-    const id = Atomics.add(ids, 0, 1);
-    new Worker(script, { workerData: { module, memory, ids, args, id, argument } });
+    const id = Atomics.add(counts, IDS, 1);
+    new Worker(script, { workerData: { module, memory, counts, args, id, argument } });
     return id;
   };
   const imports = { ...wasi.getImportObject(), env: { memory }, wasi: { "thread-spawn": spawn } };
   const instance = await WebAssembly.instantiate(module, imports);
-  wasi.finalizeBindings(instance, { memory });
+  wasi.initialize({ exports: { memory } }); // Node 20 has no finalizeBindings.
   return instance.exports;
+}
+
+/** Counts threads, and those that have failed. */
+const IDS = 0;
+const FAILED = 1;
+
+/** One run: 0 if all is right. */
+async function run(module, args) {
+  const memory = new WebAssembly.Memory({ initial: 40, maximum: 16384, shared: true });
+  const counts = new Int32Array(new SharedArrayBuffer(8));
+  counts[IDS] = 1;
+  const main = new Worker(script, { workerData: { module, memory, counts, args } });
+  let watch;
+  const outcome = await new Promise((resolve) => {
+    main.on("message", resolve);
+    main.on("error", (error) => resolve(String(error)));
+    // A thread that fails can tell nobody else: its parent may wait for it for ever.
+    watch = setInterval(() => Atomics.load(counts, FAILED) && resolve("a thread has failed"), 50);
+  });
+  clearInterval(watch);
+  await main.terminate();
+  return outcome === 0 ? 0 : `${outcome}, ${memory.buffer.byteLength / 65536} pages`;
 }
 
 if (isMainThread) {
   const [file, runs] = process.argv.slice(2);
   const module = await WebAssembly.compile(await readFile(file));
-  for (let run = 0; run < Number(runs); run++) {
-    const memory = new WebAssembly.Memory({ initial: 40, maximum: 16384, shared: true });
-    const ids = new Int32Array(new SharedArrayBuffer(4)).fill(1);
-    const args = run % 2 ? ["program", "reserved"] : ["program"];
-    const main = new Worker(script, { workerData: { module, memory, ids, args } });
-    const outcome = await new Promise((resolve) => {
-      main.on("error", (error) => resolve(String(error)));
-      main.on("exit", (code) => resolve(`exit code ${code}, no status`));
-      main.on("message", resolve);
-    });
+  for (let turn = 0; turn < Number(runs); turn++) {
+    const outcome = await run(module, turn % 2 ? ["program", "reserved"] : ["program"]);
     if (outcome !== 0) {
-      console.error(`run ${run}: ${outcome}, ${memory.buffer.byteLength / 65536} pages`);
+      console.error(`run ${turn}: ${outcome}`);
       process.exit(1);
     }
-    await main.terminate();
   }
   process.exit(0);
 } else if (workerData.id === undefined) {
-  const exports = await instantiate(workerData);
+  const { _start: start } = await instantiate(workerData);
   try {
-    // A status that is not zero: `_start` ends by proc_exit.
-    exports._start();
+    start(); // A status that is not zero is an exception, too.
     parentPort.postMessage(0);
   } catch (error) {
     parentPort.postMessage(String(error));
@@ -54,10 +66,7 @@ if (isMainThread) {
   try {
     start(workerData.id, workerData.argument);
   } catch (error) {
-    // The other threads may wait for this one for ever.
     console.error(`thread ${workerData.id}: ${error}`);
-    process.exitCode = 1;
-    Atomics.store(workerData.ids, 0, -1_000_000);
-    throw error;
+    Atomics.store(workerData.counts, FAILED, 1);
   }
 }

@@ -7,6 +7,9 @@ mod host;
 mod initial;
 mod limits;
 mod program;
+mod threads;
+mod v1;
+mod wasi;
 
 use anyhow::{Result, bail};
 
@@ -21,22 +24,37 @@ const HEAPS: [&str; 3] = ["", "small", "hardened"];
 
 /// All targets.
 pub(crate) fn test(steps: &mut Steps) {
+    test_unknown(steps);
+    steps.run("target wasm32v1-none (stable)", v1::run);
+    test_wasi(steps);
+}
+
+/// Without an operating system, with and without shared memory.
+fn test_unknown(steps: &mut Steps) {
+    let name = |part| format!("target {WASM} (stable): {part}");
+    steps.run(&name("the initial memory"), initial::run);
+    steps.run(&name("the memory's end"), limits::run);
+    steps.run(&name("hooks that allocate"), hooks::run);
+    steps.run(&name("several heaps"), heaps::run);
+    let name = |part| format!("target {WASM}, atomics (stable): {part}");
+    steps.run(&name("the lock is there"), threads::locks);
+    steps.run(&name("threads"), threads::run);
+    steps.run(&name("a lock whose holder is gone"), threads::dead_holder);
+}
+
+fn test_wasi(steps: &mut Steps) {
     steps.run(
-        "target wasm32-unknown-unknown (stable): the initial memory",
-        initial::run,
+        &format!("target {} (stable): beside C's malloc", wasi::P1),
+        wasi::mixed,
     );
-    steps.run(
-        "target wasm32-unknown-unknown (stable): the memory's end",
-        limits::run,
-    );
-    steps.run(
-        "target wasm32-unknown-unknown (stable): hooks that allocate",
-        hooks::run,
-    );
-    steps.run(
-        "target wasm32-unknown-unknown (stable): several heaps",
-        heaps::run,
-    );
+    let name = format!("target {} (stable)", wasi::THREADS);
+    steps.run(&format!("{name}: the lock is there"), wasi::lock);
+    let name = format!("{name}: a program of threads");
+    match wasi::node() {
+        Ok(()) => steps.run(&name, wasi::threads),
+        Err(reason) => steps.skip(&name, &reason.to_string()),
+    }
+    steps.run(&format!("target {} (stable)", wasi::P2), wasi::component);
 }
 
 /// One thing to test on a heap, which is given by its cargo feature.

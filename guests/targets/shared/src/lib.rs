@@ -156,7 +156,8 @@ impl Numbers {
 
 /// A size: often small, now and then long.
 fn size(numbers: &mut Numbers) -> usize {
-    let end = [64, 64, 600, 600, 4_000, 60_000][numbers.below(6)];
+    let end = [32, 64, 64, 64, 200, 200, 600, 4_000][numbers.below(8)];
+    let end = if numbers.below(64) == 0 { 60_000 } else { end };
     1 + numbers.below(end)
 }
 
@@ -183,6 +184,23 @@ fn work_for(thread: usize, rounds: usize) -> Outcome {
         };
     }
     blocks.into_iter().flatten().try_for_each(Block::free)
+}
+
+/// Takes a few short blocks and gives them back at once, again and again: hardly anything but the heap.
+#[unsafe(no_mangle)]
+pub extern "C" fn short_blocks(thread: usize, rounds: usize) -> u32 {
+    status(short_blocks_for(thread, rounds))
+}
+
+fn short_blocks_for(thread: usize, rounds: usize) -> Outcome {
+    for round in 0..rounds {
+        let mut blocks = [None; 8];
+        for (index, block) in blocks.iter_mut().enumerate() {
+            *block = Some(Block::new(16 + index + round % 8, thread as u8)?);
+        }
+        blocks.into_iter().flatten().try_for_each(Block::free)?;
+    }
+    Ok(())
 }
 
 /// Leaves a block for whoever comes next; what lay there is the caller's.
