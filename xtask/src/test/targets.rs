@@ -1,6 +1,8 @@
 //! Each target, with the toolchain that its users have: the programs of `guests/targets`, built and run.
 
 mod code;
+mod emscripten;
+mod forms;
 mod heaps;
 mod hooks;
 mod host;
@@ -10,10 +12,11 @@ mod program;
 mod threads;
 mod v1;
 mod wasi;
+mod wasm64;
 
 use anyhow::{Result, bail};
 
-use super::steps::Steps;
+use super::steps::{Steps, nightly_has};
 use crate::guest;
 
 /// The target that needs no operating system.
@@ -27,6 +30,9 @@ pub(crate) fn test(steps: &mut Steps) {
     test_unknown(steps);
     steps.run("target wasm32v1-none (stable)", v1::run);
     test_wasi(steps);
+    test_wasm64(steps);
+    test_emscripten(steps);
+    test_forms(steps);
 }
 
 /// Without an operating system, with and without shared memory.
@@ -55,6 +61,52 @@ fn test_wasi(steps: &mut Steps) {
         Err(reason) => steps.skip(&name, &reason.to_string()),
     }
     steps.run(&format!("target {} (stable)", wasi::P2), wasi::component);
+}
+
+fn test_wasm64(steps: &mut Steps) {
+    let tests: [(&str, fn() -> Result<()>); 3] = [
+        ("blocks of 5 and 6 GiB", wasm64::run),
+        ("bounds", wasm64::bounds),
+        ("the C library", wasm64::c_library),
+    ];
+    for (part, test) in tests {
+        let name = format!("target {} (nightly): {part}", wasm64::TARGET);
+        run_on_nightly(steps, &name, test);
+    }
+}
+
+fn test_emscripten(steps: &mut Steps) {
+    let name = format!("target {} (stable)", emscripten::TARGET);
+    steps.run(
+        &format!("{name}: the Rust part compiles"),
+        emscripten::build,
+    );
+    let name = format!("{name}: beside C's malloc");
+    match emscripten::tools() {
+        Ok(()) => steps.run(&name, emscripten::run),
+        Err(reason) => steps.skip(&name, &reason.to_string()),
+    }
+}
+
+fn test_forms(steps: &mut Steps) {
+    steps.run(&format!("target {WASM} (stable): other forms"), forms::run);
+    steps.run(
+        &format!("target {WASM} (stable): pages of one byte"),
+        forms::small_pages,
+    );
+    let name = "target of the host (nightly): std's collections";
+    match nightly_has("rustc") {
+        Ok(()) => steps.run(name, forms::std_collections),
+        Err(reason) => steps.skip(name, &reason.to_string()),
+    }
+}
+
+/// A step that builds std.
+fn run_on_nightly(steps: &mut Steps, name: &str, test: fn() -> Result<()>) {
+    match nightly_has("rust-src") {
+        Ok(()) => steps.run(name, test),
+        Err(reason) => steps.skip(name, &reason.to_string()),
+    }
 }
 
 /// One thing to test on a heap, which is given by its cargo feature.

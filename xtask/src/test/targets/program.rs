@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail};
 use super::super::steps;
 use crate::guest;
 
+/// Lines of what the compiler says that are shown.
+const LINES: usize = 12;
+
 /// A program to build.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Program {
@@ -19,6 +22,7 @@ pub(super) struct Program {
     built_std: Option<&'static str>,
     features: String,
     level: &'static str,
+    panic: &'static str,
     flags: Vec<String>,
 }
 
@@ -31,6 +35,7 @@ impl Program {
             built_std: None,
             features: String::new(),
             level: "s",
+            panic: "abort",
             flags: Vec::new(),
         }
     }
@@ -60,6 +65,12 @@ impl Program {
         self
     }
 
+    /// With unwinding.
+    pub(super) fn unwinding(mut self) -> Self {
+        self.panic = "unwind";
+        self
+    }
+
     /// By nightly, which builds these crates of std for it.
     pub(super) fn nightly(mut self, built_std: &'static str) -> Self {
         self.built_std = Some(built_std);
@@ -75,12 +86,9 @@ impl Program {
     pub(super) fn file(&self) -> Result<PathBuf> {
         let output = self.cargo("build")?;
         if !output.status.success() {
-            bail!(
-                "{} for {}: {}",
-                self.name,
-                self.target,
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
+            let message = String::from_utf8_lossy(&output.stderr);
+            let first: Vec<_> = message.lines().take(LINES).collect();
+            bail!("{} for {}: {}", self.name, self.target, first.join("\n"));
         }
         let dir = self.target_dir().join(self.target).join("release");
         let name = format!("target-{}", self.name);
@@ -105,11 +113,17 @@ impl Program {
         Ok(String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
-    /// A directory for each way to build it: the next one would overwrite what cargo then has to build again.
+    /// A directory for each way to build it: the next one would overwrite what cargo then has to build again. Programs
+    /// for which std is built share that.
     fn target_dir(&self) -> PathBuf {
+        let mut shared = self.clone();
+        if self.built_std.is_some() {
+            shared.name = "nightly";
+            shared.features = String::new();
+        }
         let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
-        let dir = format!("{}-{:016x}", self.name, hasher.finish());
+        shared.hash(&mut hasher);
+        let dir = format!("{}-{:016x}", shared.name, hasher.finish());
         guest::guests_dir().join("targets").join(dir)
     }
 
@@ -132,6 +146,10 @@ impl Program {
             .args(["--release", "--quiet", "--target", self.target])
             .args(["--features", &self.features])
             .args(["--config", &guest::opt_level(self.level)])
+            .args([
+                "--config",
+                &format!("profile.release.panic={:?}", self.panic),
+            ])
             .arg("--target-dir")
             .arg(self.target_dir())
             .env_remove("RUSTFLAGS")

@@ -29,6 +29,9 @@ pub(super) fn mixed() -> Result<()> {
         let module = Program::new("mixed", P1).features(heap).module()?;
         outcomes.add(&format!("{heap:?}"), run_mixed(&module));
     }
+    // A core that may unwind, though std there ends the program instead.
+    let module = Program::new("mixed", P1).unwinding().module()?;
+    outcomes.add("panic = unwind", run_mixed(&module));
     outcomes.finish()
 }
 
