@@ -135,7 +135,8 @@ impl Outcomes {
             Ok(()) => println!("{name} ... ok"),
             Err(error) => {
                 println!("{name} ... FAILED");
-                self.0.push(format!("{name}: {error:#}"));
+                self.0
+                    .push(format!("{name}: {}", brief(&format!("{error:#}"))));
             }
         }
     }
@@ -146,5 +147,14 @@ impl Outcomes {
             bail!("{}", self.0.join("\n"));
         }
         Ok(())
+    }
+}
+
+/// What went wrong, without most of the stack.
+fn brief(error: &str) -> String {
+    let lines: Vec<_> = error.lines().collect();
+    match lines[..] {
+        [first, second, _, .., last] => [first, second, last].join("\n"),
+        _ => error.to_owned(),
     }
 }

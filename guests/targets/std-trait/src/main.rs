@@ -1,5 +1,5 @@
 //! Std's collections in a heap of ours.
-#![feature(allocator_api)]
+#![feature(allocator_api, btreemap_alloc)]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem::MaybeUninit;

@@ -125,6 +125,11 @@ impl Heap {
         self.memory.data_size(&self.store)
     }
 
+    /// The bytes of the blocks in use.
+    pub(super) fn used(&self) -> usize {
+        self.blocks.iter().map(|block| block.size).sum()
+    }
+
     /// How often the module has executed `memory.grow`.
     pub(super) fn asked(&self) -> u32 {
         self.store.data().asked

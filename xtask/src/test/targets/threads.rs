@@ -124,7 +124,7 @@ pub(super) fn run() -> Result<()> {
 /// Threads take, check, resize, hand over and give back blocks.
 fn take_turns(module: &Module, threads: u32) -> Result<()> {
     let memory = memory(module)?;
-    for (name, rounds) in [("short_blocks", 600_000), ("work", 2_000_000)] {
+    for (name, rounds) in [("short_blocks", 200_000), ("work", 600_000)] {
         let call = |thread| (name, vec![thread, rounds / threads]);
         let calls: Vec<Call> = (0..threads).map(call).collect();
         run_all(module, &memory, &calls)?;

@@ -88,7 +88,7 @@ pub(super) fn threads() -> Result<()> {
     let mut outcomes = Outcomes::default();
     for heap in HEAPS {
         let module = Program::new("threads", THREADS).features(heap).file()?;
-        let runs = if heap.is_empty() { RUNS } else { RUNS / 4 };
+        let runs = if heap.is_empty() { RUNS } else { RUNS / 5 };
         let script = guest::root().join("guests/targets/threads/run.mjs");
         let mut node = Command::new("node");
         node.arg("--no-warnings")
