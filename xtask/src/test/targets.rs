@@ -64,15 +64,10 @@ fn test_wasi(steps: &mut Steps) {
 }
 
 fn test_wasm64(steps: &mut Steps) {
-    let tests: [(&str, fn() -> Result<()>); 3] = [
-        ("blocks of 5 and 6 GiB", wasm64::run),
-        ("bounds", wasm64::bounds),
-        ("the C library", wasm64::c_library),
-    ];
-    for (part, test) in tests {
-        let name = format!("target {} (nightly): {part}", wasm64::TARGET);
-        run_on_nightly(steps, &name, test);
-    }
+    let name = |part| format!("target {} (nightly): {part}", wasm64::TARGET);
+    run_on_nightly(steps, &name("blocks of 5 and 6 GiB"), wasm64::run);
+    run_on_nightly(steps, &name("bounds"), wasm64::bounds);
+    run_on_nightly(steps, &name("the C library"), wasm64::c_library);
 }
 
 fn test_emscripten(steps: &mut Steps) {

@@ -11,7 +11,7 @@ use std::thread;
 static ALLOCATOR: alligator_alloc::AlligatorAlloc = alligator_alloc::AlligatorAlloc::new();
 
 const THREADS: usize = 4;
-const BLOCKS: usize = 300;
+const BLOCKS: usize = 150;
 
 thread_local! {
     /// Given back when its thread ends.

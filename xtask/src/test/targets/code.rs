@@ -119,16 +119,15 @@ mod tests {
     #[test]
     fn only_growth_is_replaced() -> Result<()> {
         let module = without_growth(&wat::parse_str(GROWS)?)?;
-        let text = format!("{:?}", wasmparser::validate(&module));
-        assert!(text.starts_with("Ok"), "{text}");
+        wasmparser::validate(&module)?;
         assert!(without_growth(&module).is_err(), "there is one left");
         Ok(())
     }
 
-    const LOCK: &str = r#"(module (memory 1 1 shared)
+    const LOCK: &str = r"(module (memory 1 1 shared)
         (func $alloc (call $lock))
         (func $lock (drop (i32.atomic.rmw8.xchg_u (i32.const 0) (i32.const 1))))
-        (func $other (i32.atomic.store8 (i32.const 0) (i32.const 1))))"#;
+        (func $other (i32.atomic.store8 (i32.const 0) (i32.const 1))))";
 
     #[test]
     fn a_lock_is_found_in_what_is_called() -> Result<()> {

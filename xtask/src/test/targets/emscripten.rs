@@ -1,8 +1,8 @@
 //! wasm32-unknown-emscripten: a Rust heap beside C's malloc, both on `sbrk`.
 
+use core::time::Duration;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -13,7 +13,7 @@ use crate::guest;
 
 pub(super) const TARGET: &str = "wasm32-unknown-emscripten";
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What emcc is told, by what the program's memory does.
 const MEMORIES: [(&str, &[&str]); 4] = [

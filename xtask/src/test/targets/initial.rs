@@ -36,24 +36,27 @@ fn lies_in(block: Option<super::host::Block>, range: &Range<usize>) -> bool {
     block.is_some_and(|block| range.start <= block.at && block.at + block.size <= range.end)
 }
 
+/// A first request: whether it is served.
+type Request<'a> = (&'a str, fn(&mut Heap) -> Result<bool>);
+
 /// 64 pages, most of them free: no first request grows the memory, and most of them are given out before one does.
 fn first_requests(heap: &str) -> Result<()> {
     let module = build(heap, &["--initial-memory=4194304"])?;
-    let requests: [(&str, &dyn Fn(&mut Heap) -> Result<bool>); 6] = [
-        ("alloc of 24 bytes", &|heap| Ok(heap.take(24)?.is_some())),
-        ("alloc of 5,000 bytes", &|heap| {
+    let requests: [Request; 6] = [
+        ("alloc of 24 bytes", |heap| Ok(heap.take(24)?.is_some())),
+        ("alloc of 5,000 bytes", |heap| {
             Ok(heap.take(5_000)?.is_some())
         }),
-        ("alloc of 2,000,000 bytes", &|heap| {
+        ("alloc of 2,000,000 bytes", |heap| {
             Ok(heap.take(2_000_000)?.is_some())
         }),
-        ("alloc at a multiple of 64 KiB", &|heap| {
+        ("alloc at a multiple of 64 KiB", |heap| {
             Ok(heap.take_aligned(100, 65_536)?.is_some())
         }),
-        ("alloc_zeroed", &|heap| {
+        ("alloc_zeroed", |heap| {
             Ok(heap.take_zeroed(300_000)?.is_some())
         }),
-        ("reserve", &|heap| heap.reserve(1_000_000)),
+        ("reserve", |heap| heap.reserve(1_000_000)),
     ];
     for (name, request) in requests {
         let outcome = request(&mut Heap::new(&without_growth(&module)?)?);

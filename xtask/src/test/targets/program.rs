@@ -1,6 +1,7 @@
 //! Builds the programs of `guests/targets`, each for one target with the toolchain that users have there.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use core::hash::{Hash, Hasher};
+use std::hash::DefaultHasher;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 

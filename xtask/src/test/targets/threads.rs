@@ -232,7 +232,7 @@ impl Thread {
 }
 
 /// How long a thread may wait for a lock that nobody gives back.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A lock whose holder is gone: who waits for it gets a fault, after 2^32 turns.
 pub(super) fn dead_holder() -> Result<()> {
