@@ -19,8 +19,12 @@ use steps::{Steps, cargo, nightly_has, rustup_nightly};
 /// Targets that the steps build for.
 const WASM: &str = guest::TARGET;
 pub(crate) const WASI: &str = "wasm32-wasip1";
+const WASI_THREADS: &str = "wasm32-wasip1-threads";
 const HOST_32: &str = "i686-unknown-linux-gnu";
 const HOST_64: &str = "x86_64-unknown-linux-gnu";
+
+/// `rust-version` of the workspace.
+const OLDEST_RUST: &str = "1.85";
 
 /// What to leave out.
 #[derive(clap::Args, Debug)]
@@ -33,7 +37,7 @@ pub(crate) struct Options {
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut steps = Steps::new(options.only.clone());
-    for target in [WASM, WASI] {
+    for target in [WASM, WASI, WASI_THREADS] {
         guest::ensure_target(target)?;
     }
     check_source(&mut steps);
@@ -63,25 +67,39 @@ fn check_source(steps: &mut Steps) {
             ])
             .run()
     });
-    steps.run("lints, host, without features", || {
-        cargo(&[
-            "clippy",
-            "-p",
-            "alligator-alloc",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ])
-        .run()
-    });
-    for target in [WASM, WASI] {
-        steps.run(&format!("lints, {target}"), || {
-            cargo(&["clippy", "-p", "alligator-alloc", "-p", "alligator-c"])
-                .args(&["--target", target])
-                .args(&["--all-features", "--", "-D", "warnings"])
-                .run()
+    for selection in ["", "small", "small,check,metrics", "check,hardened,metrics"] {
+        steps.run(
+            &format!("lints, host, features: {}", named(selection)),
+            || {
+                cargo(&["clippy", "-p", "alligator-alloc", "--all-targets"])
+                    .args(&["--features", selection, "--", "-D", "warnings"])
+                    .run()
+            },
+        );
+    }
+    for target in [WASM, WASI, WASI_THREADS] {
+        steps.run(&format!("lints, the C library, {target}"), || {
+            [
+                "malloc",
+                "library,heap-end",
+                "library,metrics,check,hardened",
+            ]
+            .iter()
+            .try_for_each(|selection| {
+                cargo(&["clippy", "--quiet", "-p", "alligator-c", "--target", target])
+                    .args(&["--features", selection, "--", "-D", "warnings"])
+                    .run()
+            })
         });
+    }
+}
+
+/// What a selection of features is called.
+fn named(selection: &str) -> &str {
+    if selection.is_empty() {
+        "none"
+    } else {
+        selection
     }
 }
 
@@ -93,31 +111,34 @@ fn test_on_hosts(steps: &mut Steps) -> Result<()> {
     selections.extend(features.iter().cloned());
     selections.push(features.join(","));
     for selection in &selections {
-        let name = if selection.is_empty() {
-            "none"
-        } else {
-            selection
-        };
-        steps.run(&format!("tests, host, features: {name}"), || {
-            suite().args(&["--features", selection]).run()
-        });
+        steps.run(
+            &format!("tests, host, features: {}", named(selection)),
+            || suite().args(&["--features", selection]).run(),
+        );
     }
-    steps.run("every combination of features compiles", || {
-        steps::combinations(&features)
-            .iter()
-            .try_for_each(|selection| {
-                cargo(&[
-                    "check",
-                    "--quiet",
-                    "-p",
-                    "alligator-alloc",
-                    "--target",
-                    WASM,
-                ])
-                .args(&["--features", selection])
-                .run()
+    let selections = steps::combinations(&features);
+    steps.run(
+        &format!("lints, every selection of features, {WASM}"),
+        || {
+            selections.iter().try_for_each(|selection| {
+                cargo(&["clippy", "--quiet", "-p", "alligator-alloc"])
+                    .args(&["--target", WASM, "--features", selection])
+                    .args(&["--", "-D", "warnings"])
+                    .run()
             })
-    });
+        },
+    );
+    let name = format!("the oldest Rust, {OLDEST_RUST}, every selection of features, {WASM}");
+    match steps::toolchain_has(OLDEST_RUST, WASM) {
+        Ok(()) => steps.run(&name, || {
+            selections.iter().try_for_each(|selection| {
+                steps::rustup(OLDEST_RUST, &["check", "--quiet", "-p", "alligator-alloc"])
+                    .args(&["--target", WASM, "--features", selection])
+                    .run()
+            })
+        }),
+        Err(reason) => steps.skip(&name, &reason.to_string()),
+    }
     steps.run("tests, contract kit", || {
         cargo(&["test", "-p", "alligator-contract"])
             .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
@@ -155,16 +176,14 @@ fn test_on_hosts(steps: &mut Steps) -> Result<()> {
 /// The allocator's tests on wasm32, on the allocator itself.
 fn test_on_wasm(steps: &mut Steps) {
     for selection in ["", "check", "small", "check,medium", "check,hardened"] {
-        let name = if selection.is_empty() {
-            "none"
-        } else {
-            selection
-        };
-        steps.run(&format!("tests, {WASI}, features: {name}"), || {
-            suite()
-                .args(&["--features", selection, "--target", WASI])
-                .run()
-        });
+        steps.run(
+            &format!("tests, {WASI}, features: {}", named(selection)),
+            || {
+                suite()
+                    .args(&["--features", selection, "--target", WASI])
+                    .run()
+            },
+        );
     }
     // Built for size, the classes have a table of their own.
     steps.run(
@@ -264,27 +283,37 @@ fn check_on_nightly(steps: &mut Steps) {
         Err(reason) => steps.skip(name, &reason.to_string()),
     }
     let name = "every way through the heap under Miri, 64 and 32 bits (nightly)";
+    let runs = [
+        (HOST_64, "", STACKED_BORROWS),
+        (HOST_32, "", STACKED_BORROWS),
+        (HOST_64, "", TREE_BORROWS),
+        (HOST_64, "small", TREE_BORROWS),
+        (HOST_64, "hardened", TREE_BORROWS),
+    ];
     match nightly_has("miri").and_then(|()| nightly_has("rust-src")) {
         Ok(()) => steps.run(name, || {
-            [HOST_64, HOST_32]
-                .iter()
-                .try_for_each(|target| miri(target))
+            runs.iter()
+                .try_for_each(|(target, features, model)| miri(target, features, model))
         }),
         Err(reason) => steps.skip(name, &reason.to_string()),
     }
 }
 
+/// Miri's two models of what a reference may do: the older one, and its successor.
+const STACKED_BORROWS: &str = "-Zmiri-strict-provenance";
+const TREE_BORROWS: &str = "-Zmiri-strict-provenance -Zmiri-tree-borrows";
+
 /// The tests that are short enough for an interpreter, which sees every misuse of a pointer. The two that fill whole
 /// magazines take it minutes, and are the same for both widths: only one has them.
-fn miri(target: &str) -> Result<()> {
+fn miri(target: &str, features: &str, model: &str) -> Result<()> {
     let longest = ["--skip", "short_magazines", "--skip", "short_more_slots"];
     rustup_nightly(&["miri", "test", "-p", "alligator-alloc", "--test", "suite"])
-        .args(&["--target", target])
+        .args(&["--target", target, "--features", features])
         .args(&["--", "short_", "without_any_memory", "nothing_is_asked"])
         .args(if target == HOST_64 { &longest } else { &[] })
         .env(
             "MIRIFLAGS",
-            "-Zmiri-strict-provenance -Zmiri-disable-isolation -Zmiri-ignore-leaks",
+            &format!("{model} -Zmiri-disable-isolation -Zmiri-ignore-leaks"),
         )
         .run()
 }

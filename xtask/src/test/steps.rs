@@ -112,15 +112,20 @@ pub(crate) fn cargo_path() -> std::ffi::OsString {
 
 /// The nightly toolchain's cargo, with a target directory of its own.
 pub(crate) fn rustup_nightly(args: &[&str]) -> Tool {
+    rustup("nightly", args)
+}
+
+/// The cargo of `toolchain`, with a target directory of its own.
+pub(crate) fn rustup(toolchain: &str, args: &[&str]) -> Tool {
     let mut command = Command::new("rustup");
     command
-        .args(["run", "nightly", "cargo"])
+        .args(["run", toolchain, "cargo"])
         .args(args)
         .env_remove("CARGO")
         .env_remove("RUSTC")
         .env(
             "CARGO_TARGET_DIR",
-            guest::root().join("target").join("nightly"),
+            guest::root().join("target").join(toolchain),
         )
         .current_dir(guest::root())
         .stdin(Stdio::null());
@@ -137,6 +142,20 @@ pub(crate) fn nightly_has(component: &str) -> Result<()> {
     let components = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() || !components.lines().any(|line| line.starts_with(component)) {
         bail!("no nightly toolchain with {component}");
+    }
+    Ok(())
+}
+
+/// Nothing if `toolchain` is there and has the library for `target`.
+pub(crate) fn toolchain_has(toolchain: &str, target: &str) -> Result<()> {
+    let output = Command::new("rustup")
+        .args(["target", "list", "--installed", "--toolchain", toolchain])
+        .stderr(Stdio::null())
+        .output()
+        .context("rustup is not there")?;
+    let targets = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() || !targets.lines().any(|line| line == target) {
+        bail!("no toolchain {toolchain} with {target}");
     }
     Ok(())
 }
