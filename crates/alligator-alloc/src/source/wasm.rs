@@ -186,7 +186,8 @@ unsafe impl<G: Growth> Source for WasmMemory<G> {
     #[inline]
     fn spare(&mut self) -> Range<usize> {
         if !self.claims_initial_memory() {
-            return host::end()..host::end();
+            let end = host::end(); // Once: another thread may grow the memory between two looks.
+            return end..end;
         }
         // The end may be 4 GiB, which is 0: then without the last granule.
         let end = granule_floor(last_initial_byte().min(usize::MAX - GRANULE_BYTES) + 1);

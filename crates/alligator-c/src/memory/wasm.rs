@@ -38,7 +38,8 @@ impl Memory {
     /// The free part of the initial memory: on Emscripten none, since there `sbrk` gives it out.
     pub(crate) fn spare(&mut self) -> Range<usize> {
         if cfg!(target_os = "emscripten") || !claim_initial_memory() {
-            return self.0.end()..self.0.end();
+            let end = self.0.end(); // Once: another thread may grow the memory between two looks.
+            return end..end;
         }
         let start = (&raw const __heap_base).addr().max(1024);
         let end = initial_end(start);
