@@ -160,7 +160,7 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
     /// this allocator. Each piece is as it is when its turn comes, and those above the heap's end at the first one's
     /// are not seen.
     ///
-    /// *Time:* linear in the pieces, and in their square if the heap is used meanwhile.
+    /// *Time:* linear in the pieces, and in their square if pieces are split or merged meanwhile.
     pub fn walk(&self, mut visit: impl FnMut(Piece)) {
         let end = self.with(|heap| heap.pieces_end());
         let mut seen = Seen::default();
@@ -174,15 +174,15 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
 
     /// The first piece that starts where the one seen last ended, or above.
     fn next_piece(&self, seen: &mut Seen) -> Option<Piece> {
-        self.with_uses(|heap, uses| {
-            let piece = if uses == seen.uses.wrapping_add(1) {
+        self.with(|heap| {
+            let piece = if heap.changes() == seen.changes && seen.end != 0 {
                 heap.pieces(Some(seen.end)).next()
             } else {
                 // Another piece may lie there by now.
                 let mut pieces = heap.pieces(None);
                 pieces.find(|piece| piece.address() >= seen.end)
             };
-            seen.uses = uses;
+            seen.changes = heap.changes();
             seen.end = piece.map_or(usize::MAX, |piece| piece.address() + piece.bytes());
             piece
         })
@@ -192,10 +192,10 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
 /// How far a walk has come.
 #[derive(Default)]
 struct Seen {
-    /// The address after the last piece.
+    /// The address after the last piece, zero before the first.
     end: usize,
-    /// How often the heap had been used by then.
-    uses: usize,
+    /// How often pieces had been split or merged by then.
+    changes: usize,
 }
 
 impl<S: Source> Heap<S> {

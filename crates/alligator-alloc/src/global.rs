@@ -19,9 +19,6 @@ pub struct AlligatorAlloc<S: Source = WasmMemory<OnDemand>, L: Lock = DefaultLoc
     lock: L,
     /// Whether the source is being told that the memory has grown. Read and written by who holds the lock.
     is_telling: Cell<bool>,
-    /// How often the heap was used. Read and written by who holds the lock.
-    #[cfg(feature = "check")]
-    uses: Cell<usize>,
     heap: UnsafeCell<Heap<S>>,
 }
 
@@ -33,16 +30,13 @@ pub struct AlligatorAlloc<S: Source, L: Lock = DefaultLock> {
     lock: L,
     /// Whether the source is being told that the memory has grown. Read and written by who holds the lock.
     is_telling: Cell<bool>,
-    /// How often the heap was used. Read and written by who holds the lock.
-    #[cfg(feature = "check")]
-    uses: Cell<usize>,
     heap: UnsafeCell<Heap<S>>,
 }
 
 /// How often the source is told, at most, that the memory has grown, for one request.
 const TELLS_MAX: usize = 8;
 
-// SAFETY: the heap and the cells are only reached by who holds the lock.
+// SAFETY: the heap and the cell are only reached by who holds the lock.
 unsafe impl<S: Source + Send, L: Lock + Sync> Sync for AlligatorAlloc<S, L> {}
 
 impl<S: Source, L: Lock> fmt::Debug for AlligatorAlloc<S, L> {
@@ -93,8 +87,6 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
         Self {
             lock: L::NEW,
             is_telling: Cell::new(false),
-            #[cfg(feature = "check")]
-            uses: Cell::new(0),
             heap: UnsafeCell::new(Heap::new(source)),
         }
     }
@@ -169,15 +161,7 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
         // SAFETY: the lock is held, and nobody has a reference to the heap now.
         let heap = unsafe { &mut *self.heap.get() };
         heap.never_unwinding(entry == Entry::Global);
-        #[cfg(feature = "check")]
-        self.uses.set(self.uses.get().wrapping_add(1));
         Turn(&self.lock)
-    }
-
-    /// Does `action` while nobody else uses the heap, and says how often that was used, this time included.
-    #[cfg(feature = "check")]
-    pub(crate) fn with_uses<R>(&self, action: impl FnOnce(&Heap<S>, usize) -> R) -> R {
-        self.with(|heap| action(heap, self.uses.get()))
     }
 }
 

@@ -88,6 +88,9 @@ pub(crate) struct Runs<S> {
     stopped: Cell<Option<(Fault, usize)>>,
     /// Whether a fault ends the process now, where it could unwind.
     never_unwinds: bool,
+    /// How often free runs were put into bins or taken out.
+    #[cfg(feature = "check")]
+    pub(crate) changes: usize,
     pub(crate) meta: MetaPages<S>,
     pub(crate) record: Recorder,
 }
@@ -108,6 +111,8 @@ impl<S: Source> Runs<S> {
             touched_min: 0,
             stopped: Cell::new(None),
             never_unwinds: false,
+            #[cfg(feature = "check")]
+            changes: 0,
             meta: MetaPages::new(source),
             record: Recorder::NEW,
         }
@@ -461,6 +466,7 @@ impl<S: Source> Runs<S> {
     /// Puts `run` before the first run of `bin`.
     #[inline(always)]
     fn push(&mut self, run: HeaderId, bin: usize) {
+        self.note_change();
         self.nonempty |= 1 << bin;
         let next = self.first(bin);
         self.put_first(bin, run);
@@ -472,9 +478,23 @@ impl<S: Source> Runs<S> {
         }
     }
 
+    /// Counts a change, for the walk.
+    #[inline(always)]
+    #[cfg_attr(
+        not(feature = "check"),
+        expect(clippy::unused_self, reason = "nobody walks")
+    )]
+    fn note_change(&mut self) {
+        #[cfg(feature = "check")]
+        {
+            self.changes = self.changes.wrapping_add(1);
+        }
+    }
+
     /// Takes the free run `run` out of its bin.
     #[inline(never)]
     fn unlink(&mut self, run: HeaderId) {
+        self.note_change();
         let header = self.meta.header(run);
         let next = header.next.get();
         let previous = header.previous.get();

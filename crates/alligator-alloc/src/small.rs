@@ -49,6 +49,9 @@ pub struct Heap<S: Source> {
     table_bytes: usize,
     /// The address after the heap's last granule. Zero before the first growth.
     end: usize,
+    /// How often headers were put into lists or taken out.
+    #[cfg(feature = "check")]
+    changes: usize,
     source: S,
     record: Recorder,
 }
@@ -71,6 +74,8 @@ impl<S: Source> Heap<S> {
             table: 0,
             table_bytes: 0,
             end: 0,
+            #[cfg(feature = "check")]
+            changes: 0,
             source,
             record: Recorder::NEW,
         }

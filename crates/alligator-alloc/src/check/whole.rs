@@ -67,6 +67,11 @@ impl<S: Source> Heap<S> {
         })
     }
 
+    /// How often runs have been split or merged: pieces lie where they did as long as this stays.
+    pub(crate) fn changes(&self) -> usize {
+        self.runs.changes
+    }
+
     /// The address after the heap's last piece.
     pub(crate) fn pieces_end(&self) -> usize {
         self.runs.end()

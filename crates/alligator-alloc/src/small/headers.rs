@@ -139,6 +139,7 @@ impl<S: Source> Heap<S> {
     /// Notes that `id` is a free run of `bytes`, or a MiniPage with slots of `bytes`, and puts it first into
     /// the list of its kind. *Time:* constant.
     pub(super) fn push(&mut self, id: Id, bytes: usize) {
+        self.note_change();
         let list = list_of(bytes);
         let next = self.first(list);
         self.set_first(list, id);
@@ -153,8 +154,22 @@ impl<S: Source> Heap<S> {
         }
     }
 
+    /// Counts a change, for the walk.
+    #[inline(always)]
+    #[cfg_attr(
+        not(feature = "check"),
+        expect(clippy::unused_self, reason = "nobody walks")
+    )]
+    fn note_change(&mut self) {
+        #[cfg(feature = "check")]
+        {
+            self.changes = self.changes.wrapping_add(1);
+        }
+    }
+
     /// Takes `id` out of the list it is in. *Time:* constant.
     pub(super) fn unlink(&mut self, id: Id) {
+        self.note_change();
         let header = self.header(id);
         let (next, previous) = (header.next.get(), header.previous.replace(0));
         if next.is_some() {
