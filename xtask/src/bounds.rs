@@ -1,10 +1,7 @@
-//! `cargo xtask bounds`: what is proved of our allocator and of its peers, and how close a
-//! directed search comes.
+//! `cargo xtask bounds`: what is proved of our allocator and of its peers.
 //!
 //! Writes `bounds.txt` (ours), its first table into `README.md`, and `docs/verdicts.md` (the peers);
 //! `--check` compares instead.
-
-mod search;
 
 use core::fmt::Write as _;
 use std::path::PathBuf;
@@ -13,8 +10,8 @@ use alligator_bound::report::{EntryReport, Figure, Report, Verdict};
 use alligator_bound::{Options as BoundOptions, analyze};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use crate::guest::{self, Guest};
-use crate::lab::allocator::{Allocator, Exports, Kind, known};
+use alligator_tools::allocator::{Allocator, Exports, Kind, known};
+use alligator_tools::guest::{self, Guest};
 
 /// Operations bounded, by export of `lab/driver`, in the order of the reports.
 const OPERATIONS: [(&str, &str); 4] = [
@@ -32,19 +29,20 @@ const OURS: [&str; 4] = [
     "alligator-hardened",
 ];
 
-/// What to prove, and whether to search.
+/// What to do with what is proved.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
     /// Fail if bounds.txt, its table in README.md or docs/verdicts.md would change, instead of
     /// writing them
     #[arg(long)]
     check: bool,
-    /// Search for call sequences that come close to our bounds, and print how close
-    #[arg(long)]
-    search: bool,
-    /// Seconds of search per operation
-    #[arg(long, default_value_t = 20, value_name = "SECONDS")]
-    seconds: u64,
+}
+
+impl Options {
+    /// Compares, and writes nothing.
+    pub(crate) fn check() -> Self {
+        Self { check: true }
+    }
 }
 
 /// Runs the command.
@@ -55,13 +53,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut places = String::new();
     for allocator in &allocators {
         if OURS.contains(&allocator.name.as_str()) {
-            let (module, report) = prove(allocator)?;
+            let report = prove(allocator)?;
             add_ours(&mut ours, &allocator.name, &report);
-            if options.search {
-                search_all(&allocator.name, &module, &report, options.seconds)?;
-            }
         } else if allocator.kind == Kind::Peer {
-            let (_, report) = prove(allocator)?;
+            let report = prove(allocator)?;
             add_peer(&mut peers, allocator, &report);
             add_places(&mut places, allocator, &report);
         }
@@ -73,10 +68,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         &ours,
     )?;
     add_programs(&mut ours)?;
-    let compiler = compiler()?;
+    let compiler = guest::compiler()?;
     let _ = writeln!(peers, "\nBuilt by {compiler}.");
     let _ = writeln!(ours, "# Built by {compiler}.");
-    if options.check && !are_comparable()? {
+    if options.check && !guest::bounds_are_comparable()? {
         print!("{ours}");
         // Other code, other figures; but no code may be without a bound.
         ensure!(!ours.contains("unbounded"), "an operation has no bound");
@@ -92,22 +87,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn prove(allocator: &Allocator) -> Result<(Vec<u8>, Report)> {
+fn prove(allocator: &Allocator) -> Result<Report> {
     let path = allocator.build(Exports::Probe)?;
     let module = std::fs::read(&path)?;
     let options = BoundOptions {
         entries: OPERATIONS.map(|(export, _)| export.to_owned()).to_vec(),
         ..BoundOptions::default()
     };
-    let report =
-        analyze(&module, &options).map_err(|error| anyhow!("{}: {error}", path.display()))?;
-    Ok((module, report))
+    analyze(&module, &options).map_err(|error| anyhow!("{}: {error}", path.display()))
 }
 
 /// Bounds what is found by name in a program that was built as programs are, in the same program with its
 /// operations kept out of line, and in the same compiled for size.
 fn add_programs(text: &mut String) -> Result<()> {
-    let (_, inlined) = prove_program("inlined", &[], "3")?;
+    let inlined = prove_program("inlined", &[], "3")?;
     let parts = inlined.entries.iter();
     if parts.clone().all(|entry| entry.inlined.is_none()) {
         bail!("guests/inlined: no operation was inlined; the comparison says nothing");
@@ -145,7 +138,7 @@ fn add_programs(text: &mut String) -> Result<()> {
 
 /// Bounds the operations of a program in which they must be found whole.
 fn add_whole(text: &mut String, output: &str, features: &[&str], opt_level: &str) -> Result<()> {
-    let (_, whole) = prove_program(output, features, opt_level)?;
+    let whole = prove_program(output, features, opt_level)?;
     let roles: Vec<Option<&str>> = whole.entries.iter().map(|entry| entry.role).collect();
     if roles != OPERATIONS.map(|(_, role)| Some(role)) || whole.verdict() != Verdict::Bounded {
         bail!("guests/inlined, {output}: the operations are not found whole: {roles:?}");
@@ -154,7 +147,7 @@ fn add_whole(text: &mut String, output: &str, features: &[&str], opt_level: &str
     Ok(())
 }
 
-fn prove_program(output: &str, features: &[&str], opt_level: &str) -> Result<(Vec<u8>, Report)> {
+fn prove_program(output: &str, features: &[&str], opt_level: &str) -> Result<Report> {
     let path = guest::build(&Guest {
         crate_dir: &guest::root().join("guests").join("inlined"),
         library: "inlined",
@@ -164,29 +157,8 @@ fn prove_program(output: &str, features: &[&str], opt_level: &str) -> Result<(Ve
         overrides: vec![guest::opt_level(opt_level)],
     })?;
     let module = std::fs::read(&path)?;
-    let report = analyze(&module, &BoundOptions::default())
-        .map_err(|error| anyhow!("{}: {error}", path.display()))?;
-    Ok((module, report))
-}
-
-/// Whether the recorded bounds are of modules built by this compiler.
-pub(crate) fn are_comparable() -> Result<bool> {
-    let recorded = std::fs::read_to_string(guest::root().join("bounds.txt")).unwrap_or_default();
-    let line = format!("# Built by {}.", compiler()?);
-    let recorded_line = recorded.lines().find(|line| line.starts_with("# Built by"));
-    Ok(recorded_line.is_none_or(|recorded_line| recorded_line == line))
-}
-
-/// The compiler that guests are built with: another one gives other figures.
-fn compiler() -> Result<String> {
-    let output = std::process::Command::new("rustc")
-        .arg("--version")
-        .current_dir(guest::root())
-        .output()
-        .context("rustc does not start")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let words: Vec<&str> = text.split_whitespace().take(2).collect();
-    Ok(words.join(" "))
+    analyze(&module, &BoundOptions::default())
+        .map_err(|error| anyhow!("{}: {error}", path.display()))
 }
 
 fn operation(entry: &EntryReport) -> &str {
@@ -333,44 +305,4 @@ fn settle(name: &str, text: &str, check: bool) -> Result<()> {
         }
     }
     bail!("{name} is not what the modules give now; `cargo xtask bounds` rewrites it");
-}
-
-fn search_all(name: &str, module: &[u8], report: &Report, seconds: u64) -> Result<()> {
-    let mut entries: Vec<&EntryReport> = report.entries.iter().collect();
-    // A resize is made of the others: it comes last.
-    entries.sort_by_key(|entry| entry.name == "op_realloc");
-    let mut material = Vec::new();
-    for entry in entries {
-        let Some(bound) = entry
-            .without_growth
-            .as_ref()
-            .and_then(|figure| figure.bound)
-        else {
-            continue;
-        };
-        let Some(target) = search::Target::of_export(&entry.name) else {
-            continue;
-        };
-        let found = search::climb(module, target, seconds, &mut material)?;
-        if found.fuel > bound {
-            bail!(
-                "{name}: {} reached {} of a bound of {bound}",
-                entry.name,
-                found.fuel
-            );
-        }
-        println!(
-            "{name:<16} {:<13} reached {:>5} of {bound:>5}, {:>5.1} %, in {} programs",
-            operation(entry),
-            found.fuel,
-            100.0 * ratio(found.fuel, bound),
-            found.programs,
-        );
-    }
-    Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "bounds are far below 2^52")]
-fn ratio(reached: u64, bound: u64) -> f64 {
-    reached as f64 / bound as f64
 }

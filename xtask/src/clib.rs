@@ -9,9 +9,11 @@ mod linking;
 mod package;
 mod tools;
 
-use anyhow::Result;
+use std::process::ExitCode;
 
-use crate::test::steps::Steps;
+use anyhow::{Context, Result, ensure};
+
+use crate::steps::{self, Step};
 use library::WASI_THREADS;
 use package::Package;
 use tools::Compiler;
@@ -22,9 +24,8 @@ pub(crate) struct Options {
     /// Test the library with the C compilers of this machine
     #[arg(long)]
     test: bool,
-    /// With --test, only the steps whose names contain this
-    #[arg(long, value_name = "TEXT", requires = "test")]
-    only: Option<String>,
+    #[command(flatten)]
+    steps: steps::Options,
     /// Compare C programs on the C library's malloc and on ours, and write docs/c-programs.md
     #[arg(long)]
     compare: bool,
@@ -34,108 +35,87 @@ pub(crate) struct Options {
 }
 
 /// Runs the command.
-pub(crate) fn run(options: &Options) -> Result<()> {
-    let package = package::build()?;
-    println!("{}", package.dir.display());
-    println!("{}", package.tarball.display());
-    for (target, reason) in &package.left_out {
-        println!("left out: {target}: {reason}");
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    if options.test {
+        return steps::run(&steps(), &options.steps, &["clib", "--test"]);
     }
+    let package = build()?;
     if options.bounds {
         bounds::run(&package, false)?;
     }
     if options.compare {
         compare::run(&package)?;
     }
-    if options.test {
-        let mut steps = Steps::new(options.only.clone());
-        test(&mut steps, &package);
-        steps.finish();
-    }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the library, and tests it.
-pub(crate) fn test_from_nothing(steps: &mut Steps) {
-    let mut built = None;
-    steps.run("C library: build", || {
-        built = Some(package::build()?);
-        Ok(())
-    });
-    if let Some(package) = built {
-        test(steps, &package);
+/// Builds the library, and says where it is.
+fn build() -> Result<Package> {
+    let package = package::build()?;
+    println!("{}", package.dir.display());
+    println!("{}", package.tarball.display());
+    for (target, reason) in &package.left_out {
+        println!("left out: {target}: {reason}");
     }
+    Ok(package)
 }
 
 /// All that must hold for the C library. What needs a C compiler that is not there is left out.
-fn test(steps: &mut Steps, package: &Package) {
-    steps.run("C library: bounds are as recorded", || {
-        bounds::run(package, true)
-    });
-    steps.run("C library: conformance, this machine", || {
-        conformance::on_host(package)
-    });
-    steps.run("C library: header in C and C++", || {
-        linking::header(package)
-    });
-    match Compiler::clang() {
-        Ok(compiler) => test_with_clang(steps, package, &compiler),
-        Err(reason) => steps.skip("C library: all that needs clang", &format!("{reason:#}")),
-    }
-    match Compiler::zig() {
-        Ok(compiler) => test_with_zig(steps, package, &compiler),
-        Err(reason) => steps.skip("C library: all that needs zig", &format!("{reason:#}")),
-    }
+pub(crate) fn steps() -> Vec<Step> {
+    let mut steps = vec![Step::new("C library: build", || build().map(drop))];
+    steps.extend([
+        on_package("bounds are as recorded", |package| {
+            bounds::run(package, true)
+        }),
+        on_package("conformance, this machine", conformance::on_host),
+        on_package("header in C and C++", linking::header),
+        with_clang("conformance, clang", |package, compiler| {
+            conformance::on_wasi(package, compiler, "clang")
+        }),
+        on_package("without a C library", conformance::without_c_library).needs(clang),
+        on_package("threads", |package| {
+            let reason = package.why_left_out(&WASI_THREADS);
+            ensure!(reason.is_none(), "{}", reason.unwrap_or_default());
+            conformance::with_threads(package)
+        })
+        .needs(|| clang().and_then(|()| conformance::node())),
+        with_clang("order on the command line", linking::order),
+        with_clang("with a part in Rust", linking::with_rust),
+        with_clang("Makefile, clang", linking::makefile),
+        on_package("cmake", linking::cmake).needs(|| clang().and_then(|()| linking::has("cmake"))),
+        with_clang("pkg-config", linking::pkg_config)
+            .needs(|| clang().and_then(|()| linking::has("pkg-config"))),
+        on_package("Lua writes the same on both heaps", compare::same_output).needs(clang),
+        with_zig("conformance, zig cc", |package, compiler| {
+            conformance::on_wasi(package, compiler, "zig")
+        }),
+        with_zig("C++, zig c++", linking::cpp),
+        with_zig("Makefile, zig cc", linking::makefile),
+    ]);
+    steps
+        .into_iter()
+        .map(|step| step.group("C library"))
+        .collect()
 }
 
-fn test_with_clang(steps: &mut Steps, package: &Package, compiler: &Compiler) {
-    steps.run("C library: conformance, clang", || {
-        conformance::on_wasi(package, compiler, "clang")
-    });
-    steps.run("C library: without a C library", || {
-        conformance::without_c_library(package)
-    });
-    let name = "C library: threads";
-    match package.why_left_out(&WASI_THREADS) {
-        None if conformance::has_node() => {
-            steps.run(name, || conformance::with_threads(package));
-        }
-        None => steps.skip(name, "no Node.js"),
-        Some(reason) => steps.skip(name, reason),
-    }
-    steps.run("C library: order on the command line", || {
-        linking::order(package, compiler)
-    });
-    steps.run("C library: with a part in Rust", || {
-        linking::with_rust(package, compiler)
-    });
-    steps.run("C library: Makefile, clang", || {
-        linking::makefile(package, compiler)
-    });
-    let tools: [(&str, &dyn Fn() -> Result<()>); 2] = [
-        ("cmake", &|| linking::cmake(package)),
-        ("pkg-config", &|| linking::pkg_config(package, compiler)),
-    ];
-    for (tool, action) in tools {
-        let name = format!("C library: {tool}");
-        match linking::has(tool) {
-            Ok(()) => steps.run(&name, action),
-            Err(reason) => steps.skip(&name, &reason.to_string()),
-        }
-    }
-    steps.run("C library: Lua writes the same on both heaps", || {
-        compare::same_output(package)
-    });
+/// A step on the package that the first step has built.
+fn on_package(name: &str, action: impl Fn(&Package) -> Result<()> + 'static) -> Step {
+    Step::new(format!("C library: {name}"), move || {
+        action(&Package::read().context("the library is not built")?)
+    })
 }
 
-fn test_with_zig(steps: &mut Steps, package: &Package, compiler: &Compiler) {
-    steps.run("C library: conformance, zig cc", || {
-        conformance::on_wasi(package, compiler, "zig")
-    });
-    steps.run("C library: C++, zig c++", || {
-        linking::cpp(package, compiler)
-    });
-    steps.run("C library: Makefile, zig cc", || {
-        linking::makefile(package, compiler)
-    });
+/// The same with clang.
+fn with_clang(name: &str, action: fn(&Package, &Compiler) -> Result<()>) -> Step {
+    on_package(name, move |package| action(package, &Compiler::clang()?)).needs(clang)
+}
+
+/// The same with zig.
+fn with_zig(name: &str, action: fn(&Package, &Compiler) -> Result<()>) -> Step {
+    on_package(name, move |package| action(package, &Compiler::zig()?))
+        .needs(|| Compiler::zig().map(drop))
+}
+
+fn clang() -> Result<()> {
+    Compiler::clang().map(drop)
 }

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::guest;
-use crate::lab::random::Random;
+use alligator_tools::guest;
+use alligator_tools::random::Random;
 
 /// A target of `fuzz` or of `fuzz/heap`.
 #[derive(Debug)]

@@ -1,25 +1,17 @@
 //! Project automation: `cargo xtask <command>`.
 #![forbid(unsafe_code)]
 
-mod alloctests;
-mod attacks;
-mod bench;
 mod bounds;
 mod clib;
-mod contract;
-mod demo;
-mod engine;
-mod folder;
 mod fuzz;
-mod guest;
-mod hardened;
-mod lab;
-mod measure;
-mod model;
 mod mutants;
-mod same;
+mod programs;
+mod steps;
 mod test;
 
+use std::process::ExitCode;
+
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -31,54 +23,75 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Attacks the heap, ours and the peers': what a program's memory bug gives an attacker.
-    Attacks(attacks::Options),
-    /// Runs the test suites of Rust's own `alloc` on Alligator, and compares with std's allocator.
-    Alloctests(alloctests::Options),
-    /// Runs the lab: every allocator, workload and engine, and a report to look at.
-    Bench(bench::Options),
-    /// Proves our bounds and the peers' verdicts, and searches how close our bounds are.
+    /// Attacks the heap, ours and the peers': what a program's memory bug gives an attacker (tests/attacks).
+    Attacks(Forwarded),
+    /// Runs the test suites of Rust's own `alloc` on Alligator, and compares with std's allocator (tests/wasm).
+    Alloctests(Forwarded),
+    /// Runs the lab: every allocator, workload and engine, and a report to look at (lab).
+    Bench(Forwarded),
+    /// Proves our bounds and the peers' verdicts.
     Bounds(bounds::Options),
     /// Builds the C library: archives, header, pkg-config and CMake files, and a tarball of them.
     Clib(clib::Options),
-    /// Runs the allocators' contract on wasm32: ours with every selection of features, and two peers.
-    Contract(contract::Options),
-    /// Runs a real program on std's allocator and on Alligator, and reports what the heap cost.
-    Demo(demo::Options),
+    /// Runs the allocators' contract on wasm32: ours with every selection of features, and two peers (tests/wasm).
+    Contract(Forwarded),
+    /// Runs a real program on std's allocator and on Alligator, and reports what the heap cost (lab).
+    Demo(Forwarded),
     /// Fuzzes the heap, the C functions and the prover, guided by coverage (needs a nightly toolchain and cargo-fuzz).
     Fuzz(fuzz::Options),
-    /// Measures what the feature `hardened` costs, and writes docs/hardened.md's table.
-    Hardened(hardened::Options),
-    /// Measures the allocator and its peers: instructions, memory, code size, time.
-    Measure(measure::Options),
-    /// Runs random programs on the heap against a model, by the thousand million.
-    Model(model::Options),
-    /// Runs the same programs on every engine: they agree on every address and every byte.
-    Same(same::Options),
+    /// Measures what the feature `hardened` costs, and writes docs/hardened.md's table (lab).
+    Hardened(Forwarded),
+    /// Measures the allocator and its peers: instructions, memory, code size, time (lab).
+    Measure(Forwarded),
+    /// Runs random programs on the heap against a model, by the thousand million (crates/alligator-model).
+    Model(Forwarded),
+    /// Runs the same programs on every engine: they agree on every address and every byte (lab).
+    Same(Forwarded),
+    /// Searches for calls that come close to our bounds, and prints how close (lab).
+    Tightness(Forwarded),
     /// Plants faults in a copy of the allocator, which its tests must notice.
     Mutants(mutants::Options),
     /// Checks and tests everything, step by step.
-    Test(test::Options),
-    /// Runs a test program that was built for wasm32-wasip1.
-    WasiRun(test::wasi::Options),
+    Test(steps::Options),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
-        Command::Attacks(options) => attacks::run(&options),
-        Command::Alloctests(options) => alloctests::run(&options),
-        Command::Bench(options) => bench::run(&options),
-        Command::Bounds(options) => bounds::run(&options),
-        Command::Clib(options) => clib::run(&options),
-        Command::Contract(options) => contract::run(&options),
-        Command::Demo(options) => demo::run(&options),
-        Command::Fuzz(options) => fuzz::run(&options),
-        Command::Hardened(options) => hardened::run(&options),
-        Command::Measure(options) => measure::run(&options),
-        Command::Model(options) => model::run(&options),
-        Command::Same(options) => same::run(&options),
-        Command::Mutants(options) => mutants::run(&options),
-        Command::Test(options) => test::run(&options),
-        Command::WasiRun(options) => test::wasi::run(&options),
+/// The arguments of a command that another program does.
+#[derive(clap::Args, Debug)]
+#[command(disable_help_flag = true)]
+struct Forwarded {
+    /// Its arguments; `--help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+impl Forwarded {
+    /// Has `package`'s program do it: its command of this name, if it has several.
+    fn run(mut self, package: &str, command: Option<&str>) -> Result<ExitCode> {
+        if let Some(command) = command {
+            self.args.insert(0, command.to_owned());
+        }
+        programs::forward(package, &self.args)
     }
+}
+
+fn main() -> Result<ExitCode> {
+    const LAB: &str = "alligator-lab";
+    match Cli::parse().command {
+        Command::Attacks(args) => return args.run("attacks", None),
+        Command::Model(args) => return args.run("model-runner", None),
+        Command::Alloctests(args) => return args.run(programs::WASM_TESTS, Some("alloctests")),
+        Command::Contract(args) => return args.run(programs::WASM_TESTS, Some("contract")),
+        Command::Bench(args) => return args.run(LAB, Some("bench")),
+        Command::Demo(args) => return args.run(LAB, Some("demo")),
+        Command::Hardened(args) => return args.run(LAB, Some("hardened")),
+        Command::Measure(args) => return args.run(LAB, Some("measure")),
+        Command::Same(args) => return args.run(LAB, Some("same")),
+        Command::Tightness(args) => return args.run(LAB, Some("tightness")),
+        Command::Clib(options) => return clib::run(&options),
+        Command::Test(options) => return test::run(&options),
+        Command::Bounds(options) => bounds::run(&options)?,
+        Command::Fuzz(options) => fuzz::run(&options)?,
+        Command::Mutants(options) => mutants::run(&options)?,
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -10,8 +10,8 @@ mod trial;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::guest;
-use crate::test::WASI;
+use alligator_tools::guest;
+use alligator_tools::guest::WASI;
 use copy::Copy;
 use trial::Outcome;
 

@@ -2,23 +2,24 @@
 //!
 //! A step that this machine has no tool for is left out, and says so. The last line counts the steps.
 
-mod faults;
-pub(crate) mod guests;
 mod lean;
 mod package;
-pub(crate) mod steps;
-mod targets;
-pub(crate) mod wasi;
 
+use std::process::ExitCode;
+
+use alligator_tools::command::{
+    Tool, cargo, combinations, features_of, links_for, nightly_has, rustup, rustup_nightly,
+    toolchain_has,
+};
+use alligator_tools::guest::{self, WASI};
 use anyhow::Result;
 
-use crate::lab::engines::ENGINES;
-use crate::{alloctests, clib, contract, guest, model, mutants, same};
-use steps::{Steps, cargo, nightly_has, rustup_nightly};
+use crate::programs::{self, WASM_TESTS};
+use crate::steps::{self, Options, Step};
+use crate::{bounds, clib, mutants};
 
 /// Targets that the steps build for.
 const WASM: &str = guest::TARGET;
-pub(crate) const WASI: &str = "wasm32-wasip1";
 const WASI_THREADS: &str = "wasm32-wasip1-threads";
 const HOST_32: &str = "i686-unknown-linux-gnu";
 const HOST_64: &str = "x86_64-unknown-linux-gnu";
@@ -26,72 +27,99 @@ const HOST_64: &str = "x86_64-unknown-linux-gnu";
 /// `rust-version` of the workspace.
 const OLDEST_RUST: &str = "1.85";
 
-/// What to leave out.
-#[derive(clap::Args, Debug)]
-pub(crate) struct Options {
-    /// Only the steps whose names contain this
-    #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
-}
-
 /// Runs the command.
-pub(crate) fn run(options: &Options) -> Result<()> {
-    let mut steps = Steps::new(options.only.clone());
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     for target in [WASM, WASI, WASI_THREADS] {
         guest::ensure_target(target)?;
     }
-    check_source(&mut steps);
-    test_on_hosts(&mut steps)?;
-    test_on_wasm(&mut steps);
-    test_on_random_programs(&mut steps);
-    targets::test(&mut steps);
-    test_the_tests(&mut steps);
-    clib::test_from_nothing(&mut steps);
-    check_docs_and_package(&mut steps);
-    check_on_nightly(&mut steps);
-    steps.finish();
-    Ok(())
+    let features = features_of("alligator-alloc")?;
+    let mut all = source(&features);
+    all.extend(on_hosts(&features));
+    all.extend(on_wasm());
+    all.extend(on_random_programs());
+    all.extend(on_targets()?);
+    all.extend(of_tests());
+    all.extend(clib::steps());
+    all.extend(docs_and_package());
+    all.extend(lab());
+    all.extend(on_nightly());
+    steps::run(&all, options, &["test"])
+}
+
+/// A step that one of our programs does.
+fn program(name: impl Into<String>, package: &'static str, args: &'static [&'static str]) -> Step {
+    Step::new(name, move || programs::run(package, args))
 }
 
 /// Format and lints, for the host and for Wasm.
-fn check_source(steps: &mut Steps) {
-    steps.run("format", || cargo(&["fmt", "--all", "--check"]).run());
-    steps.run("lints, host", || {
-        cargo(&["clippy", "--workspace", "--all-targets"])
-            .args(&[
-                "--features",
-                "alligator-alloc/check,alligator-alloc/metrics",
-                "--",
-                "-D",
-                "warnings",
-            ])
-            .run()
-    });
-    for selection in ["", "small", "small,check,metrics", "check,hardened,metrics"] {
-        steps.run(
-            &format!("lints, host, features: {}", named(selection)),
-            || {
-                cargo(&["clippy", "-p", "alligator-alloc", "--all-targets"])
-                    .args(&["--features", selection, "--", "-D", "warnings"])
-                    .run()
-            },
-        );
-    }
-    for target in [WASM, WASI, WASI_THREADS] {
-        steps.run(&format!("lints, the C library, {target}"), || {
-            [
+fn source(features: &[String]) -> Vec<Step> {
+    let mut steps = vec![
+        Step::new("format", || cargo(&["fmt", "--all", "--check"]).run()).quick(),
+        Step::new("lints, host", || {
+            cargo(&["clippy", "--workspace", "--all-targets"])
+                .args(&[
+                    "--features",
+                    "alligator-alloc/check,alligator-alloc/metrics",
+                    "--",
+                    "-D",
+                    "warnings",
+                ])
+                .run()
+        })
+        .quick(),
+        Step::new("lints, host, other features", || {
+            ["", "small", "small,check,metrics", "check,hardened,metrics"]
+                .iter()
+                .try_for_each(|selection| {
+                    cargo(&["clippy", "-p", "alligator-alloc", "--all-targets"])
+                        .args(&["--features", selection, "--", "-D", "warnings"])
+                        .run()
+                })
+        })
+        .quick(),
+        Step::new("lints, the C library, Wasm", || {
+            let selections = [
                 "malloc",
                 "library,heap-end",
                 "library,metrics,check,hardened",
-            ]
-            .iter()
-            .try_for_each(|selection| {
-                cargo(&["clippy", "--quiet", "-p", "alligator-c", "--target", target])
-                    .args(&["--features", selection, "--", "-D", "warnings"])
+            ];
+            [WASM, WASI, WASI_THREADS].iter().try_for_each(|target| {
+                selections.iter().try_for_each(|selection| {
+                    cargo(&["clippy", "--quiet", "-p", "alligator-c", "--target", target])
+                        .args(&["--features", selection, "--", "-D", "warnings"])
+                        .run()
+                })
+            })
+        })
+        .quick(),
+    ];
+    let selections = combinations(features);
+    steps.push(Step::new(
+        format!("lints, every selection of features, {WASM}"),
+        move || {
+            selections.iter().try_for_each(|selection| {
+                cargo(&["clippy", "--quiet", "-p", "alligator-alloc"])
+                    .args(&["--target", WASM, "--features", selection])
+                    .args(&["--", "-D", "warnings"])
                     .run()
             })
-        });
-    }
+        },
+    ));
+    let selections = combinations(features);
+    steps.push(
+        Step::new(
+            format!("the oldest Rust, {OLDEST_RUST}, every selection of features, {WASM}"),
+            move || {
+                selections.iter().try_for_each(|selection| {
+                    rustup(OLDEST_RUST, &["check", "--quiet", "-p", "alligator-alloc"])
+                        .args(&["--target", WASM, "--features", selection])
+                        .run()
+                })
+            },
+        )
+        .needs(|| toolchain_has(OLDEST_RUST, WASM)),
+    );
+    steps
 }
 
 /// What a selection of features is called.
@@ -105,173 +133,217 @@ fn named(selection: &str) -> &str {
 
 /// The allocator's tests with each feature, on 64 and on 32 bits, and the tools' tests, these by the profile that the
 /// tools have, whose dependencies are there already.
-fn test_on_hosts(steps: &mut Steps) -> Result<()> {
-    let features = steps::features_of("alligator-alloc")?;
+fn on_hosts(features: &[String]) -> Vec<Step> {
     let mut selections = vec![String::new()];
     selections.extend(features.iter().cloned());
     selections.push(features.join(","));
-    for selection in &selections {
-        steps.run(
-            &format!("tests, host, features: {}", named(selection)),
-            || suite().args(&["--features", selection]).run(),
-        );
+    let mut steps = Vec::new();
+    for selection in selections {
+        let name = format!("tests, host, features: {}", named(&selection));
+        let is_quick = ["check", "small", "hardened"].contains(&selection.as_str());
+        let step = Step::new(name, move || {
+            suite()?.args(&["--features", &selection]).run()
+        });
+        steps.push(if is_quick { step.quick() } else { step });
     }
-    let selections = steps::combinations(&features);
-    steps.run(
-        &format!("lints, every selection of features, {WASM}"),
-        || {
-            selections.iter().try_for_each(|selection| {
-                cargo(&["clippy", "--quiet", "-p", "alligator-alloc"])
-                    .args(&["--target", WASM, "--features", selection])
-                    .args(&["--", "-D", "warnings"])
-                    .run()
-            })
-        },
-    );
-    let name = format!("the oldest Rust, {OLDEST_RUST}, every selection of features, {WASM}");
-    match steps::toolchain_has(OLDEST_RUST, WASM) {
-        Ok(()) => steps.run(&name, || {
-            selections.iter().try_for_each(|selection| {
-                steps::rustup(OLDEST_RUST, &["check", "--quiet", "-p", "alligator-alloc"])
-                    .args(&["--target", WASM, "--features", selection])
-                    .run()
-            })
-        }),
-        Err(reason) => steps.skip(&name, &reason.to_string()),
-    }
-    steps.run("tests, contract kit", || {
-        cargo(&["test", "-p", "alligator-contract"])
-            .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
-            .run()
-    });
-    match steps::links_for(HOST_32) {
-        Ok(()) => steps.run("tests, 32-bit host", || {
-            suite()
-                .args(&["--features", "check", "--target", HOST_32])
+    steps.extend([
+        Step::new("tests, contract kit", || {
+            cargo(&["test", "-p", "alligator-contract"])
+                .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
                 .run()
         }),
-        Err(reason) => steps.skip("tests, 32-bit host", &reason.to_string()),
-    }
-    steps.run("tests, tools", || {
-        cargo(&[
-            "test",
-            "--profile",
-            "tools",
-            "-p",
-            "alligator-bound",
-            "-p",
-            "alligator-cli",
-            "-p",
-            "alligator-meter",
-            "-p",
-            "alligator-model",
-            "-p",
-            "xtask",
-        ])
-        .run()
-    });
-    Ok(())
+        Step::new("tests, 32-bit host", || {
+            suite()?
+                .args(&["--features", "check", "--target", HOST_32])
+                .run()
+        })
+        .needs(|| links_for(HOST_32)),
+        Step::new("tests, xtask", || cargo(&["test", "-p", "xtask"]).run()).quick(),
+        Step::new("tests, tools", || {
+            cargo(&["test", "--workspace", "--profile", "tools"])
+                .args(&["--exclude", "alligator-alloc", "--exclude", "alligator-c"])
+                .args(&["--exclude", "alligator-contract", "--exclude", "xtask"])
+                .run()
+        }),
+    ]);
+    steps
 }
 
 /// The allocator's tests on wasm32, on the allocator itself.
-fn test_on_wasm(steps: &mut Steps) {
-    for selection in ["", "check", "small", "check,medium", "check,hardened"] {
-        steps.run(
-            &format!("tests, {WASI}, features: {}", named(selection)),
-            || {
-                suite()
+fn on_wasm() -> Vec<Step> {
+    let selections = ["", "check", "small", "check,medium", "check,hardened"];
+    let mut steps: Vec<Step> = selections
+        .into_iter()
+        .map(|selection| {
+            let name = format!("tests, {WASI}, features: {}", named(selection));
+            let step = Step::new(name, move || {
+                suite()?
                     .args(&["--features", selection, "--target", WASI])
                     .run()
+            });
+            if selection == "check" {
+                step.quick()
+            } else {
+                step
+            }
+        })
+        .collect();
+    steps.extend([
+        // Built for size, the classes have a table of their own.
+        Step::new(
+            format!("tests, {WASI}, built for size, features: check"),
+            || {
+                suite()?
+                    .args(&["--features", "check", "--target", WASI])
+                    .env("CARGO_PROFILE_TEST_OPT_LEVEL", "s")
+                    .run()
             },
-        );
-    }
-    // Built for size, the classes have a table of their own.
-    steps.run(
-        &format!("tests, {WASI}, built for size, features: check"),
-        || {
-            suite()
-                .args(&["--features", "check", "--target", WASI])
-                .env("CARGO_PROFILE_TEST_OPT_LEVEL", "s")
-                .run()
-        },
-    );
-    steps.run(&format!("tests, {WASM}"), guests::run);
-    steps.run(&format!("every fault, named, {WASM}"), faults::run);
-    steps.run("the contract, on wasm32, ours and peers", || {
-        contract::run_all(true)
-    });
+        ),
+        program(format!("tests, {WASM}"), WASM_TESTS, &["suite"]).quick(),
+        program(
+            format!("every fault, named, {WASM}"),
+            WASM_TESTS,
+            &["faults"],
+        )
+        .quick(),
+        program(
+            "the contract, on wasm32, ours and peers",
+            WASM_TESTS,
+            &["contract", "--quick"],
+        ),
+    ]);
+    steps
+}
+
+/// Each target, with the toolchain that its users have.
+fn on_targets() -> Result<Vec<Step>> {
+    let names = programs::output(WASM_TESTS, &["targets", "--list"])?;
+    let step = |name: &str| {
+        let copy = name.to_owned();
+        Step::new(name, move || programs::run(WASM_TESTS, &["targets", &copy]))
+    };
+    Ok(names.lines().map(step).collect())
 }
 
 /// Short portions of what has long commands: random programs against a model, and engines that must agree.
-fn test_on_random_programs(steps: &mut Steps) {
-    steps.run("the model finds a planted fault", model::run_canary);
-    steps.run("the model, the heap checked after each step", || {
-        model::run_short(1)
-    });
-    steps.run("the model, long programs", || model::run_short(20_000));
-    for engine in ENGINES {
-        let name = format!("the same addresses and contents: {}", engine.name());
-        match engine.find() {
-            Ok(_) => steps.run(&name, || same::run_one(engine)),
-            Err(error) => steps.skip(&name, &format!("{error:#}")),
-        }
+fn on_random_programs() -> Vec<Step> {
+    const MODEL: &str = "model-runner";
+    let mut steps = vec![
+        program("the model finds a planted fault", MODEL, &["--canary"]),
+        program(
+            "the model, the heap checked after each step",
+            MODEL,
+            &[
+                "--operations",
+                "600000",
+                "--seed",
+                "1000000",
+                "--length",
+                "400",
+                "--check-every",
+                "1",
+            ],
+        ),
+        program(
+            "the model, long programs",
+            MODEL,
+            &[
+                "--operations",
+                "60000000",
+                "--seed",
+                "1000000",
+                "--length",
+                "300000",
+            ],
+        ),
+    ];
+    for step in &mut steps {
+        *step = core::mem::replace(step, Step::new("", || Ok(()))).group("model");
     }
+    steps.push(program(
+        "the same addresses and contents",
+        "alligator-lab",
+        &["same"],
+    ));
+    steps
 }
 
 /// Evidence about the tests and about the compiled module.
-fn test_the_tests(steps: &mut Steps) {
-    steps.run("planted faults are noticed (a few)", || {
-        mutants::run(&mutants::Options::short())
-    });
-    steps.run("nothing hidden in the release module", lean::run);
-    let name = format!("Rust's own tests of alloc, {WASI}");
-    match alloctests::is_possible() {
-        Ok(()) => steps.run(&name, alloctests::run_on_wasm),
-        Err(reason) => steps.skip(&name, &reason.to_string()),
-    }
+fn of_tests() -> Vec<Step> {
+    vec![
+        Step::new("planted faults are noticed (a few)", || {
+            mutants::run(&mutants::Options::short())
+        }),
+        Step::new("nothing hidden in the release module", lean::run),
+        program(
+            format!("Rust's own tests of alloc, {WASI}"),
+            WASM_TESTS,
+            &["alloctests", "--target", "wasm"],
+        ),
+    ]
 }
 
-fn check_docs_and_package(steps: &mut Steps) {
-    steps.run("documentation", || {
-        cargo(&[
-            "doc",
-            "--workspace",
-            "--no-deps",
-            "--features",
-            "alligator-alloc/check",
-        ])
-        .env("RUSTDOCFLAGS", "-D warnings")
-        .run()
-    });
-    steps.run("documentation's examples", || {
-        cargo(&["test", "--doc", "-p", "alligator-alloc"]).run()
-    });
-    steps.run("package, unpacked, built and run", package::run);
-    steps.run("the lab: contracts, and figures against the record", || {
-        cargo(&["xtask", "bench", "--check"]).run()
-    });
-    steps.run("the lab: a short run and its report", || {
-        cargo(&["xtask", "bench", "--quick", "--only", "small"])
-            .args(&["--allocator", "alligator,dlmalloc,floor"])
-            .args(&["--measure", "counts,time", "--output", "target/lab-test"])
-            .run()
-    });
-    steps.run("attacks: a short search, and the known ones", || {
-        cargo(&["xtask", "attacks", "--check", "--trials", "2000"]).run()
-    });
-    steps.run("the demo: the same output, and ahead of std's heap", || {
-        cargo(&["xtask", "demo", "--check"]).run()
-    });
-    steps.run("bounds are as recorded", || {
-        cargo(&["xtask", "bounds", "--check"]).run()
-    });
+fn docs_and_package() -> Vec<Step> {
+    vec![
+        Step::new("documentation", || {
+            cargo(&["doc", "--workspace", "--no-deps"])
+                .args(&["--features", "alligator-alloc/check"])
+                .env("RUSTDOCFLAGS", "-D warnings")
+                .run()
+        }),
+        Step::new("documentation's examples", || {
+            cargo(&["test", "--doc", "-p", "alligator-alloc"]).run()
+        }),
+        Step::new("package, unpacked, built and run", package::run),
+        Step::new("bounds are as recorded", || {
+            bounds::run(&bounds::Options::check())
+        })
+        .quick(),
+    ]
+}
+
+/// Short portions of the lab, the attacks and the demo.
+fn lab() -> Vec<Step> {
+    const LAB: &str = "alligator-lab";
+    vec![
+        program(
+            "the lab: contracts, and figures against the record",
+            LAB,
+            &["bench", "--check"],
+        ),
+        program(
+            "the lab: a short run and its report",
+            LAB,
+            &[
+                "bench",
+                "--quick",
+                "--only",
+                "small",
+                "--allocator",
+                "alligator,dlmalloc,floor",
+                "--measure",
+                "counts,time",
+                "--output",
+                "target/lab-test",
+            ],
+        ),
+        program(
+            "attacks: a short search, and the known ones",
+            "attacks",
+            &["--check", "--trials", "2000"],
+        ),
+        program(
+            "the demo: the same output, and ahead of std's heap",
+            LAB,
+            &["demo", "--check"],
+        ),
+    ]
 }
 
 /// What needs a nightly toolchain: shared memory, and Miri.
-fn check_on_nightly(steps: &mut Steps) {
-    let name = "module with shared memory (nightly)";
-    match nightly_has("rust-src") {
-        Ok(()) => steps.run(name, || {
+fn on_nightly() -> Vec<Step> {
+    let mut steps = vec![
+        Step::new("module with shared memory (nightly)", || {
             rustup_nightly(&["build", "-p", "alligator-alloc", "--target", WASM])
                 .args(&["-Z", "build-std=core"])
                 .env(
@@ -279,10 +351,9 @@ fn check_on_nightly(steps: &mut Steps) {
                     "-C target-feature=+atomics,+bulk-memory,+mutable-globals",
                 )
                 .run()
-        }),
-        Err(reason) => steps.skip(name, &reason.to_string()),
-    }
-    let name = "every way through the heap under Miri, 64 and 32 bits (nightly)";
+        })
+        .needs(|| nightly_has("rust-src")),
+    ];
     let runs = [
         (HOST_64, "", STACKED_BORROWS),
         (HOST_32, "", STACKED_BORROWS),
@@ -290,22 +361,38 @@ fn check_on_nightly(steps: &mut Steps) {
         (HOST_64, "small", TREE_BORROWS),
         (HOST_64, "hardened", TREE_BORROWS),
     ];
-    match nightly_has("miri").and_then(|()| nightly_has("rust-src")) {
-        Ok(()) => steps.run(name, || {
-            runs.iter()
-                .try_for_each(|(target, features, model)| miri(target, features, model))
-        }),
-        Err(reason) => steps.skip(name, &reason.to_string()),
+    for (target, features, model) in runs {
+        let name = format!(
+            "every way through the heap under Miri (nightly): {target}, {}, {}",
+            named(features),
+            model.name
+        );
+        let step = Step::new(name, move || miri(target, features, model));
+        steps.push(step.needs(|| nightly_has("miri").and_then(|()| nightly_has("rust-src"))));
     }
+    steps
 }
 
-/// Miri's two models of what a reference may do: the older one, and its successor.
-const STACKED_BORROWS: &str = "-Zmiri-strict-provenance";
-const TREE_BORROWS: &str = "-Zmiri-strict-provenance -Zmiri-tree-borrows";
+/// What a reference may do, as Miri sees it.
+#[derive(Clone, Copy)]
+struct Model {
+    name: &'static str,
+    flags: &'static str,
+}
+
+/// Miri's two models: the older one, and its successor.
+const STACKED_BORROWS: Model = Model {
+    name: "Stacked Borrows",
+    flags: "-Zmiri-strict-provenance",
+};
+const TREE_BORROWS: Model = Model {
+    name: "Tree Borrows",
+    flags: "-Zmiri-strict-provenance -Zmiri-tree-borrows",
+};
 
 /// The tests that are short enough for an interpreter, which sees every misuse of a pointer. The two that fill whole
 /// magazines take it minutes, and are the same for both widths: only one has them.
-fn miri(target: &str, features: &str, model: &str) -> Result<()> {
+fn miri(target: &str, features: &str, model: Model) -> Result<()> {
     let longest = ["--skip", "short_magazines", "--skip", "short_more_slots"];
     rustup_nightly(&["miri", "test", "-p", "alligator-alloc", "--test", "suite"])
         .args(&["--target", target, "--features", features])
@@ -313,18 +400,24 @@ fn miri(target: &str, features: &str, model: &str) -> Result<()> {
         .args(if target == HOST_64 { &longest } else { &[] })
         .env(
             "MIRIFLAGS",
-            &format!("{model} -Zmiri-disable-isolation -Zmiri-ignore-leaks"),
+            &format!(
+                "{} -Zmiri-disable-isolation -Zmiri-ignore-leaks",
+                model.flags
+            ),
         )
         .run()
 }
 
 /// `cargo test` of the allocator, optimised a little: the tests look at every byte.
-fn suite() -> steps::Tool {
-    let runner = std::env::current_exe().unwrap_or_default();
-    cargo(&["test", "-p", "alligator-alloc", "--lib", "--tests"])
-        .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
-        .env(
-            "CARGO_TARGET_WASM32_WASIP1_RUNNER",
-            &format!("{} wasi-run", runner.display()),
-        )
+fn suite() -> Result<Tool> {
+    let runner = programs::wasi_runner()?;
+    let program = runner.get_program().display();
+    Ok(
+        cargo(&["test", "-p", "alligator-alloc", "--lib", "--tests"])
+            .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
+            .env(
+                "CARGO_TARGET_WASM32_WASIP1_RUNNER",
+                &format!("{program} wasi"),
+            ),
+    )
 }

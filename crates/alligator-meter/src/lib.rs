@@ -4,6 +4,10 @@
 //! and of the prover's tests.
 #![forbid(unsafe_code)]
 
+mod counting;
+
+pub use counting::{counting_config, counting_engine, counting_store};
+
 use wasmtime::{
     Config, Engine, Extern, ExternType, Func, Global, Instance, Memory, Module, OperatorCost,
     OptLevel, Ref, ResourceLimiter, Store, Table, Trap, Val, ValType, VariableOperatorCost,

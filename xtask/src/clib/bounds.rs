@@ -13,7 +13,7 @@ use super::conformance::build_dir;
 use super::library::BARE;
 use super::package::Package;
 use super::tools;
-use crate::guest;
+use alligator_tools::guest;
 
 /// The functions whose bounds are promised.
 const FUNCTIONS: [&str; 8] = [
@@ -73,7 +73,7 @@ pub(crate) fn run(package: &Package, check: bool) -> Result<()> {
         .join("crates")
         .join("alligator-c")
         .join("bounds.txt");
-    if check && !crate::bounds::are_comparable()? {
+    if check && !guest::bounds_are_comparable()? {
         ensure!(!text.contains("unbounded"), "a function has no bound");
         println!(
             "Not compared: the bounds were recorded with another compiler, which gives other code."

@@ -12,14 +12,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use wasmtime::{Engine, Module};
 
 use super::conformance::{self, Heap};
 use super::library::Flavour;
 use super::package::Package;
 use super::tools::{self, Compiler};
-use crate::guest;
-use crate::test::wasi;
+use crate::programs::{self, Finished};
+use alligator_tools::guest;
 
 /// How often each program runs for its time.
 const RUNS: usize = 9;
@@ -149,7 +148,7 @@ fn compare(
     Ok(Found {
         name: program.name,
         fuel,
-        floor: fuel_on(floor).context(program.name)?,
+        floor: programs::execute(floor).context(program.name)?.fuel,
         pages,
         wasmtime: time_in_wasmtime(&modules)?,
         v8: if conformance::has_node() {
@@ -162,9 +161,7 @@ fn compare(
 
 /// Runs both, and sees that they write the same; their fuel and pages.
 fn check_output(modules: &[PathBuf; 2]) -> Result<([u64; 2], [u64; 2])> {
-    let engine = wasi::engine_with_fuel()?;
-    let run =
-        |path: &PathBuf| wasi::execute(&engine, &Module::from_file(&engine, path)?, &["program"]);
+    let run = |path: &PathBuf| programs::execute(path);
     let (theirs, ours) = (run(&modules[0])?, run(&modules[1])?);
     for finished in [&theirs, &ours] {
         let output = String::from_utf8_lossy(&finished.output);
@@ -176,16 +173,8 @@ fn check_output(modules: &[PathBuf; 2]) -> Result<([u64; 2], [u64; 2])> {
         ensure!(!output.is_empty(), "no output");
     }
     ensure!(theirs.output == ours.output, "the outputs differ");
-    let fuel = |finished: &wasi::Finished| finished.fuel.context("no fuel");
-    Ok(([fuel(&theirs)?, fuel(&ours)?], [theirs.pages, ours.pages]))
-}
-
-/// The program's fuel.
-fn fuel_on(module: &Path) -> Result<u64> {
-    let engine = wasi::engine_with_fuel()?;
-    let module = Module::from_file(&engine, module)?;
-    let finished = wasi::execute(&engine, &module, &["program"])?;
-    finished.fuel.context("no fuel")
+    let Finished { fuel, pages, .. } = theirs;
+    Ok(([fuel, ours.fuel], [pages, ours.pages]))
 }
 
 /// The programs' packages, by name.
@@ -314,21 +303,10 @@ fn compile(
 
 /// Our time as a part of theirs: both run in turn, and the medians count.
 fn time_in_wasmtime(modules: &[PathBuf; 2]) -> Result<f64> {
-    let engine = Engine::default();
-    let theirs = Module::from_file(&engine, &modules[0])?;
-    let ours = Module::from_file(&engine, &modules[1])?;
-    let mut seconds = [Vec::new(), Vec::new()];
-    for _ in 0..RUNS {
-        seconds[0].push(wasi::execute(&engine, &theirs, &["program"])?.seconds);
-        seconds[1].push(wasi::execute(&engine, &ours, &["program"])?.seconds);
-    }
-    let [theirs, ours] = seconds.map(median);
-    Ok(ours / theirs)
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
+    let [theirs, ours] = modules.each_ref().map(|path| path.to_string_lossy());
+    let runs = RUNS.to_string();
+    let ratio = programs::output(programs::WASM_TESTS, &["times", &theirs, &ours, &runs])?;
+    ratio.trim().parse().context("wasm-tests gives no number")
 }
 
 /// The same in V8.

@@ -5,14 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
-use wasmtime::{Engine, Instance, Module, Store};
+use anyhow::{Context, Result, ensure};
 
 use super::library::{BARE, Flavour, HOST, WASI, WASI_THREADS};
 use super::package::Package;
 use super::tools::{self, Compiler};
-use crate::guest;
-use crate::test::wasi;
+use crate::programs;
+use alligator_tools::guest;
 
 /// Tests of what every malloc does: the C library's passes them, too.
 const STANDARD: [&str; 6] = [
@@ -77,13 +76,12 @@ pub(crate) fn on_wasi(package: &Package, compiler: &Compiler, name: &str) -> Res
         // The tests ask no more than another malloc gives. zig's own fails them: it aligns to 64 KiB at most.
         heaps.push(("libc", Heap::CLibrary));
     }
-    let engine = Engine::default();
     for (heap_name, heap) in heaps {
         for test in tests(heap, true) {
             let module = build_dir()?.join(format!("{name}-{heap_name}-{test}.wasm"));
             let source = sources().join(format!("{test}.c"));
             compile(package, compiler, heap, &source, &module)?;
-            run_module(&engine, &module).with_context(|| format!("{test}, {heap_name}, {name}"))?;
+            run_module(&module).with_context(|| format!("{test}, {heap_name}, {name}"))?;
             if has_node() {
                 run_in_node(&module).with_context(|| format!("{test}, {heap_name}, Node.js"))?;
             }
@@ -139,16 +137,8 @@ fn compile(
 }
 
 /// Runs a test in the embedded wasmtime.
-pub(crate) fn run_module(engine: &Engine, path: &Path) -> Result<()> {
-    let module = Module::from_file(engine, path)?;
-    let finished = wasi::execute(engine, &module, &["test"])?;
-    let output = String::from_utf8_lossy(&finished.output).into_owned();
-    ensure!(
-        finished.status == 0,
-        "exit status {}: {output}",
-        finished.status
-    );
-    Ok(())
+pub(crate) fn run_module(path: &Path) -> Result<()> {
+    tools::run(programs::wasi_runner()?.arg(path))
 }
 
 /// What Node.js is started with. Version 20 crashes now and then when its WASI is called without the second.
@@ -160,6 +150,12 @@ pub(crate) fn has_node() -> bool {
         .args(["-e", "require('node:wasi')"])
         .output()
         .is_ok_and(|output| output.status.success())
+}
+
+/// Nothing if there is one.
+pub(crate) fn node() -> Result<()> {
+    ensure!(has_node(), "no Node.js");
+    Ok(())
 }
 
 /// Runs a test in Node.js.
@@ -250,14 +246,8 @@ pub(crate) fn without_c_library(package: &Package) -> Result<()> {
         .args(["-lalligator", "-o"])
         .arg(&module);
     tools::run(&mut command)?;
-    let engine = Engine::default();
-    let module = Module::from_file(&engine, module)?;
-    ensure!(module.imports().len() == 0, "the module imports something");
-    let mut store = Store::new(&engine, ());
-    let instance = Instance::new(&mut store, &module, &[])?;
-    let run = instance.get_typed_func::<(), u32>(&mut store, "run")?;
-    match run.call(&mut store, ())? {
-        0 => Ok(()),
-        failed => bail!("the module's check {failed} failed"),
-    }
+    let module = module.to_string_lossy();
+    let failed = programs::output(programs::WASM_TESTS, &["call", &module, "run"])?;
+    ensure!(failed.trim() == "0", "the module's check {failed} failed");
+    Ok(())
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use super::archive;
-use crate::guest;
+use alligator_tools::guest;
 
 /// A target of the library.
 #[derive(Debug)]

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use wasmtime::{Engine, Module};
 
 use super::conformance::{self, Heap, build_dir};
 use super::library::{Flavour, WASI};
 use super::package::Package;
 use super::tools::{self, Compiler};
-use crate::guest;
-use crate::test::wasi;
+use crate::programs;
+use alligator_tools::guest;
 
 /// Names in a module that say whose malloc it has.
 const OURS: &str = "alligator_alloc";
@@ -60,9 +59,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 
 /// Nothing if the program writes `expected` and a line's end.
 fn writes(path: &Path, expected: &str) -> Result<()> {
-    let engine = Engine::default();
-    let module = Module::from_file(&engine, path)?;
-    let finished = wasi::execute(&engine, &module, &["program"])?;
+    let finished = programs::execute(path)?;
     let output = String::from_utf8_lossy(&finished.output).into_owned();
     ensure!(
         finished.status == 0 && output.trim_end() == expected,

@@ -16,23 +16,34 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use object::Architecture;
+use serde::{Deserialize, Serialize};
 
 use super::archive;
 use super::library::{self, BARE, Flavour, HOST, Target, WASI, WASI_THREADS};
-use crate::guest;
+use alligator_tools::guest;
 
 /// What was built.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Package {
     /// The folder.
     pub(crate) dir: PathBuf,
     /// The same as a file.
     pub(crate) tarball: PathBuf,
     /// The targets left out, each with the reason.
-    pub(crate) left_out: Vec<(&'static str, String)>,
+    pub(crate) left_out: Vec<(String, String)>,
 }
 
 impl Package {
+    /// Where what was built is noted.
+    fn file() -> PathBuf {
+        guest::root().join("target/clib/package.json")
+    }
+
+    /// What was built last.
+    pub(crate) fn read() -> Result<Self> {
+        Ok(serde_json::from_slice(&fs::read(Self::file())?)?)
+    }
+
     /// Where the libraries for `target` are.
     pub(crate) fn lib(&self, target: &Target) -> PathBuf {
         self.dir.join("lib").join(target.name)
@@ -65,7 +76,7 @@ pub(crate) fn build() -> Result<Package> {
     let mut left_out = Vec::new();
     for target in [&WASI, &BARE, &HOST, &WASI_THREADS] {
         if let Err(reason) = library::ensure(target) {
-            left_out.push((target.name, format!("{reason:#}")));
+            left_out.push((target.name.to_owned(), format!("{reason:#}")));
             continue;
         }
         for flavour in Flavour::ALL {
@@ -78,11 +89,13 @@ pub(crate) fn build() -> Result<Package> {
     add_documents(&dir)?;
     let tarball = clib.join(format!("{name}.tar.gz"));
     pack(&clib, &name, &tarball)?;
-    Ok(Package {
+    let package = Package {
         dir,
         tarball,
         left_out,
-    })
+    };
+    write(&Package::file(), &serde_json::to_vec(&package)?)?;
+    Ok(package)
 }
 
 fn add_library(dir: &Path, target: &Target, flavour: Flavour, functions: &[String]) -> Result<()> {

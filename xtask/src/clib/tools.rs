@@ -111,7 +111,10 @@ impl Compiler {
 
     /// Nothing if it compiles and links the smallest program.
     pub(crate) fn try_out(&self) -> Result<()> {
-        let dir = crate::guest::root().join("target").join("clib").join("try");
+        let dir = alligator_tools::guest::root()
+            .join("target")
+            .join("clib")
+            .join("try");
         std::fs::create_dir_all(&dir)?;
         let source = dir.join("try.c");
         std::fs::write(

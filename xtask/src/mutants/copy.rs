@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 
 use super::Fault;
-use crate::folder::{self, Times};
-use crate::guest;
+use alligator_tools::folder::{self, Times};
+use alligator_tools::guest;
 
 /// The members of the workspace that the copy does without.
 const MEMBERS: &str = "members = [\"crates/*\", \"xtask\"]";

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Fault;
 use super::trial::Outcome;
-use crate::guest;
+use alligator_tools::guest;
 
 const HEAD: &str = "# Seeded faults\n\n\
     Each line is a fault that `cargo xtask mutants` planted in a copy of `crates/alligator-alloc/src`, and the \

@@ -12,7 +12,8 @@ use anyhow::{Context, Result, bail};
 
 use super::Suite;
 use super::copy::Copy;
-use crate::test::{WASI, guests};
+use crate::programs;
+use alligator_tools::guest::WASI;
 
 /// What became of the tests.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,8 +42,10 @@ impl fmt::Display for Outcome {
 /// Builds and runs the tests of `suite`.
 pub(super) fn run(copy: &Copy, suite: Suite, seconds: u64) -> Result<Outcome> {
     if suite == Suite::Guests {
-        return Ok(match guests::run_in(&copy.root().join("guests/tests")) {
-            Ok(()) => Outcome::Passed,
+        let tests = copy.root().join("guests/tests");
+        let args = ["suite", &tests.to_string_lossy()];
+        return Ok(match programs::output(programs::WASM_TESTS, &args) {
+            Ok(_) => Outcome::Passed,
             Err(error) => Outcome::Caught(first_line(&error.to_string())),
         });
     }
@@ -50,8 +53,8 @@ pub(super) fn run(copy: &Copy, suite: Suite, seconds: u64) -> Result<Outcome> {
         return Ok(Outcome::Refused);
     };
     let mut command = if suite == Suite::Wasi {
-        let mut runner = Command::new(std::env::current_exe()?);
-        runner.arg("wasi-run").arg(&program);
+        let mut runner = programs::wasi_runner()?;
+        runner.arg(&program);
         runner
     } else {
         Command::new(&program)

@@ -7,8 +7,8 @@ use alligator_bound::module::Module;
 use anyhow::{Result, anyhow, ensure};
 use wasmparser::Operator;
 
-use super::steps;
-use crate::guest::{self, Guest};
+use alligator_tools::command::features_of;
+use alligator_tools::guest::{self, Guest};
 
 /// Features of the allocator whose modules are looked at, where the allocator has them.
 const BUILDS: [&str; 4] = ["", "small", "medium", "hardened"];
@@ -24,7 +24,7 @@ const PLANTED: [(&str, &str); 5] = [
 
 /// Looks at each build, and that what is planted is found.
 pub(crate) fn run() -> Result<()> {
-    let features = steps::features_of("alligator-alloc")?;
+    let features = features_of("alligator-alloc")?;
     let there = |name: &str| features.iter().any(|feature| feature == name);
     for build in BUILDS {
         if !build.is_empty() && !there(build) {

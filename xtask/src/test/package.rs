@@ -4,13 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use wasmtime::{Engine, Instance, Module, Store};
 
-use super::steps::cargo;
-use crate::guest::{self, Guest};
+use alligator_tools::command::cargo;
+use alligator_tools::guest::{self, Guest};
+
+use crate::programs;
 
 /// How often the program of `guests/smoke` finds its most frequent word.
-const COUNT: u32 = 300;
+const COUNT: &str = "300";
 
 /// Packs the crate, unpacks it, and runs `guests/smoke` on it.
 pub(crate) fn run() -> Result<()> {
@@ -35,12 +36,12 @@ pub(crate) fn run() -> Result<()> {
         profile: None,
         overrides: Vec::new(),
     })?;
-    let engine = Engine::default();
-    let mut store = Store::new(&engine, ());
-    let instance = Instance::new(&mut store, &Module::from_file(&engine, module)?, &[])?;
-    let count = instance.get_typed_func::<(), u32>(&mut store, "count")?;
-    let found = count.call(&mut store, ())?;
-    ensure!(found == COUNT, "the program counts {found}, not {COUNT}");
+    let module = module.to_string_lossy();
+    let found = programs::output(programs::WASM_TESTS, &["call", &module, "count"])?;
+    ensure!(
+        found.trim() == COUNT,
+        "the program counts {found}, not {COUNT}"
+    );
     Ok(())
 }
 

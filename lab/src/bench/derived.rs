@@ -1,0 +1,282 @@
+//! What follows from the results: ratios, means, and where we lose. The page and the Markdown
+//! show the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::results::{Results, Times};
+use super::stats::{Spread, geometric_mean, ratios, spread};
+use crate::engines::Engine;
+use crate::fuel::Figures;
+use alligator_tools::allocator::Kind;
+
+/// Ours, where only one of them is spoken of.
+pub(crate) const OURS: &str = "alligator";
+
+/// Time of an allocator divided by the reference's.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Ratio {
+    pub(crate) engine: Engine,
+    pub(crate) workload: String,
+    pub(crate) is_program: bool,
+    pub(crate) allocator: String,
+    pub(crate) spread: Spread,
+    /// Median nanoseconds per operation, the driver's subtracted, or per run of a program.
+    pub(crate) nanoseconds: f64,
+}
+
+/// One allocator in short. A figure is none if a workload of the mean is missing.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) allocator: String,
+    pub(crate) kind: Kind,
+    pub(crate) version: Option<String>,
+    pub(crate) mean_fuel: Option<f64>,
+    /// Of all workloads: alloc, dealloc, realloc, memory not growing.
+    pub(crate) worst: [u64; 3],
+    /// Of those that grew the heap, the first one of each workload among them.
+    pub(crate) worst_growing: u64,
+    pub(crate) footprint: Option<f64>,
+    /// The dearest alloc among the most holes, divided by that among the fewest.
+    pub(crate) holes: Option<f64>,
+    pub(crate) code_bytes: Option<u64>,
+    /// By engine: geometric means of the ratios over the synthetic workloads, and the programs.
+    pub(crate) times: BTreeMap<Engine, [Option<f64>; 2]>,
+    /// Workloads on which it broke its contract; none if that was not checked.
+    pub(crate) contracts_broken: Option<usize>,
+}
+
+/// A figure of ours that a peer, which also reclaims, betters.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Loss {
+    pub(crate) figure: String,
+    pub(crate) ours: f64,
+    pub(crate) best: f64,
+    pub(crate) peer: String,
+}
+
+/// Everything.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Derived {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) ratios: Vec<Ratio>,
+    pub(crate) losses: Vec<Loss>,
+}
+
+/// A difference below this is noise when times are compared.
+const TIME_NOISE: f64 = 1.05;
+
+impl Derived {
+    pub(crate) fn of(results: &Results) -> Self {
+        let ratios = all_ratios(results);
+        let rows = results.allocators.iter();
+        let rows = rows.map(|info| row(results, &ratios, &info.name)).collect();
+        let losses = losses(results, &ratios);
+        Self {
+            rows,
+            ratios,
+            losses,
+        }
+    }
+
+    /// The ratio of an allocator on a workload and engine.
+    pub(crate) fn ratio(&self, engine: Engine, workload: &str, allocator: &str) -> Option<&Ratio> {
+        find(&self.ratios, engine, workload, allocator)
+    }
+}
+
+fn find<'a>(
+    ratios: &'a [Ratio],
+    engine: Engine,
+    workload: &str,
+    allocator: &str,
+) -> Option<&'a Ratio> {
+    let mut ratios = ratios.iter();
+    ratios
+        .find(|one| one.engine == engine && one.workload == workload && one.allocator == allocator)
+}
+
+fn all_ratios(results: &Results) -> Vec<Ratio> {
+    let times = results.times.iter();
+    times.flat_map(|times| ratios_of(results, times)).collect()
+}
+
+fn ratios_of(results: &Results, times: &Times) -> Vec<Ratio> {
+    let Some(reference) = times.nanoseconds.get(&results.setup.reference) else {
+        return Vec::new();
+    };
+    let driver = times.nanoseconds.get("control");
+    let is_program = results
+        .workloads
+        .iter()
+        .any(|workload| workload.name == times.workload && workload.is_program);
+    let allocators = times
+        .nanoseconds
+        .iter()
+        .filter(|(name, _)| *name != "control");
+    allocators
+        .filter_map(|(allocator, samples)| {
+            let ratios = ratios(samples, reference, driver.map(Vec::as_slice));
+            let rounds = samples.iter().enumerate().map(|(round, sample)| {
+                let driver = driver.and_then(|driver| driver.get(round));
+                sample - driver.copied().unwrap_or(0.0)
+            });
+            Some(Ratio {
+                engine: times.engine,
+                workload: times.workload.clone(),
+                is_program,
+                allocator: allocator.clone(),
+                spread: spread(ratios)?,
+                nanoseconds: spread(rounds.collect())?.median,
+            })
+        })
+        .collect()
+}
+
+fn row(results: &Results, ratios: &[Ratio], name: &str) -> Row {
+    let info = results.allocators.iter().find(|info| info.name == name);
+    let counts = results.counts.get(name);
+    let figures = || counts.into_iter().flat_map(BTreeMap::values);
+    let worst = figures().fold([0; 3], |worst: [u64; 3], one| {
+        let these = one
+            .operations()
+            .map(|operation| operation.steady.worst_fuel());
+        core::array::from_fn(|kind| worst[kind].max(these[kind]))
+    });
+    let growing = figures()
+        .flat_map(|one| {
+            one.operations()
+                .map(|operation| operation.growing.worst_fuel())
+        })
+        .max();
+    let engines = results.engines.iter().map(|info| info.engine);
+    let times = engines
+        .map(|engine| {
+            (
+                engine,
+                [false, true].map(|programs| mean_ratio(results, ratios, engine, name, programs)),
+            )
+        })
+        .filter(|(_, means)| means.iter().any(Option::is_some));
+    Row {
+        allocator: name.to_owned(),
+        kind: info.map_or(Kind::Peer, |info| info.kind),
+        version: info.and_then(|info| info.version.clone()),
+        mean_fuel: mean(results, name, |figures| Some(figures.mean_fuel())),
+        worst,
+        worst_growing: growing.unwrap_or(0),
+        footprint: mean(results, name, |figures| {
+            Some(figures.footprint()).filter(|footprint| *footprint > 0.0)
+        }),
+        holes: results.special.get(name).and_then(|special| {
+            quotient(*special.holes_fuel.last()?, *special.holes_fuel.first()?)
+        }),
+        code_bytes: results
+            .sizes
+            .get(name)
+            .and_then(|sizes| sizes.get("z"))
+            .map(|size| size.optimized.unwrap_or(size.compiled)),
+        times: times.collect(),
+        contracts_broken: contracts_broken(results, name),
+    }
+}
+
+/// Workloads on which an allocator broke its contract, or none if nothing was checked.
+fn contracts_broken(results: &Results, name: &str) -> Option<usize> {
+    let checks = results
+        .checks
+        .iter()
+        .filter(|check| check.allocator == name);
+    let checks: Vec<_> = checks.collect();
+    let broken = checks.iter().filter(|check| check.failure.is_some());
+    let broken: BTreeSet<&str> = broken.map(|check| check.workload.as_str()).collect();
+    (!checks.is_empty()).then_some(broken.len())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn quotient(above: u64, below: u64) -> Option<f64> {
+    (below > 0).then(|| above as f64 / below as f64)
+}
+
+/// Over the workloads of the targets, the ratchets apart, as `measure --targets` has it. None if
+/// one of them was not counted. What `figure` has nothing of is left out.
+fn mean(results: &Results, name: &str, figure: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
+    let counts = results.counts.get(name)?;
+    let workloads = results.workloads.iter();
+    let averaged =
+        workloads.filter(|workload| workload.is_in_targets && !workload.name.ends_with("ratchet"));
+    let figures: Option<Vec<&Figures>> = averaged
+        .map(|workload| counts.get(&workload.name))
+        .collect();
+    let values: Vec<f64> = figures?.into_iter().filter_map(figure).collect();
+    geometric_mean(&values)
+}
+
+/// Over the workloads that the reference was timed on. None if one is missing.
+fn mean_ratio(
+    results: &Results,
+    ratios: &[Ratio],
+    engine: Engine,
+    name: &str,
+    programs: bool,
+) -> Option<f64> {
+    let reference = &results.setup.reference;
+    let timed = ratios.iter().filter(|ratio| {
+        ratio.engine == engine && ratio.is_program == programs && ratio.allocator == *reference
+    });
+    let medians: Option<Vec<f64>> = timed
+        .map(|one| Some(find(ratios, engine, &one.workload, name)?.spread.median))
+        .collect();
+    geometric_mean(&medians?)
+}
+
+/// Figures of ours that the best of the peers which reclaim betters, the worst first.
+fn losses(results: &Results, ratios: &[Ratio]) -> Vec<Loss> {
+    let peers: Vec<&str> = results
+        .allocators
+        .iter()
+        .filter(|info| info.kind == Kind::Peer && info.reclaims)
+        .map(|info| info.name.as_str())
+        .collect();
+    let mut losses = Vec::new();
+    let mut compare = |figure: String, margin: f64, value: &dyn Fn(&str) -> Option<f64>| {
+        let Some(ours) = value(OURS) else { return };
+        let theirs = peers.iter().filter_map(|peer| Some((*peer, value(peer)?)));
+        let best = theirs.min_by(|(_, left), (_, right)| left.total_cmp(right));
+        if let Some((peer, best)) = best
+            && ours > best * margin
+        {
+            losses.push(Loss {
+                figure,
+                ours,
+                best,
+                peer: peer.to_owned(),
+            });
+        }
+    };
+    for workload in &results.workloads {
+        let name = &workload.name;
+        let figures = |allocator: &str| results.counts.get(allocator)?.get(name);
+        compare(format!("instructions per operation, {name}"), 1.0, &|one| {
+            Some(figures(one)?.mean_fuel())
+        });
+        compare(format!("memory / peak live, {name}"), 1.0, &|one| {
+            Some(figures(one)?.footprint())
+        });
+        for info in &results.engines {
+            let what = format!("time / {}, {}, {name}", results.setup.reference, info.name);
+            compare(what, TIME_NOISE, &|one| {
+                Some(find(ratios, info.engine, name, one)?.spread.median)
+            });
+        }
+    }
+    for level in super::run::OPT_LEVELS {
+        compare(format!("code bytes at opt-level={level}"), 1.0, &|one| {
+            let size = results.sizes.get(one)?.get(level)?;
+            quotient(size.optimized.unwrap_or(size.compiled), 1)
+        });
+    }
+    losses.sort_by(|left, right| (right.ours / right.best).total_cmp(&(left.ours / left.best)));
+    losses
+}

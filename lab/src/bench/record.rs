@@ -1,0 +1,406 @@
+//! The record that holds us honest: exact figures, committed, and the check against them. And the
+//! checksums in the workloads' files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use wasmtime::Module;
+
+use super::c_programs;
+use super::markdown;
+use super::results::Results;
+use super::run::OPT_LEVELS;
+use crate::engines::{Engine, Job, Measure, ModuleFile, PATIENCE, Task, Tier, Warm};
+use crate::fuel::{self, Figures};
+use crate::probe::Probe;
+use crate::workloads::Synthetic;
+use crate::{oracle, programs, size, workloads};
+use alligator_meter::counting_engine;
+use alligator_tools::allocator::{self, Allocator, Exports, Kind};
+use alligator_tools::guest::{self, guests_dir};
+
+/// How much worse than recorded a figure of ours may be: compilers change, too.
+const MARGIN: f64 = 1.02;
+
+/// What is recorded of an allocator. Exact: the same commit and compiler give the same.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Recorded {
+    pub(crate) version: Option<String>,
+    /// By workload, quick traces and programs alike.
+    pub(crate) workloads: BTreeMap<String, Counted>,
+    /// Bytes that the compiler adds to the empty module, by optimisation level.
+    pub(crate) code_bytes: BTreeMap<String, u64>,
+}
+
+/// One workload's exact figures.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Counted {
+    /// Instructions of all operations.
+    pub(crate) fuel: u64,
+    /// The dearest of those that did not grow the heap.
+    pub(crate) worst_alloc: u64,
+    pub(crate) worst_dealloc: u64,
+    pub(crate) worst_realloc: u64,
+    /// Pages added to the initial memory.
+    pub(crate) pages: u64,
+}
+
+/// The file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// The compiler that built the guests.
+    pub(crate) compiler: String,
+    pub(crate) allocators: BTreeMap<String, Recorded>,
+}
+
+impl Counted {
+    fn of(figures: &Figures) -> Self {
+        let [alloc, dealloc, realloc] = figures.operations().map(|one| one.steady.worst_fuel());
+        Self {
+            fuel: figures.fuel(),
+            worst_alloc: alloc,
+            worst_dealloc: dealloc,
+            worst_realloc: realloc,
+            pages: figures.grown_pages,
+        }
+    }
+
+    /// The figures by name, of which less is better.
+    fn named(&self) -> [(&'static str, u64); 5] {
+        [
+            ("instructions", self.fuel),
+            ("worst alloc", self.worst_alloc),
+            ("worst dealloc", self.worst_dealloc),
+            ("worst realloc", self.worst_realloc),
+            ("pages", self.pages),
+        ]
+    }
+}
+
+fn record_path() -> PathBuf {
+    crate::dir().join("record.json")
+}
+
+/// Writes the record and `docs/lab.md`. The exact figures are counted on quick traces, as the
+/// check counts them; what the page shows is the whole run's. If the run `has_just_counted`, its
+/// figures of quick traces are taken.
+pub(crate) fn write(results: &Results, has_just_counted: bool) -> Result<()> {
+    let mut allocators = BTreeMap::new();
+    for allocator in allocator::known()? {
+        eprintln!("recording {}", allocator.name);
+        let known = (has_just_counted && results.setup.quick).then_some(results);
+        let recorded = count(&allocator, known)?;
+        allocators.insert(allocator.name.clone(), recorded);
+    }
+    let record = Record {
+        compiler: results.setup.compiler.clone(),
+        allocators,
+    };
+    let text = serde_json::to_string_pretty(&record)? + "\n";
+    std::fs::write(record_path(), text).context("cannot write lab/record.json")?;
+    let page = guest::root().join("docs").join("lab.md");
+    let text = markdown::summary(results, &c_programs::read()?);
+    std::fs::write(page, text).context("cannot write docs/lab.md")
+}
+
+/// An allocator's exact figures on quick traces, those that are `known` without counting again. A
+/// workload it cannot do is left out.
+fn count(allocator: &Allocator, known: Option<&Results>) -> Result<Recorded> {
+    let mut recorded = Recorded {
+        version: allocator.version.clone(),
+        workloads: BTreeMap::new(),
+        code_bytes: BTreeMap::new(),
+    };
+    let known_counts = known.and_then(|known| known.counts.get(&allocator.name));
+    let known_sizes = known.and_then(|known| known.sizes.get(&allocator.name));
+    let mut counter = None;
+    for workload in workloads::synthetic()? {
+        let known = known_counts.and_then(|counts| counts.get(&workload.name));
+        let figures = if let Some(figures) = known {
+            Some(figures.clone())
+        } else {
+            // It is built only if something is to be counted.
+            let made = match counter.take() {
+                Some(counter) => counter,
+                None => Counter::new(allocator)?,
+            };
+            count_one(counter.insert(made), &workload)
+        };
+        if let Some(figures) = figures.filter(|figures| figures.fuel() <= FUEL_MAX) {
+            let name = workload.name;
+            recorded.workloads.insert(name, Counted::of(&figures));
+        }
+    }
+    for level in OPT_LEVELS {
+        let size = match known_sizes.and_then(|sizes| sizes.get(level)) {
+            Some(size) => *size,
+            None => size::added(allocator, level, false)?,
+        };
+        recorded.code_bytes.insert(level.to_owned(), size.compiled);
+    }
+    Ok(recorded)
+}
+
+/// What counts one allocator's instructions.
+struct Counter {
+    engine: wasmtime::Engine,
+    module: Module,
+    initial_pages: u64,
+}
+
+impl Counter {
+    fn new(allocator: &Allocator) -> Result<Self> {
+        let engine = counting_engine()?;
+        let control = Module::from_file(&engine, allocator::control()?.build(Exports::Probe)?)?;
+        Ok(Self {
+            initial_pages: Probe::new(&engine, &control)?.pages(),
+            module: Module::from_file(&engine, allocator.build(Exports::Probe)?)?,
+            engine,
+        })
+    }
+}
+
+/// The figures of a quick trace; none if the allocator cannot do it.
+fn count_one(counter: &Counter, workload: &Synthetic) -> Option<Figures> {
+    let (engine, module) = (&counter.engine, &counter.module);
+    let trace = workload.trace(true);
+    fuel::run_within(engine, module, &trace, counter.initial_pages, FUEL_MAX).ok()
+}
+
+/// More instructions than this for a quick trace are too many.
+const FUEL_MAX: u64 = 1_000_000_000;
+
+/// What CI runs: contracts of every allocator on quick traces, in wasmtime and, if it is there, in
+/// V8; our exact figures against the record. The programs take too long to build for every day.
+pub(crate) fn check() -> Result<()> {
+    let mut failures = Vec::new();
+    let allocators = allocator::known()?;
+    let synthetic = workloads::synthetic()?;
+    for engine in [Engine::Wasmtime, Engine::V8] {
+        if let Err(why) = engine.find() {
+            println!("{} is left out: {why:#}", engine.name());
+            continue;
+        }
+        check_contracts(engine, &allocators, &synthetic, &mut failures)?;
+    }
+    check_record(&allocators, &mut failures)?;
+    ensure!(failures.is_empty(), "{}", failures.join("\n"));
+    Ok(())
+}
+
+/// Every allocator on every quick trace; a failure of ours counts, a peer's is said.
+fn check_contracts(
+    engine: Engine,
+    allocators: &[Allocator],
+    synthetic: &[Synthetic],
+    failures: &mut Vec<String>,
+) -> Result<()> {
+    let mut tasks = Vec::new();
+    for (id, workload) in synthetic.iter().enumerate() {
+        let trace = workload.trace(true);
+        let mut modules = Vec::new();
+        for allocator in allocators.iter().filter(|one| one.reclaims) {
+            modules.push(ModuleFile {
+                name: allocator.name.clone(),
+                path: allocator_replay(allocator)?,
+            });
+        }
+        tasks.push(Task {
+            id,
+            measure: Measure::Check,
+            rounds: 1,
+            checksum: oracle::checksum(&trace),
+            modules,
+            trace: Some(trace.write(&guests_dir())?),
+            program: None,
+        });
+    }
+    let names: Vec<&str> = synthetic.iter().map(|one| one.name.as_str()).collect();
+    report(engine, tasks, &names, allocators, failures)
+}
+
+/// The replay guest, built once per process.
+fn allocator_replay(allocator: &Allocator) -> Result<PathBuf> {
+    use std::sync::Mutex;
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT
+        .lock()
+        .map_err(|_| anyhow::anyhow!("a build panicked"))?;
+    if let Some(path) = built.get(&allocator.name) {
+        return Ok(path.clone());
+    }
+    let path = allocator.build(Exports::Replay)?;
+    built.insert(allocator.name.clone(), path.clone());
+    Ok(path)
+}
+
+/// Runs checks and prints what became of them.
+fn report(
+    engine: Engine,
+    tasks: Vec<Task>,
+    names: &[&str],
+    allocators: &[Allocator],
+    failures: &mut Vec<String>,
+) -> Result<()> {
+    let job = Job {
+        tasks,
+        milliseconds_min: 0,
+        milliseconds_warm: Warm::default(),
+        tier: Tier::Optimising,
+        patience: PATIENCE,
+    };
+    let is_ours = |name: &str| {
+        let mut found = allocators.iter();
+        name == "*" || found.any(|one| one.name == name && one.kind == Kind::Ours)
+    };
+    let mut passed = 0;
+    engine.run(&job, &mut |outcome| {
+        let workload = names.get(outcome.task).copied().unwrap_or_default();
+        passed += outcome.samples.len();
+        for (allocator, why) in outcome.failures {
+            let what = format!("{}, {workload}, {allocator}: {why}", engine.name());
+            if is_ours(&allocator) {
+                failures.push(what);
+            } else {
+                println!("a peer fails: {what}");
+            }
+        }
+    })?;
+    println!("{}: {passed} contracts held", engine.name());
+    Ok(())
+}
+
+/// Our figures against the record.
+fn check_record(allocators: &[Allocator], failures: &mut Vec<String>) -> Result<()> {
+    let text = std::fs::read_to_string(record_path())
+        .context("no record: `cargo xtask bench --record` writes it")?;
+    let record: Record = serde_json::from_str(&text).context("lab/record.json")?;
+    for allocator in allocators.iter().filter(|one| one.kind == Kind::Ours) {
+        let Some(recorded) = record.allocators.get(&allocator.name) else {
+            failures.push(format!("{} is not in the record", allocator.name));
+            continue;
+        };
+        let now = count(allocator, None)?;
+        let worse = worse(&allocator.name, recorded, &now);
+        println!(
+            "{}: {} workloads against the record, {} figures worse",
+            allocator.name,
+            now.workloads.len(),
+            worse.len()
+        );
+        failures.extend(worse);
+    }
+    Ok(())
+}
+
+/// The figures that are worse than recorded by more than the margin.
+fn worse(name: &str, recorded: &Recorded, now: &Recorded) -> Vec<String> {
+    let mut worse = Vec::new();
+    let mut compare = |what: String, recorded: u64, now: u64| {
+        if is_worse(recorded, now) {
+            worse.push(format!("{name}, {what}: {now}, recorded {recorded}"));
+        }
+    };
+    for (workload, before) in &recorded.workloads {
+        let Some(after) = now.workloads.get(workload) else {
+            compare(format!("{workload} fails"), 0, 1);
+            continue;
+        };
+        for ((figure, before), (_, after)) in before.named().into_iter().zip(after.named()) {
+            compare(format!("{workload}, {figure}"), before, after);
+        }
+    }
+    for (level, before) in &recorded.code_bytes {
+        let after = now.code_bytes.get(level).copied().unwrap_or(0);
+        compare(format!("code at opt-level={level}"), *before, after);
+    }
+    worse
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn is_worse(recorded: u64, now: u64) -> bool {
+    now as f64 > recorded as f64 * MARGIN
+}
+
+/// Writes the checksums into the workloads' files.
+pub(crate) fn bless() -> Result<()> {
+    let dir = crate::dir().join("workloads");
+    let mut lines = BTreeMap::new();
+    for workload in workloads::synthetic()? {
+        let [full, quick] = [false, true].map(|quick| oracle::checksum(&workload.trace(quick)));
+        let line = format!("checksum = {{ full = {full}, quick = {quick} }}");
+        lines.insert(workload.name, line);
+    }
+    set_lines(&dir.join("synthetic.toml"), &lines)?;
+    let list = workloads::programs()?;
+    let recorded = programs::record(&counting_engine()?, &list.iter().collect::<Vec<_>>())?;
+    let lines = list.iter().zip(recorded);
+    let lines = lines.map(|(program, recorded)| {
+        let line = format!("checksum = {}", recorded.checksum);
+        (program.name.clone(), line)
+    });
+    set_lines(&dir.join("programs.toml"), &lines.collect())
+}
+
+/// Sets the line that begins with `checksum` of every table, by its name. The rest of the file
+/// stays as it is written.
+fn set_lines(path: &Path, lines: &BTreeMap<String, String>) -> Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    let mut written = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("checksum = ") {
+            continue;
+        }
+        written.push(line);
+        if let Some(name) = line.strip_prefix("name = ") {
+            let Some(checksum) = lines.get(name.trim_matches('"')) else {
+                bail!("{}: {name} is not known", path.display());
+            };
+            written.push(checksum);
+        }
+    }
+    std::fs::write(path, written.join("\n") + "\n").with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COUNTED: Counted = Counted {
+        fuel: 1_000,
+        worst_alloc: 100,
+        worst_dealloc: 100,
+        worst_realloc: 100,
+        pages: 50,
+    };
+
+    fn recorded(counted: Counted) -> Recorded {
+        Recorded {
+            version: None,
+            workloads: BTreeMap::from([("small".to_owned(), counted)]),
+            code_bytes: BTreeMap::from([("z".to_owned(), 1_000)]),
+        }
+    }
+
+    #[test]
+    fn the_same_is_not_worse() {
+        let both = recorded(COUNTED);
+        assert!(worse("ours", &both, &both).is_empty());
+    }
+
+    #[test]
+    fn within_the_margin_is_not_worse_and_beyond_it_is() {
+        let with_fuel = |fuel| recorded(Counted { fuel, ..COUNTED });
+        assert!(worse("ours", &with_fuel(1_000), &with_fuel(1_020)).is_empty());
+        assert_eq!(worse("ours", &with_fuel(1_000), &with_fuel(1_021)).len(), 1);
+    }
+
+    #[test]
+    fn a_workload_that_fails_now_is_worse() {
+        let mut now = recorded(COUNTED);
+        now.workloads.clear();
+        assert_eq!(worse("ours", &recorded(COUNTED), &now).len(), 1);
+    }
+}

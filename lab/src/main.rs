@@ -1,0 +1,63 @@
+//! `cargo lab <command>`: every allocator on every workload and engine, and what of it is reported.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod check;
+mod demo;
+mod engines;
+mod fuel;
+mod hardened;
+mod measure;
+mod oracle;
+mod probe;
+mod programs;
+mod same;
+mod size;
+mod special;
+mod tightness;
+mod trace;
+mod workloads;
+
+use std::path::PathBuf;
+
+use alligator_tools::guest;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo lab", about = "Measures Alligator and its peers")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the lab: every allocator, workload and engine, and a report to look at.
+    Bench(bench::Options),
+    /// Runs a real program on std's allocator and on Alligator, and reports what the heap cost.
+    Demo(demo::Options),
+    /// Measures what the feature `hardened` costs, and writes docs/hardened.md's table.
+    Hardened(hardened::Options),
+    /// Measures the allocator and its peers: instructions, memory, code size, time.
+    Measure(measure::Options),
+    /// Runs the same programs on every engine: they agree on every address and every byte.
+    Same(same::Options),
+    /// Searches for sequences of calls that come close to the proved bounds, and prints how close.
+    Tightness(tightness::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Bench(options) => bench::run(&options),
+        Command::Demo(options) => demo::run(&options),
+        Command::Hardened(options) => hardened::run(&options),
+        Command::Measure(options) => measure::run(&options),
+        Command::Same(options) => same::run(&options),
+        Command::Tightness(options) => tightness::run(&options),
+    }
+}
+
+/// The directory of the lab's guests and data.
+fn dir() -> PathBuf {
+    guest::root().join("lab")
+}

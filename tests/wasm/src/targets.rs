@@ -1,0 +1,227 @@
+//! Each target, with the toolchain that its users have: the programs of `guests/targets`, built and run.
+
+mod code;
+mod emscripten;
+mod forms;
+mod heaps;
+mod hooks;
+mod host;
+mod initial;
+mod limits;
+mod program;
+mod threads;
+mod v1;
+mod wasi;
+mod wasm64;
+
+use alligator_tools::command::nightly_has;
+use alligator_tools::guest;
+use anyhow::{Result, bail, ensure};
+
+use crate::Missing;
+
+/// The target that needs no operating system.
+const WASM: &str = guest::TARGET;
+
+/// The heaps that each test is about, by cargo feature.
+const HEAPS: [&str; 3] = ["", "small", "hardened"];
+
+/// What to test.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Options {
+    /// Print the names of the tests, one on each line, and run nothing
+    #[arg(long)]
+    list: bool,
+    /// Only the test with this name; all by default
+    #[arg(value_name = "NAME", conflicts_with = "list")]
+    name: Option<String>,
+}
+
+/// A test of one target.
+struct Case {
+    name: String,
+    /// An error if something that it needs is not on this machine.
+    needs: fn() -> Result<()>,
+    run: fn() -> Result<()>,
+}
+
+/// Runs the command.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let cases = cases();
+    if options.list {
+        for case in &cases {
+            println!("{}", case.name);
+        }
+        return Ok(());
+    }
+    let wanted = |case: &&Case| options.name.as_ref().is_none_or(|name| *name == case.name);
+    let chosen: Vec<_> = cases.iter().filter(wanted).collect();
+    ensure!(!chosen.is_empty(), "no test is called {:?}", options.name);
+    let is_one = options.name.is_some();
+    let mut outcomes = Outcomes::default();
+    for case in chosen {
+        match (case.needs)() {
+            Err(reason) if is_one => return Err(Missing(format!("{reason:#}")).into()),
+            Err(reason) => println!("{}: left out: {reason:#}", case.name),
+            Ok(()) if is_one => return (case.run)(),
+            Ok(()) => outcomes.add(&case.name, (case.run)()),
+        }
+    }
+    outcomes.finish()
+}
+
+/// All tests.
+fn cases() -> Vec<Case> {
+    let unknown = format!("target {WASM} (stable)");
+    let atomics = format!("target {WASM}, atomics (stable)");
+    let p1_threads = format!("target {} (stable)", wasi::THREADS);
+    let wasm64 = format!("target {} (nightly)", wasm64::TARGET);
+    let emscripten = format!("target {} (stable)", emscripten::TARGET);
+    let case = |name: String, needs: fn() -> Result<()>, run: fn() -> Result<()>| Case {
+        name,
+        needs,
+        run,
+    };
+    vec![
+        case(
+            format!("{unknown}: the initial memory"),
+            nothing,
+            initial::run,
+        ),
+        case(format!("{unknown}: the memory's end"), nothing, limits::run),
+        case(
+            format!("{unknown}: hooks that allocate"),
+            nothing,
+            hooks::run,
+        ),
+        case(format!("{unknown}: several heaps"), nothing, heaps::run),
+        case(
+            format!("{atomics}: the lock is there"),
+            nothing,
+            threads::locks,
+        ),
+        case(format!("{atomics}: threads"), nothing, threads::run),
+        case(
+            format!("{atomics}: a lock whose holder is gone"),
+            nothing,
+            threads::dead_holder,
+        ),
+        case("target wasm32v1-none (stable)".to_owned(), nothing, v1::run),
+        case(
+            format!("target {} (stable): beside C's malloc", wasi::P1),
+            nothing,
+            wasi::mixed,
+        ),
+        case(
+            format!("{p1_threads}: the lock is there"),
+            nothing,
+            wasi::lock,
+        ),
+        case(
+            format!("{p1_threads}: a program of threads"),
+            wasi::node,
+            wasi::threads,
+        ),
+        case(
+            format!("target {} (stable)", wasi::P2),
+            nothing,
+            wasi::component,
+        ),
+        case(
+            format!("{wasm64}: blocks of 5 and 6 GiB"),
+            nightly_std,
+            wasm64::run,
+        ),
+        case(format!("{wasm64}: bounds"), nightly_std, wasm64::bounds),
+        case(
+            format!("{wasm64}: the C library"),
+            nightly_std,
+            wasm64::c_library,
+        ),
+        case(
+            format!("{emscripten}: the Rust part compiles"),
+            nothing,
+            emscripten::build,
+        ),
+        case(
+            format!("{emscripten}: beside C's malloc"),
+            emscripten::tools,
+            emscripten::run,
+        ),
+        case(format!("{unknown}: other forms"), nothing, forms::run),
+        case(
+            format!("{unknown}: pages of one byte"),
+            nothing,
+            forms::small_pages,
+        ),
+        case(
+            "target of the host (nightly): std's collections".to_owned(),
+            nightly,
+            forms::std_collections,
+        ),
+    ]
+}
+
+fn nothing() -> Result<()> {
+    Ok(())
+}
+
+/// A nightly toolchain.
+fn nightly() -> Result<()> {
+    nightly_has("rustc")
+}
+
+/// A nightly toolchain that can build std.
+fn nightly_std() -> Result<()> {
+    nightly_has("rust-src")
+}
+
+/// One thing to test on a heap, which is given by its cargo feature.
+type Test = (&'static str, fn(&str) -> Result<()>);
+
+/// Does each test on each heap, whatever becomes of the others.
+fn on_each_heap(tests: &[Test]) -> Result<()> {
+    let mut outcomes = Outcomes::default();
+    for heap in HEAPS {
+        for (name, test) in tests {
+            let heap_name = if heap.is_empty() { "default" } else { heap };
+            outcomes.add(&format!("{heap_name}: {name}"), test(heap));
+        }
+    }
+    outcomes.finish()
+}
+
+/// What has become of the parts of a step.
+#[derive(Debug, Default)]
+struct Outcomes(Vec<String>);
+
+impl Outcomes {
+    /// Says how a part has ended.
+    fn add(&mut self, name: &str, outcome: Result<()>) {
+        match outcome {
+            Ok(()) => println!("{name} ... ok"),
+            Err(error) => {
+                println!("{name} ... FAILED");
+                self.0
+                    .push(format!("{name}: {}", brief(&format!("{error:#}"))));
+            }
+        }
+    }
+
+    /// An error if one of them has failed.
+    fn finish(self) -> Result<()> {
+        if !self.0.is_empty() {
+            bail!("{}", self.0.join("\n"));
+        }
+        Ok(())
+    }
+}
+
+/// What went wrong, without most of the stack.
+fn brief(error: &str) -> String {
+    let lines: Vec<_> = error.lines().collect();
+    match lines[..] {
+        [first, second, _, .., last] => [first, second, last].join("\n"),
+        _ => error.to_owned(),
+    }
+}

@@ -1,0 +1,151 @@
+//! The repository's programs that link an engine, or take long to build. They are called, not linked: what needs none of
+//! them does not wait for them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use alligator_tools::command::cargo_path;
+use alligator_tools::guest;
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::steps::LEFT_OUT;
+
+/// The packages, each with one program of the same name.
+const PACKAGES: [&str; 4] = ["alligator-lab", "attacks", "model-runner", WASM_TESTS];
+
+/// The package whose program runs Wasm.
+pub(crate) const WASM_TESTS: &str = "wasm-tests";
+
+/// The variable of the environment with the folder where the programs are. Without it they are built.
+pub(crate) const FOLDER: &str = "ALLIGATOR_PROGRAMS";
+
+/// A program says that something is missing on this machine.
+#[derive(Debug)]
+pub(crate) struct Missing(String);
+
+impl core::fmt::Display for Missing {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for Missing {}
+
+/// Builds all programs. Returns their folder.
+pub(crate) fn build_all() -> Result<PathBuf> {
+    let program = build(&PACKAGES)?;
+    Ok(program.parent().unwrap_or(&program).to_owned())
+}
+
+/// The program of `package`, built if need be.
+fn path(package: &str) -> Result<PathBuf> {
+    match std::env::var_os(FOLDER) {
+        Some(folder) => Ok(Path::new(&folder).join(package)),
+        None => build(&[package]),
+    }
+}
+
+/// Builds the programs of `packages`. Returns the last one.
+fn build(packages: &[&str]) -> Result<PathBuf> {
+    let mut command = Command::new(cargo_path());
+    command
+        .args(["build", "--profile", "tools", "--bins"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(guest::root())
+        .stderr(std::process::Stdio::inherit());
+    for package in packages {
+        command.args(["-p", package]);
+    }
+    let output = command.output().context("cargo does not start")?;
+    ensure!(
+        output.status.success(),
+        "{} cannot be built",
+        packages.join(", ")
+    );
+    let messages = String::from_utf8(output.stdout)?;
+    let executables = messages.lines().filter_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    executables.last().context("cargo built no program")
+}
+
+/// Runs the program of `package` in our place, with our arguments.
+pub(crate) fn forward(package: &str, args: &[String]) -> Result<ExitCode> {
+    let status = Command::new(path(package)?)
+        .args(args)
+        .status()
+        .with_context(|| format!("{package} does not start"))?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.unwrap_or(1).into())
+}
+
+/// Runs the program of `package` with `args`, in the repository's root.
+pub(crate) fn run(package: &str, args: &[&str]) -> Result<()> {
+    let mut command = Command::new(path(package)?);
+    command.args(args).current_dir(guest::root());
+    let status = command
+        .status()
+        .with_context(|| format!("{package} does not start"))?;
+    if status.code() == Some(LEFT_OUT.into()) {
+        return Err(Missing(format!("{package} {}: left out", args.join(" "))).into());
+    }
+    ensure!(status.success(), "{package} {}: {status}", args.join(" "));
+    Ok(())
+}
+
+/// What the program of `package` prints.
+pub(crate) fn output(package: &str, args: &[&str]) -> Result<String> {
+    let output = Command::new(path(package)?)
+        .args(args)
+        .current_dir(guest::root())
+        .output()
+        .with_context(|| format!("{package} does not start"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        bail!("{text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(text)
+}
+
+/// The command that runs a program for wasm32-wasip1: it takes the module and its arguments.
+pub(crate) fn wasi_runner() -> Result<Command> {
+    let mut command = Command::new(path(WASM_TESTS)?);
+    command.arg("wasi");
+    Ok(command)
+}
+
+/// What a run of a program for wasm32-wasip1 took.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Finished {
+    /// Its exit status.
+    pub(crate) status: i32,
+    /// Instructions, and one more for each byte that a bulk operation moves.
+    pub(crate) fuel: u64,
+    /// The pages that its memory has at the end.
+    pub(crate) pages: u64,
+    /// What it has written to its standard output.
+    #[serde(skip)]
+    pub(crate) output: Vec<u8>,
+}
+
+/// Runs a program for wasm32-wasip1 to its end, and counts.
+pub(crate) fn execute(module: &Path) -> Result<Finished> {
+    let report = module.with_extension("json");
+    let output = wasi_runner()?
+        .arg("--report")
+        .arg(&report)
+        .arg(module)
+        .output()
+        .with_context(|| format!("{WASM_TESTS} does not start"))?;
+    ensure!(
+        output.status.success(),
+        "{}: {}",
+        module.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let mut finished: Finished = serde_json::from_slice(&std::fs::read(&report)?)?;
+    finished.output = output.stdout;
+    Ok(finished)
+}
