@@ -48,12 +48,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Runs what must agree on one engine. Nothing if the engine is there and does.
-pub(crate) fn run_one(engine: Engine) -> Result<()> {
-    run_on(engine, &engine.find()?, &Expected::new()?)?;
-    Ok(())
-}
-
 /// A module, and what its programs must return.
 struct Expected {
     module: PathBuf,

@@ -12,12 +12,14 @@ pub struct Tool(Command);
 
 impl Tool {
     /// With more arguments.
+    #[must_use]
     pub fn args(mut self, args: &[&str]) -> Self {
         self.0.args(args);
         self
     }
 
     /// With a variable in its environment.
+    #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
         self

@@ -110,9 +110,6 @@ pub fn ensure_target(target: &str) -> Result<()> {
 }
 
 /// Whether the recorded bounds are of modules built by this compiler.
-///
-/// # Errors
-/// There is no rustc.
 pub fn bounds_are_comparable() -> Result<bool> {
     let recorded = std::fs::read_to_string(root().join("bounds.txt")).unwrap_or_default();
     let line = format!("# Built by {}.", compiler()?);
@@ -121,9 +118,6 @@ pub fn bounds_are_comparable() -> Result<bool> {
 }
 
 /// The compiler that guests are built with: another one gives other figures.
-///
-/// # Errors
-/// There is no rustc.
 pub fn compiler() -> Result<String> {
     let output = Command::new("rustc")
         .arg("--version")

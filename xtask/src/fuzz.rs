@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use alligator_tools::guest;
 use alligator_tools::random::Random;
 
+use crate::programs;
+
 /// A target of `fuzz` or of `fuzz/heap`.
 #[derive(Debug)]
 struct Target {
@@ -153,14 +155,18 @@ impl Target {
             }
             return Ok(());
         }
+        if self.seeds == Seeds::Modules {
+            let to = corpus.to_string_lossy();
+            return programs::run(programs::BOUNDS, &["modules", &to]);
+        }
         let cases = guest::root().join("crates/alligator-bound/tests/cases");
         for case in std::fs::read_dir(&cases).context("the test cases are gone")? {
             let case = case?.path();
-            let extension = case.extension().unwrap_or_default().to_owned();
-            let name = case.file_stem().unwrap_or_default().to_owned();
-            if self.seeds == Seeds::Modules && extension == "wat" {
-                std::fs::write(corpus.join(name), wat::parse_file(&case)?)?;
-            } else if self.seeds == Seeds::Texts && extension == "toml" {
+            let name = case.file_stem().unwrap_or_default();
+            if case
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+            {
                 std::fs::copy(&case, corpus.join(name))?;
             }
         }

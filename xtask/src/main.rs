@@ -1,16 +1,16 @@
 //! Project automation: `cargo xtask <command>`.
 #![forbid(unsafe_code)]
 
-mod bounds;
 mod clib;
 mod fuzz;
 mod mutants;
-mod programs;
 mod steps;
 mod test;
+mod tidy;
 
 use std::process::ExitCode;
 
+use alligator_tools::programs::{self, LAB};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -29,9 +29,9 @@ enum Command {
     Alloctests(Forwarded),
     /// Runs the lab: every allocator, workload and engine, and a report to look at (lab).
     Bench(Forwarded),
-    /// Proves our bounds and the peers' verdicts.
-    Bounds(bounds::Options),
-    /// Builds the C library: archives, header, pkg-config and CMake files, and a tarball of them.
+    /// Proves our bounds and the peers' verdicts (crates/alligator-bound).
+    Bounds(Forwarded),
+    /// Builds the C library: archives, header, pkg-config and CMake files, and a tarball of them (crates/alligator-c).
     Clib(clib::Options),
     /// Runs the allocators' contract on wasm32: ours with every selection of features, and two peers (tests/wasm).
     Contract(Forwarded),
@@ -53,6 +53,8 @@ enum Command {
     Mutants(mutants::Options),
     /// Checks and tests everything, step by step.
     Test(steps::Options),
+    /// Checks the project's style: layers, lengths, links, figures and more. CONTRIBUTING.md has the rules.
+    Tidy(tidy::Options),
 }
 
 /// The arguments of a command that another program does.
@@ -74,11 +76,18 @@ impl Forwarded {
     }
 }
 
-fn main() -> Result<ExitCode> {
-    const LAB: &str = "alligator-lab";
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Attacks(args) => return args.run("attacks", None),
         Command::Model(args) => return args.run("model-runner", None),
+        Command::Bounds(args) => return args.run(programs::BOUNDS, Some("bounds")),
         Command::Alloctests(args) => return args.run(programs::WASM_TESTS, Some("alloctests")),
         Command::Contract(args) => return args.run(programs::WASM_TESTS, Some("contract")),
         Command::Bench(args) => return args.run(LAB, Some("bench")),
@@ -89,7 +98,7 @@ fn main() -> Result<ExitCode> {
         Command::Tightness(args) => return args.run(LAB, Some("tightness")),
         Command::Clib(options) => return clib::run(&options),
         Command::Test(options) => return test::run(&options),
-        Command::Bounds(options) => bounds::run(&options)?,
+        Command::Tidy(options) => return tidy::run(&options),
         Command::Fuzz(options) => fuzz::run(&options)?,
         Command::Mutants(options) => mutants::run(&options)?,
     }

@@ -1,22 +1,20 @@
 //! Steps: what must hold, piece by piece. Each runs in a process of its own, so that several run side by side and
 //! each has its own log; the slowest of the last run start first.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use alligator_tools::guest;
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::programs;
-
-/// The exit status, as automake has it, of a step for which something is missing on this machine.
-pub(crate) const LEFT_OUT: u8 = 77;
+use crate::programs::{self, LEFT_OUT};
 
 /// Lines of a failed step's log that are shown.
 const LOG_LINES: usize = 120;
@@ -146,10 +144,8 @@ fn run_here(steps: &[Step], name: &str) -> Result<ExitCode> {
     }
     match (step.action)() {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) if error.is::<programs::Missing>() => {
-            println!("{error:#}");
-            Ok(LEFT_OUT.into())
-        }
+        // The program has said what is missing.
+        Err(error) if error.is::<programs::Missing>() => Ok(LEFT_OUT.into()),
         Err(error) => Err(error),
     }
 }
@@ -178,8 +174,8 @@ fn run_all(chosen: &[&Step], options: &Options, command: &[&str]) -> Result<Vec<
     let ended = Mutex::new(Vec::new());
     let work = || -> Result<()> {
         loop {
-            let lane = lanes.lock().ok().and_then(|mut lanes| lanes.pop_front());
-            let Some(lane) = lane else { return Ok(()) };
+            let next = lanes.lock().ok().and_then(|mut lanes| lanes.pop_front());
+            let Some(lane) = next else { return Ok(()) };
             for name in lane {
                 if let Ok(mut running) = running.lock() {
                     running.push(name.clone());
@@ -192,8 +188,8 @@ fn run_all(chosen: &[&Step], options: &Options, command: &[&str]) -> Result<Vec<
                     bar.inc(1);
                     bar.set_message(running.join("; "));
                     ended.push(one);
-                    let line = line(ended.last(), ended.len(), count, &log);
-                    bar.suspend(|| println!("{line}"));
+                    let text = line(ended.last(), ended.len(), count, &log);
+                    bar.suspend(|| println!("{text}"));
                 }
             }
         }
@@ -363,17 +359,17 @@ fn file_name(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn nothing() -> Result<()> {
-        Ok(())
+    fn step(name: &str) -> Step {
+        Step::new(name, || Ok(()))
     }
 
     #[test]
     fn a_group_is_one_lane_and_the_longest_lane_is_first() {
         let steps = [
-            Step::new("short", nothing),
-            Step::new("one", nothing).group("group"),
-            Step::new("long", nothing),
-            Step::new("two", nothing).group("group"),
+            step("short"),
+            step("one").group("group"),
+            step("long"),
+            step("two").group("group"),
         ];
         let times = [("short", 1.0), ("one", 2.0), ("long", 9.0), ("two", 3.0)];
         let times = Times(times.map(|(name, time)| (name.to_owned(), time)).into());
@@ -383,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_step_that_was_never_run_is_first() {
-        let steps = [Step::new("known", nothing), Step::new("new", nothing)];
+        let steps = [step("known"), step("new")];
         let times = Times([("known".to_owned(), 100.0)].into());
         let lanes = lanes(&steps.iter().collect::<Vec<_>>(), &times);
         assert_eq!(lanes, [["new"], ["known"]]);

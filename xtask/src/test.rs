@@ -2,7 +2,6 @@
 //!
 //! A step that this machine has no tool for is left out, and says so. The last line counts the steps.
 
-mod lean;
 mod package;
 
 use std::process::ExitCode;
@@ -14,9 +13,9 @@ use alligator_tools::command::{
 use alligator_tools::guest::{self, WASI};
 use anyhow::Result;
 
-use crate::programs::{self, WASM_TESTS};
 use crate::steps::{self, Options, Step};
-use crate::{bounds, clib, mutants};
+use crate::{clib, mutants, tidy};
+use alligator_tools::programs::{self, BOUNDS, LAB, WASM_TESTS};
 
 /// Targets that the steps build for.
 const WASM: &str = guest::TARGET;
@@ -39,7 +38,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     all.extend(on_random_programs());
     all.extend(on_targets()?);
     all.extend(of_tests());
-    all.extend(clib::steps());
+    all.extend(clib::steps()?);
     all.extend(docs_and_package());
     all.extend(lab());
     all.extend(on_nightly());
@@ -54,17 +53,25 @@ fn program(name: impl Into<String>, package: &'static str, args: &'static [&'sta
 /// Format and lints, for the host and for Wasm.
 fn source(features: &[String]) -> Vec<Step> {
     let mut steps = vec![
+        Step::new("tidy", tidy::step).quick(),
         Step::new("format", || cargo(&["fmt", "--all", "--check"]).run()).quick(),
         Step::new("lints, host", || {
-            cargo(&["clippy", "--workspace", "--all-targets"])
-                .args(&[
-                    "--features",
-                    "alligator-alloc/check,alligator-alloc/metrics",
-                    "--",
-                    "-D",
-                    "warnings",
-                ])
-                .run()
+            // By the profile of the tools: what the engine's build scripts need is there already.
+            cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--profile",
+                "tools",
+            ])
+            .args(&[
+                "--features",
+                "alligator-alloc/check,alligator-alloc/metrics",
+                "--",
+                "-D",
+                "warnings",
+            ])
+            .run()
         })
         .quick(),
         Step::new("lints, host, other features", || {
@@ -148,9 +155,7 @@ fn on_hosts(features: &[String]) -> Vec<Step> {
     }
     steps.extend([
         Step::new("tests, contract kit", || {
-            cargo(&["test", "-p", "alligator-contract"])
-                .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
-                .run()
+            cargo(&["test", "-p", "alligator-contract"]).run()
         }),
         Step::new("tests, 32-bit host", || {
             suite()?
@@ -260,11 +265,7 @@ fn on_random_programs() -> Vec<Step> {
     for step in &mut steps {
         *step = core::mem::replace(step, Step::new("", || Ok(()))).group("model");
     }
-    steps.push(program(
-        "the same addresses and contents",
-        "alligator-lab",
-        &["same"],
-    ));
+    steps.push(program("the same addresses and contents", LAB, &["same"]));
     steps
 }
 
@@ -274,7 +275,7 @@ fn of_tests() -> Vec<Step> {
         Step::new("planted faults are noticed (a few)", || {
             mutants::run(&mutants::Options::short())
         }),
-        Step::new("nothing hidden in the release module", lean::run),
+        program("nothing hidden in the release module", BOUNDS, &["lean"]),
         program(
             format!("Rust's own tests of alloc, {WASI}"),
             WASM_TESTS,
@@ -286,7 +287,7 @@ fn of_tests() -> Vec<Step> {
 fn docs_and_package() -> Vec<Step> {
     vec![
         Step::new("documentation", || {
-            cargo(&["doc", "--workspace", "--no-deps"])
+            cargo(&["doc", "--workspace", "--no-deps", "--profile", "tools"])
                 .args(&["--features", "alligator-alloc/check"])
                 .env("RUSTDOCFLAGS", "-D warnings")
                 .run()
@@ -295,16 +296,12 @@ fn docs_and_package() -> Vec<Step> {
             cargo(&["test", "--doc", "-p", "alligator-alloc"]).run()
         }),
         Step::new("package, unpacked, built and run", package::run),
-        Step::new("bounds are as recorded", || {
-            bounds::run(&bounds::Options::check())
-        })
-        .quick(),
+        program("bounds are as recorded", BOUNDS, &["bounds", "--check"]).quick(),
     ]
 }
 
 /// Short portions of the lab, the attacks and the demo.
 fn lab() -> Vec<Step> {
-    const LAB: &str = "alligator-lab";
     vec![
         program(
             "the lab: contracts, and figures against the record",
@@ -408,16 +405,14 @@ fn miri(target: &str, features: &str, model: Model) -> Result<()> {
         .run()
 }
 
-/// `cargo test` of the allocator, optimised a little: the tests look at every byte.
+/// `cargo test` of the allocator.
 fn suite() -> Result<Tool> {
     let runner = programs::wasi_runner()?;
     let program = runner.get_program().display();
     Ok(
-        cargo(&["test", "-p", "alligator-alloc", "--lib", "--tests"])
-            .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
-            .env(
-                "CARGO_TARGET_WASM32_WASIP1_RUNNER",
-                &format!("{program} wasi"),
-            ),
+        cargo(&["test", "-p", "alligator-alloc", "--lib", "--tests"]).env(
+            "CARGO_TARGET_WASM32_WASIP1_RUNNER",
+            &format!("{program} wasi"),
+        ),
     )
 }

@@ -57,7 +57,7 @@ impl core::fmt::Display for Missing {
 
 impl core::error::Error for Missing {}
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Alloctests(options) => alloctests::run(&options),
         Command::Call(options) => call::run(&options),
@@ -69,11 +69,14 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Wasi(options) => wasi::run(&options),
     };
     match outcome {
-        Ok(()) => Ok(ExitCode::SUCCESS),
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Missing>() => {
             println!("left out: {error}");
-            Ok(LEFT_OUT.into())
+            LEFT_OUT.into()
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -3,14 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 
 use super::Fault;
 use alligator_tools::folder::{self, Times};
 use alligator_tools::guest;
-
-/// The members of the workspace that the copy does without.
-const MEMBERS: &str = "members = [\"crates/*\", \"xtask\"]";
 
 /// The copy.
 #[derive(Debug)]
@@ -33,13 +30,15 @@ impl Copy {
             }
             folder::copy(&from.join(name), &to, Times::New)?;
         }
-        let manifest = fs::read_to_string(from.join("Cargo.toml"))?;
-        ensure!(
-            manifest.contains(MEMBERS),
-            "the workspace has other members"
-        );
-        let manifest = manifest.replace(MEMBERS, "members = [\"crates/*\"]");
-        fs::write(root.join("Cargo.toml"), manifest)?;
+        let mut manifest: toml::Table = fs::read_to_string(from.join("Cargo.toml"))?
+            .parse()
+            .context("Cargo.toml")?;
+        let workspace = manifest
+            .get_mut("workspace")
+            .and_then(toml::Value::as_table_mut);
+        let workspace = workspace.context("Cargo.toml has no workspace")?;
+        workspace.insert("members".to_owned(), vec!["crates/*".to_owned()].into());
+        fs::write(root.join("Cargo.toml"), toml::to_string(&manifest)?)?;
         fs::copy(from.join("Cargo.lock"), root.join("Cargo.lock"))?;
         Ok(Self { root })
     }

@@ -115,7 +115,6 @@ fn build(copy: &Copy, suite: Suite) -> Result<Option<PathBuf>> {
         .args(test)
         .args(["--features", features])
         .current_dir(copy.root())
-        .env("CARGO_PROFILE_TEST_OPT_LEVEL", "1")
         .env("CARGO_PROFILE_TEST_DEBUG", "false")
         .stdin(Stdio::null())
         .stderr(Stdio::null());

@@ -1,6 +1,6 @@
 //! Modules of other forms than a compiler makes by itself, and nightly's collections.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::host::{Heap, PAGE};
 use super::program::Program;
@@ -23,34 +23,14 @@ pub(super) fn run() -> Result<()> {
     let mut outcomes = Outcomes::default();
     for (name, flags) in FORMS {
         let program = Program::new("raw", WASM).features("check").flags(flags);
-        outcomes.add(name, program.module().and_then(|module| use_heap(&module)));
+        outcomes.add(
+            name,
+            program
+                .module()
+                .and_then(|module| Heap::new(&module)?.use_it(2_000)),
+        );
     }
     outcomes.finish()
-}
-
-/// Takes, resizes and gives back blocks.
-fn use_heap(module: &[u8]) -> Result<()> {
-    let mut heap = Heap::new(module)?;
-    for turn in 0..2_000 {
-        let size = 1 + turn * 7_919 % 20_000;
-        heap.take(size)?
-            .with_context(|| format!("{size} bytes are refused"))?;
-        if turn % 3 == 1 {
-            heap.give_back(turn * 31 % heap.blocks.len())?;
-        }
-        if turn % 5 == 0 {
-            let index = turn * 17 % heap.blocks.len();
-            ensure!(
-                heap.resize(index, 1 + turn * 613 % 20_000)?,
-                "a block is not resized"
-            );
-        }
-        if turn % 7 == 0 {
-            heap.take_zeroed(size)?
-                .with_context(|| format!("{size} zeroed bytes are refused"))?;
-        }
-    }
-    heap.check()
 }
 
 /// Pages of one byte: blocks of the memory, or null.

@@ -115,6 +115,28 @@ impl Heap {
         })
     }
 
+    /// Takes, resizes and gives back blocks, so many times, and then checks the whole heap.
+    pub(super) fn use_it(&mut self, turns: usize) -> Result<()> {
+        for turn in 0..turns {
+            let size = 1 + turn * 7_919 % 30_000;
+            self.take(size)?
+                .with_context(|| format!("{size} bytes are refused"))?;
+            if turn % 3 == 1 {
+                self.give_back(turn * 31 % self.blocks.len())?;
+            }
+            if turn % 5 == 0 {
+                let index = turn * 17 % self.blocks.len();
+                let is_resized = self.resize(index, 1 + turn * 613 % 20_000)?;
+                ensure!(is_resized, "a block is not resized");
+            }
+            if turn % 7 == 0 {
+                self.take_zeroed(size)?
+                    .with_context(|| format!("{size} zeroed bytes are refused"))?;
+            }
+        }
+        self.check()
+    }
+
     /// The pages that the memory has.
     pub(super) fn pages(&self) -> u64 {
         self.memory.size(&self.store)

@@ -3,7 +3,7 @@
 use alligator_bound::report::Verdict;
 use alligator_bound::{Options, analyze};
 use anyhow::{Context, Result, anyhow, ensure};
-use wasmtime::{Config, Engine, Instance, Memory, Module, ResourceLimiter, Store};
+use wasmtime::{Config, Engine, Instance, Memory, Module, Store, StoreLimits, StoreLimitsBuilder};
 
 use super::Outcomes;
 use super::program::Program;
@@ -137,39 +137,17 @@ fn run_one(module: &Module, shrinks: bool) -> Result<()> {
     Ok(())
 }
 
-/// Refuses growths beyond `BYTES_MAX`.
-struct Limit;
-
-impl ResourceLimiter for Limit {
-    fn memory_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(desired <= BYTES_MAX)
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        _desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(true)
-    }
-}
-
 /// An instance of `guests/targets/raw` with addresses of 64 bits.
 struct Heap {
-    store: Store<Limit>,
+    store: Store<StoreLimits>,
     instance: Instance,
     memory: Memory,
 }
 
 impl Heap {
     fn new(module: &Module) -> Result<Self> {
-        let mut store = Store::new(module.engine(), Limit);
+        let limits = StoreLimitsBuilder::new().memory_size(BYTES_MAX).build();
+        let mut store = Store::new(module.engine(), limits);
         store.limiter(|limit| limit);
         let instance = Instance::new(&mut store, module, &[])?;
         let memory = instance.get_memory(&mut store, "memory");

@@ -9,10 +9,10 @@ use alligator_bound::report::{EntryReport, Figure};
 use alligator_bound::{Options as BoundOptions, analyze};
 use anyhow::{Context, Result, anyhow, ensure};
 
-use super::conformance::build_dir;
-use super::library::BARE;
-use super::package::Package;
-use super::tools;
+use crate::conformance::build_dir;
+use crate::library::BARE;
+use crate::package::Package;
+use crate::tools;
 use alligator_tools::guest;
 
 /// The functions whose bounds are promised.

@@ -7,11 +7,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::library::{BARE, Flavour, HOST, WASI, WASI_THREADS};
-use super::package::Package;
-use super::tools::{self, Compiler};
-use crate::programs;
+use crate::library::{BARE, Flavour, HOST, WASI, WASI_THREADS};
+use crate::package::Package;
+use crate::tools::{self, Compiler};
 use alligator_tools::guest;
+use alligator_tools::programs;
 
 /// Tests of what every malloc does: the C library's passes them, too.
 const STANDARD: [&str; 6] = [

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::archive;
+use crate::archive;
 use alligator_tools::guest;
 
 /// A target of the library.

@@ -7,12 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::conformance::{self, Heap, build_dir};
-use super::library::{Flavour, WASI};
-use super::package::Package;
-use super::tools::{self, Compiler};
-use crate::programs;
+use crate::conformance::{self, Heap, build_dir};
+use crate::library::{Flavour, WASI};
+use crate::package::Package;
+use crate::tools::{self, Compiler};
 use alligator_tools::guest;
+use alligator_tools::programs;
 
 /// Names in a module that say whose malloc it has.
 const OURS: &str = "alligator_alloc";

@@ -18,8 +18,8 @@ use anyhow::{Context, Result, bail, ensure};
 use object::Architecture;
 use serde::{Deserialize, Serialize};
 
-use super::archive;
-use super::library::{self, BARE, Flavour, HOST, Target, WASI, WASI_THREADS};
+use crate::archive;
+use crate::library::{self, BARE, Flavour, HOST, Target, WASI, WASI_THREADS};
 use alligator_tools::guest;
 
 /// What was built.

@@ -38,13 +38,6 @@ pub(crate) struct Options {
     check: bool,
 }
 
-impl Options {
-    /// Compares, and writes nothing.
-    pub(crate) fn check() -> Self {
-        Self { check: true }
-    }
-}
-
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     guest::ensure_target(guest::TARGET)?;

@@ -4,25 +4,43 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use alligator_tools::command::cargo_path;
-use alligator_tools::guest;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::steps::LEFT_OUT;
+use crate::command::cargo_path;
+use crate::guest;
+
+/// The exit status, as automake has it, of a program for which something is missing on this machine.
+pub const LEFT_OUT: u8 = 77;
 
 /// The packages, each with one program of the same name.
-const PACKAGES: [&str; 4] = ["alligator-lab", "attacks", "model-runner", WASM_TESTS];
+const PACKAGES: [&str; 6] = [
+    LAB,
+    "attacks",
+    BOUNDS,
+    "clib-runner",
+    "model-runner",
+    WASM_TESTS,
+];
+
+/// Those that link the engine, as the lab does.
+const WITH_ENGINE: [&str; 2] = ["attacks", WASM_TESTS];
+
+/// The package of the lab.
+pub const LAB: &str = "alligator-lab";
+
+/// The package whose program proves bounds.
+pub const BOUNDS: &str = "bounds-runner";
 
 /// The package whose program runs Wasm.
-pub(crate) const WASM_TESTS: &str = "wasm-tests";
+pub const WASM_TESTS: &str = "wasm-tests";
 
 /// The variable of the environment with the folder where the programs are. Without it they are built.
-pub(crate) const FOLDER: &str = "ALLIGATOR_PROGRAMS";
+pub const FOLDER: &str = "ALLIGATOR_PROGRAMS";
 
 /// A program says that something is missing on this machine.
 #[derive(Debug)]
-pub(crate) struct Missing(String);
+pub struct Missing(pub String);
 
 impl core::fmt::Display for Missing {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -33,8 +51,8 @@ impl core::fmt::Display for Missing {
 impl core::error::Error for Missing {}
 
 /// Builds all programs. Returns their folder.
-pub(crate) fn build_all() -> Result<PathBuf> {
-    let program = build(&PACKAGES)?;
+pub fn build_all() -> Result<PathBuf> {
+    let program = build(&PACKAGES, PACKAGES[0])?;
     Ok(program.parent().unwrap_or(&program).to_owned())
 }
 
@@ -42,12 +60,14 @@ pub(crate) fn build_all() -> Result<PathBuf> {
 fn path(package: &str) -> Result<PathBuf> {
     match std::env::var_os(FOLDER) {
         Some(folder) => Ok(Path::new(&folder).join(package)),
-        None => build(&[package]),
+        // Alone they would ask less of their dependencies, and the engine would be built twice.
+        None if WITH_ENGINE.contains(&package) => build(&[LAB, package], package),
+        None => build(&[package], package),
     }
 }
 
-/// Builds the programs of `packages`. Returns the last one.
-fn build(packages: &[&str]) -> Result<PathBuf> {
+/// Builds the programs of `packages`. Returns the one that is `wanted`.
+fn build(packages: &[&str], wanted: &str) -> Result<PathBuf> {
     let mut command = Command::new(cargo_path());
     command
         .args(["build", "--profile", "tools", "--bins"])
@@ -64,15 +84,16 @@ fn build(packages: &[&str]) -> Result<PathBuf> {
         packages.join(", ")
     );
     let messages = String::from_utf8(output.stdout)?;
-    let executables = messages.lines().filter_map(|line| {
+    let executable = messages.lines().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(PathBuf::from)
+        let executable = message["executable"].as_str()?;
+        (message["target"]["name"] == wanted).then(|| PathBuf::from(executable))
     });
-    executables.last().context("cargo built no program")
+    executable.with_context(|| format!("cargo built no {wanted}"))
 }
 
 /// Runs the program of `package` in our place, with our arguments.
-pub(crate) fn forward(package: &str, args: &[String]) -> Result<ExitCode> {
+pub fn forward(package: &str, args: &[String]) -> Result<ExitCode> {
     let status = Command::new(path(package)?)
         .args(args)
         .status()
@@ -82,7 +103,7 @@ pub(crate) fn forward(package: &str, args: &[String]) -> Result<ExitCode> {
 }
 
 /// Runs the program of `package` with `args`, in the repository's root.
-pub(crate) fn run(package: &str, args: &[&str]) -> Result<()> {
+pub fn run(package: &str, args: &[&str]) -> Result<()> {
     let mut command = Command::new(path(package)?);
     command.args(args).current_dir(guest::root());
     let status = command
@@ -96,7 +117,7 @@ pub(crate) fn run(package: &str, args: &[&str]) -> Result<()> {
 }
 
 /// What the program of `package` prints.
-pub(crate) fn output(package: &str, args: &[&str]) -> Result<String> {
+pub fn output(package: &str, args: &[&str]) -> Result<String> {
     let output = Command::new(path(package)?)
         .args(args)
         .current_dir(guest::root())
@@ -110,7 +131,7 @@ pub(crate) fn output(package: &str, args: &[&str]) -> Result<String> {
 }
 
 /// The command that runs a program for wasm32-wasip1: it takes the module and its arguments.
-pub(crate) fn wasi_runner() -> Result<Command> {
+pub fn wasi_runner() -> Result<Command> {
     let mut command = Command::new(path(WASM_TESTS)?);
     command.arg("wasi");
     Ok(command)
@@ -118,20 +139,20 @@ pub(crate) fn wasi_runner() -> Result<Command> {
 
 /// What a run of a program for wasm32-wasip1 took.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Finished {
+pub struct Finished {
     /// Its exit status.
-    pub(crate) status: i32,
+    pub status: i32,
     /// Instructions, and one more for each byte that a bulk operation moves.
-    pub(crate) fuel: u64,
+    pub fuel: u64,
     /// The pages that its memory has at the end.
-    pub(crate) pages: u64,
+    pub pages: u64,
     /// What it has written to its standard output.
     #[serde(skip)]
-    pub(crate) output: Vec<u8>,
+    pub output: Vec<u8>,
 }
 
 /// Runs a program for wasm32-wasip1 to its end, and counts.
-pub(crate) fn execute(module: &Path) -> Result<Finished> {
+pub fn execute(module: &Path) -> Result<Finished> {
     let report = module.with_extension("json");
     let output = wasi_runner()?
         .arg("--report")

@@ -13,12 +13,12 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use super::conformance::{self, Heap};
-use super::library::Flavour;
-use super::package::Package;
-use super::tools::{self, Compiler};
-use crate::programs::{self, Finished};
+use crate::conformance::{self, Heap};
+use crate::library::Flavour;
+use crate::package::Package;
+use crate::tools::{self, Compiler};
 use alligator_tools::guest;
+use alligator_tools::programs::{self, Finished};
 
 /// How often each program runs for its time.
 const RUNS: usize = 9;
