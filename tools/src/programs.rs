@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -50,20 +51,37 @@ impl core::fmt::Display for Missing {
 
 impl core::error::Error for Missing {}
 
-/// Builds all programs. Returns their folder.
-pub fn build_all() -> Result<PathBuf> {
-    let program = build(&PACKAGES, PACKAGES[0])?;
-    Ok(program.parent().unwrap_or(&program).to_owned())
+/// Where the programs are, once all have been built.
+static BUILT: OnceLock<PathBuf> = OnceLock::new();
+
+/// Builds all programs, unless our caller has. Returns their folder.
+pub fn build_all() -> Result<&'static Path> {
+    if BUILT.get().is_none() {
+        let folder = match std::env::var_os(FOLDER) {
+            Some(folder) => PathBuf::from(folder),
+            None => build(&PACKAGES, LAB)?.with_file_name(""),
+        };
+        let _ = BUILT.set(folder);
+    }
+    BUILT
+        .get()
+        .map(PathBuf::as_path)
+        .context("nothing is built")
 }
 
 /// The program of `package`, built if need be.
 fn path(package: &str) -> Result<PathBuf> {
-    match std::env::var_os(FOLDER) {
-        Some(folder) => Ok(Path::new(&folder).join(package)),
-        // Alone they would ask less of their dependencies, and the engine would be built twice.
-        None if WITH_ENGINE.contains(&package) => build(&[LAB, package], package),
-        None => build(&[package], package),
+    if let Some(folder) = BUILT.get() {
+        return Ok(folder.join(package));
     }
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return Ok(Path::new(&folder).join(package));
+    }
+    // Alone they would ask less of their dependencies, and the engine would be built twice.
+    if WITH_ENGINE.contains(&package) {
+        return build(&[LAB, package], package);
+    }
+    build(&[package], package)
 }
 
 /// Builds the programs of `packages`. Returns the one that is `wanted`.

@@ -30,6 +30,7 @@ pub(crate) struct Options {
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if options.test {
+        programs::build_all()?;
         return steps::run(&steps()?, &options.steps, &["clib", "--test"]);
     }
     let chosen = [("--compare", options.compare), ("--bounds", options.bounds)];

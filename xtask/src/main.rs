@@ -4,6 +4,7 @@
 mod clib;
 mod fuzz;
 mod mutants;
+mod release;
 mod steps;
 mod test;
 mod tidy;
@@ -51,6 +52,8 @@ enum Command {
     Tightness(Forwarded),
     /// Plants faults in a copy of the allocator, which its tests must notice.
     Mutants(mutants::Options),
+    /// Makes and checks all that a release publishes, and publishes nothing.
+    Release(release::Options),
     /// Checks and tests everything, step by step.
     Test(steps::Options),
     /// Checks the project's style: layers, lengths, links, figures and more. CONTRIBUTING.md has the rules.
@@ -97,6 +100,7 @@ fn run() -> Result<ExitCode> {
         Command::Same(args) => return args.run(LAB, Some("same")),
         Command::Tightness(args) => return args.run(LAB, Some("tightness")),
         Command::Clib(options) => return clib::run(&options),
+        Command::Release(options) => return release::run(&options),
         Command::Test(options) => return test::run(&options),
         Command::Tidy(options) => return tidy::run(&options),
         Command::Fuzz(options) => fuzz::run(&options)?,

@@ -182,7 +182,7 @@ fn run_all(chosen: &[&Step], options: &Options, command: &[&str]) -> Result<Vec<
                     bar.set_message(running.join("; "));
                 }
                 let log = logs.join(format!("{}.log", file_name(&name)));
-                let one = run_one(&name, &log, command, &programs)?;
+                let one = run_one(&name, &log, command, programs)?;
                 if let (Ok(mut running), Ok(mut ended)) = (running.lock(), ended.lock()) {
                     running.retain(|other| *other != name);
                     bar.inc(1);

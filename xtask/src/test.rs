@@ -31,6 +31,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     for target in [WASM, WASI, WASI_THREADS] {
         guest::ensure_target(target)?;
     }
+    programs::build_all()?;
     let features = features_of("alligator-alloc")?;
     let mut all = source(&features);
     all.extend(on_hosts(&features));
@@ -296,6 +297,7 @@ fn docs_and_package() -> Vec<Step> {
             cargo(&["test", "--doc", "-p", "alligator-alloc"]).run()
         }),
         Step::new("package, unpacked, built and run", package::run),
+        Step::new("release, dry run", crate::release::step).group("C library"),
         program("bounds are as recorded", BOUNDS, &["bounds", "--check"]).quick(),
     ]
 }

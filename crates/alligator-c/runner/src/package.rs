@@ -195,11 +195,21 @@ fn add_documents(dir: &Path) -> Result<()> {
         let file = Path::new(name).file_name().unwrap_or_default();
         write(&doc.join(file), &fs::read(root.join(name))?)?;
     }
-    let examples = root.join("examples").join("c");
-    copy_sources(
-        &examples,
-        &dir.join("share").join("alligator").join("examples"),
-    )
+    let examples = dir.join("share").join("alligator").join("examples");
+    copy_sources(&root.join("examples").join("c"), &examples)?;
+    from_registry(&examples.join("with-rust").join("part"))
+}
+
+/// Makes the Rust part in `dir` depend on the published crate: there is no repository around it.
+fn from_registry(dir: &Path) -> Result<()> {
+    let manifest = dir.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest)?;
+    let published = format!("\"{}\"", env!("CARGO_PKG_VERSION"));
+    let ours = "{ path = \"../../../../crates/alligator-c\" }";
+    ensure!(text.contains(ours), "{}: no {ours}", manifest.display());
+    fs::write(&manifest, text.replace(ours, &published))?;
+    fs::remove_file(dir.join("Cargo.lock"))?; // It is of the crate in the repository.
+    Ok(())
 }
 
 /// Copies the files below `from`, but for what is built there.
