@@ -10,6 +10,9 @@ use crate::steps::{self, Step};
 /// The package whose program builds the library.
 const RUNNER: &str = "clib-runner";
 
+/// Steps on the library write the same files.
+pub(crate) const GROUP: &str = "C library";
+
 /// What to do besides building.
 #[derive(clap::Args, Debug)]
 #[group(skip)]
@@ -45,7 +48,7 @@ pub(crate) fn steps() -> Result<Vec<Step>> {
     let step = |name: &str| {
         let copy = name.to_owned();
         let action = move || programs::run(RUNNER, &["--step", &copy]);
-        Step::new(format!("C library: {name}"), action).group("C library")
+        Step::new(format!("C library: {name}"), action).group(GROUP)
     };
     Ok(names.lines().map(step).collect())
 }

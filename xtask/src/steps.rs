@@ -27,6 +27,8 @@ type Action = Box<dyn Fn() -> Result<()>>;
 /// One thing that must hold.
 pub(crate) struct Step {
     name: String,
+    /// The part of the whole run that has it.
+    part: &'static str,
     is_quick: bool,
     group: Option<&'static str>,
     needs: Action,
@@ -37,6 +39,7 @@ impl Step {
     pub(crate) fn new(name: impl Into<String>, action: impl Fn() -> Result<()> + 'static) -> Self {
         Self {
             name: name.into(),
+            part: "",
             is_quick: false,
             group: None,
             needs: Box::new(|| Ok(())),
@@ -47,6 +50,12 @@ impl Step {
     /// Left out, with the reason, where `needs` is an error.
     pub(crate) fn needs(mut self, needs: impl Fn() -> Result<()> + 'static) -> Self {
         self.needs = Box::new(needs);
+        self
+    }
+
+    /// In this part of the whole run.
+    pub(crate) fn part(mut self, part: &'static str) -> Self {
+        self.part = part;
         self
     }
 
@@ -69,6 +78,9 @@ pub(crate) struct Options {
     /// Only the steps whose names contain this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Only this part: the steps that need the same things, as CI runs them side by side
+    #[arg(long, value_name = "NAME")]
+    part: Option<String>,
     /// Only what to run before each commit: less than three minutes
     #[arg(long)]
     quick: bool,
@@ -106,6 +118,7 @@ pub(crate) fn run(steps: &[Step], options: &Options, command: &[&str]) -> Result
     }
     let (chosen, others): (Vec<&Step>, Vec<&Step>) = steps.iter().partition(|step| {
         (!options.quick || step.is_quick)
+            && options.part.as_ref().is_none_or(|part| step.part == part)
             && options
                 .only
                 .as_ref()
@@ -113,14 +126,13 @@ pub(crate) fn run(steps: &[Step], options: &Options, command: &[&str]) -> Result
     });
     if options.list {
         for step in &chosen {
-            println!("{}", step.name);
+            println!("{:<10} {}", step.part, step.name);
         }
         return Ok(ExitCode::SUCCESS);
     }
     ensure!(
         !chosen.is_empty(),
-        "no step has {:?} in its name",
-        options.only
+        "no step has this name or part; --list prints all"
     );
     let start = Instant::now();
     let ended = run_all(&chosen, options, command)?;
@@ -227,7 +239,8 @@ fn run_one(name: &str, log: &Path, command: &[&str], programs: &Path) -> Result<
         Outcome::Passed
     } else if status.code() == Some(LEFT_OUT.into()) {
         let text = std::fs::read_to_string(log)?;
-        Outcome::LeftOut(text.lines().last().unwrap_or_default().to_owned())
+        let reason = text.lines().last().unwrap_or_default();
+        Outcome::LeftOut(reason.trim_start_matches("left out: ").to_owned())
     } else {
         Outcome::Failed
     };

@@ -2,8 +2,6 @@
 //!
 //! A step that this machine has no tool for is left out, and says so. The last line counts the steps.
 
-mod package;
-
 use std::process::ExitCode;
 
 use alligator_tools::command::{
@@ -14,7 +12,7 @@ use alligator_tools::guest::{self, WASI};
 use anyhow::Result;
 
 use crate::steps::{self, Options, Step};
-use crate::{clib, mutants, tidy};
+use crate::{clib, mutants, release, tidy};
 use alligator_tools::programs::{self, BOUNDS, LAB, WASM_TESTS};
 
 /// Targets that the steps build for.
@@ -26,6 +24,22 @@ const HOST_64: &str = "x86_64-unknown-linux-gnu";
 /// `rust-version` of the workspace.
 const OLDEST_RUST: &str = "1.85";
 
+/// A folder of their own for lints that need next to nothing built: in the common one they wait for other steps, and
+/// others for them.
+const LINTS_APART: [&str; 2] = ["--target-dir", "target/lints"];
+
+/// The parts of the whole, each with what needs the same things to be installed: CI runs them side by side.
+const PARTS: [&str; 8] = [
+    "source",
+    "allocator",
+    "tools",
+    "targets",
+    "c",
+    "engines",
+    "lab",
+    "nightly",
+];
+
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     for target in [WASM, WASI, WASI_THREADS] {
@@ -33,25 +47,30 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     programs::build_all()?;
     let features = features_of("alligator-alloc")?;
-    let mut all = source(&features);
-    all.extend(on_hosts(&features));
-    all.extend(on_wasm());
-    all.extend(on_random_programs());
-    all.extend(on_targets()?);
-    all.extend(of_tests());
-    all.extend(clib::steps()?);
-    all.extend(docs_and_package());
-    all.extend(lab());
-    all.extend(on_nightly());
+    let steps = [
+        source(&features),
+        allocator(&features),
+        of_tools(),
+        on_targets()?,
+        c_library_and_release()?,
+        on_engines(),
+        lab(),
+        on_nightly(),
+    ];
+    let named = PARTS.into_iter().zip(steps);
+    let all: Vec<Step> = named
+        .flat_map(|(part, steps)| steps.into_iter().map(move |step| step.part(part)))
+        .collect();
     steps::run(&all, options, &["test"])
 }
 
-/// A step that one of our programs does.
-fn program(name: impl Into<String>, package: &'static str, args: &'static [&'static str]) -> Step {
-    Step::new(name, move || programs::run(package, args))
+/// A step that one of our programs does, called with these words.
+fn program(name: impl Into<String>, package: &'static str, words: &'static str) -> Step {
+    let args: Vec<&str> = words.split(' ').collect();
+    Step::new(name, move || programs::run(package, &args))
 }
 
-/// Format and lints, for the host and for Wasm.
+/// What is read and compiled, not run: style, lints, documentation, and what is proved of the compiled modules.
 fn source(features: &[String]) -> Vec<Step> {
     let mut steps = vec![
         Step::new("tidy", tidy::step).quick(),
@@ -94,6 +113,7 @@ fn source(features: &[String]) -> Vec<Step> {
             [WASM, WASI, WASI_THREADS].iter().try_for_each(|target| {
                 selections.iter().try_for_each(|selection| {
                     cargo(&["clippy", "--quiet", "-p", "alligator-c", "--target", target])
+                        .args(&LINTS_APART)
                         .args(&["--features", selection, "--", "-D", "warnings"])
                         .run()
                 })
@@ -108,6 +128,7 @@ fn source(features: &[String]) -> Vec<Step> {
             selections.iter().try_for_each(|selection| {
                 cargo(&["clippy", "--quiet", "-p", "alligator-alloc"])
                     .args(&["--target", WASM, "--features", selection])
+                    .args(&LINTS_APART)
                     .args(&["--", "-D", "warnings"])
                     .run()
             })
@@ -127,6 +148,19 @@ fn source(features: &[String]) -> Vec<Step> {
         )
         .needs(|| toolchain_has(OLDEST_RUST, WASM)),
     );
+    steps.extend([
+        Step::new("documentation", || {
+            cargo(&["doc", "--workspace", "--no-deps", "--profile", "tools"])
+                .args(&["--features", "alligator-alloc/check"])
+                .env("RUSTDOCFLAGS", "-D warnings")
+                .run()
+        }),
+        Step::new("documentation's examples", || {
+            cargo(&["test", "--doc", "-p", "alligator-alloc"]).run()
+        }),
+        program("nothing hidden in the release module", BOUNDS, "lean").quick(),
+        program("bounds are as recorded", BOUNDS, "bounds --check").quick(),
+    ]);
     steps
 }
 
@@ -139,62 +173,31 @@ fn named(selection: &str) -> &str {
     }
 }
 
-/// The allocator's tests with each feature, on 64 and on 32 bits, and the tools' tests, these by the profile that the
-/// tools have, whose dependencies are there already.
-fn on_hosts(features: &[String]) -> Vec<Step> {
+/// The allocator's tests: with each feature on the host, on 32 bits, and on wasm32, the contract among them.
+fn allocator(features: &[String]) -> Vec<Step> {
     let mut selections = vec![String::new()];
     selections.extend(features.iter().cloned());
     selections.push(features.join(","));
-    let mut steps = Vec::new();
-    for selection in selections {
+    let on_host = selections.into_iter().map(|selection| {
         let name = format!("tests, host, features: {}", named(&selection));
-        let is_quick = ["check", "small", "hardened"].contains(&selection.as_str());
+        let is_quick = ["", "check", "small", "hardened"].contains(&selection.as_str());
         let step = Step::new(name, move || {
             suite()?.args(&["--features", &selection]).run()
         });
-        steps.push(if is_quick { step.quick() } else { step });
-    }
-    steps.extend([
-        Step::new("tests, contract kit", || {
-            cargo(&["test", "-p", "alligator-contract"]).run()
-        }),
-        Step::new("tests, 32-bit host", || {
-            suite()?
-                .args(&["--features", "check", "--target", HOST_32])
-                .run()
-        })
-        .needs(|| links_for(HOST_32)),
-        Step::new("tests, xtask", || cargo(&["test", "-p", "xtask"]).run()).quick(),
-        Step::new("tests, tools", || {
-            cargo(&["test", "--workspace", "--profile", "tools"])
-                .args(&["--exclude", "alligator-alloc", "--exclude", "alligator-c"])
-                .args(&["--exclude", "alligator-contract", "--exclude", "xtask"])
-                .run()
-        }),
-    ]);
-    steps
-}
-
-/// The allocator's tests on wasm32, on the allocator itself.
-fn on_wasm() -> Vec<Step> {
+        if is_quick { step.quick() } else { step }
+    });
     let selections = ["", "check", "small", "check,medium", "check,hardened"];
-    let mut steps: Vec<Step> = selections
-        .into_iter()
-        .map(|selection| {
-            let name = format!("tests, {WASI}, features: {}", named(selection));
-            let step = Step::new(name, move || {
-                suite()?
-                    .args(&["--features", selection, "--target", WASI])
-                    .run()
-            });
-            if selection == "check" {
-                step.quick()
-            } else {
-                step
-            }
-        })
-        .collect();
-    steps.extend([
+    let on_wasi = selections.into_iter().map(|selection| {
+        let name = format!("tests, {WASI}, features: {}", named(selection));
+        let is_quick = ["check", "small"].contains(&selection);
+        let step = Step::new(name, move || {
+            suite()?
+                .args(&["--features", selection, "--target", WASI])
+                .run()
+        });
+        if is_quick { step.quick() } else { step }
+    });
+    let others = [
         // Built for size, the classes have a table of their own.
         Step::new(
             format!("tests, {WASI}, built for size, features: check"),
@@ -205,20 +208,50 @@ fn on_wasm() -> Vec<Step> {
                     .run()
             },
         ),
-        program(format!("tests, {WASM}"), WASM_TESTS, &["suite"]).quick(),
-        program(
-            format!("every fault, named, {WASM}"),
-            WASM_TESTS,
-            &["faults"],
-        )
-        .quick(),
+        Step::new("tests, 32-bit host", || {
+            suite()?
+                .args(&["--features", "check", "--target", HOST_32])
+                .run()
+        })
+        .needs(|| links_for(HOST_32)),
+        Step::new("tests, contract kit", || {
+            cargo(&["test", "-p", "alligator-contract"]).run()
+        }),
+        program(format!("tests, {WASM}"), WASM_TESTS, "suite").quick(),
+        program(format!("every fault, named, {WASM}"), WASM_TESTS, "faults").quick(),
         program(
             "the contract, on wasm32, ours and peers",
             WASM_TESTS,
-            &["contract", "--quick"],
+            "contract --quick",
         ),
-    ]);
-    steps
+    ];
+    on_host.chain(on_wasi).chain(others).collect()
+}
+
+/// The tools' tests, by the profile that the tools have, whose dependencies are there already; and tests of the tests.
+fn of_tools() -> Vec<Step> {
+    vec![
+        Step::new("tests, xtask", || cargo(&["test", "-p", "xtask"]).run()).quick(),
+        Step::new("tests, tools", || {
+            cargo(&["test", "--workspace", "--profile", "tools"])
+                .args(&["--exclude", "alligator-alloc", "--exclude", "alligator-c"])
+                .args(&["--exclude", "alligator-contract", "--exclude", "xtask"])
+                .run()
+        }),
+        Step::new("planted faults are noticed (a few)", || {
+            mutants::run(&mutants::Options::short())
+        }),
+        program(
+            format!("Rust's own tests of alloc, {WASI}"),
+            WASM_TESTS,
+            "alloctests --target wasm",
+        ),
+        program(
+            "attacks: a short search, and the known ones",
+            "attacks",
+            "--check --trials 2000",
+        ),
+    ]
 }
 
 /// Each target, with the toolchain that its users have.
@@ -231,110 +264,47 @@ fn on_targets() -> Result<Vec<Step>> {
     Ok(names.lines().map(step).collect())
 }
 
-/// Short portions of what has long commands: random programs against a model, and engines that must agree.
-fn on_random_programs() -> Vec<Step> {
+/// The C library, and the dry run of a release, which builds it anew.
+fn c_library_and_release() -> Result<Vec<Step>> {
+    let mut steps = clib::steps()?;
+    steps.push(Step::new("release, dry run", release::step).group(clib::GROUP));
+    Ok(steps)
+}
+
+/// Random programs against a model, and engines that must agree: short portions of what has long commands.
+fn on_engines() -> Vec<Step> {
     const MODEL: &str = "model-runner";
-    let mut steps = vec![
-        program("the model finds a planted fault", MODEL, &["--canary"]),
+    const CHECKED: &str = "--operations 600000 --seed 1000000 --length 400 --check-every 1";
+    const LONG: &str = "--operations 60000000 --seed 1000000 --length 300000";
+    let steps = [
+        program("the model finds a planted fault", MODEL, "--canary").group(MODEL),
         program(
             "the model, the heap checked after each step",
             MODEL,
-            &[
-                "--operations",
-                "600000",
-                "--seed",
-                "1000000",
-                "--length",
-                "400",
-                "--check-every",
-                "1",
-            ],
-        ),
-        program(
-            "the model, long programs",
-            MODEL,
-            &[
-                "--operations",
-                "60000000",
-                "--seed",
-                "1000000",
-                "--length",
-                "300000",
-            ],
-        ),
+            CHECKED,
+        )
+        .group(MODEL),
+        program("the model, long programs", MODEL, LONG).group(MODEL),
+        program("the same addresses and contents", LAB, "same"),
     ];
-    for step in &mut steps {
-        *step = core::mem::replace(step, Step::new("", || Ok(()))).group("model");
-    }
-    steps.push(program("the same addresses and contents", LAB, &["same"]));
-    steps
+    steps.into()
 }
 
-/// Evidence about the tests and about the compiled module.
-fn of_tests() -> Vec<Step> {
-    vec![
-        Step::new("planted faults are noticed (a few)", || {
-            mutants::run(&mutants::Options::short())
-        }),
-        program("nothing hidden in the release module", BOUNDS, &["lean"]),
-        program(
-            format!("Rust's own tests of alloc, {WASI}"),
-            WASM_TESTS,
-            &["alloctests", "--target", "wasm"],
-        ),
-    ]
-}
-
-fn docs_and_package() -> Vec<Step> {
-    vec![
-        Step::new("documentation", || {
-            cargo(&["doc", "--workspace", "--no-deps", "--profile", "tools"])
-                .args(&["--features", "alligator-alloc/check"])
-                .env("RUSTDOCFLAGS", "-D warnings")
-                .run()
-        }),
-        Step::new("documentation's examples", || {
-            cargo(&["test", "--doc", "-p", "alligator-alloc"]).run()
-        }),
-        Step::new("package, unpacked, built and run", package::run),
-        Step::new("release, dry run", crate::release::step).group("C library"),
-        program("bounds are as recorded", BOUNDS, &["bounds", "--check"]).quick(),
-    ]
-}
-
-/// Short portions of the lab, the attacks and the demo.
+/// Short portions of the lab, and the demo.
 fn lab() -> Vec<Step> {
+    const SHORT: &str = "bench --quick --only small --allocator alligator,dlmalloc,floor \
+        --measure counts,time --output target/lab-test";
     vec![
         program(
             "the lab: contracts, and figures against the record",
             LAB,
-            &["bench", "--check"],
+            "bench --check",
         ),
-        program(
-            "the lab: a short run and its report",
-            LAB,
-            &[
-                "bench",
-                "--quick",
-                "--only",
-                "small",
-                "--allocator",
-                "alligator,dlmalloc,floor",
-                "--measure",
-                "counts,time",
-                "--output",
-                "target/lab-test",
-            ],
-        ),
-        program(
-            "attacks: a short search, and the known ones",
-            "attacks",
-            &["--check", "--trials", "2000"],
-        ),
+        program("the lab: a short run and its report", LAB, SHORT),
         program(
             "the demo: the same output, and ahead of std's heap",
             LAB,
-            &["demo", "--check"],
+            "demo --check",
         ),
     ]
 }
@@ -417,4 +387,22 @@ fn suite() -> Result<Tool> {
             &format!("{program} wasi"),
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_part_has_a_job() -> Result<()> {
+        let file = guest::root().join(".github/workflows/ci.yml");
+        let text = std::fs::read_to_string(file)?;
+        let jobs = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- part: "));
+        assert_eq!(jobs.collect::<BTreeSet<_>>(), PARTS.into_iter().collect());
+        Ok(())
+    }
 }
