@@ -7,6 +7,7 @@ use wasmtime::{Engine, Module};
 use super::check::{LiveRanges, mark, verify, verify_zero};
 use super::probe::{Call, Probe};
 use super::trace::{Block, Op, Trace};
+use crate::stats::ratio;
 
 /// Bytes of a Wasm page.
 pub(crate) const PAGE_BYTES: u64 = 65_536;
@@ -121,20 +122,13 @@ impl Figures {
         sums.iter().sum()
     }
 
-    /// Calls that grew the heap.
-    pub(crate) fn growths(&self) -> u64 {
-        self.operations().iter().map(|one| one.growing.count).sum()
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     pub(crate) fn mean_fuel(&self) -> f64 {
-        self.fuel() as f64 / self.calls() as f64
+        ratio(self.fuel(), self.calls())
     }
 
     /// Bytes of memory added per byte live at the peak.
-    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     pub(crate) fn footprint(&self) -> f64 {
-        (self.grown_pages * PAGE_BYTES) as f64 / self.peak_live_bytes as f64
+        ratio(self.grown_pages * PAGE_BYTES, self.peak_live_bytes)
     }
 }
 

@@ -2,16 +2,17 @@
 //!
 //! Writes the table into `docs/hardened.md`.
 
-use core::fmt::Write as _;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use wasmtime::{Engine, Instance, Module};
 
 use crate::fuel::PAGE_BYTES;
-use crate::size;
+use crate::options::{Allocators, Only};
+use crate::size::{self, OPT_LEVELS};
+use crate::stats;
+use crate::table::Table;
 use crate::workloads::{self, Program};
 use alligator_meter::{counting_engine, counting_store};
-use alligator_tools::allocator::{Allocator, Exports, known};
+use alligator_tools::allocator::{Allocator, Exports};
 use alligator_tools::guest;
 
 /// What is compared.
@@ -26,9 +27,10 @@ const END: &str = "<!-- cost:end -->";
 /// What to measure.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
-    /// Programs to run, by name; all by default. Of some, nothing is written
-    #[arg(long, value_delimiter = ',', value_name = "PROGRAM")]
-    only: Vec<String>,
+    #[command(flatten)]
+    allocators: Allocators,
+    #[command(flatten)]
+    programs: Only,
 }
 
 /// What a program needed, exactly.
@@ -42,58 +44,65 @@ struct Cost {
 /// Measures, prints and writes.
 pub(crate) fn run(options: &Options) -> Result<()> {
     guest::ensure_target(guest::TARGET)?;
-    let engine = counting_engine()?;
-    let [plain, hardened] = [allocator(PLAIN)?, allocator(HARDENED)?];
+    let compared = options
+        .allocators
+        .choose(|one| [PLAIN, HARDENED].contains(&one.name.as_str()))?;
+    let Ok([plain, hardened]) = <[Allocator; 2]>::try_from(compared) else {
+        bail!("two allocators are compared");
+    };
     let mut programs = workloads::programs()?;
-    programs.retain(|program| options.only.is_empty() || options.only.contains(&program.name));
-    ensure!(
-        !programs.is_empty(),
-        "no program is called {:?}",
-        options.only
-    );
-    let modules = [load(&engine, &plain)?, load(&engine, &hardened)?];
-    let mut text = String::from(
-        "| program | instructions, plain | hardened | more | pages, plain | hardened |\n\
-         | --- | --: | --: | --: | --: | --: |\n",
-    );
-    let mut product = 1.0;
-    for program in &programs {
-        let [plain, hardened] = [
-            cost(&engine, &modules[0], program)?,
-            cost(&engine, &modules[1], program)?,
-        ];
-        let ratio = ratio(hardened.instructions, plain.instructions);
-        product *= ratio;
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {:.1} % | {} | {} |",
-            program.name,
-            plain.instructions,
-            hardened.instructions,
-            percent(ratio),
-            plain.pages,
-            hardened.pages,
-        );
-    }
-    let count = u32::try_from(programs.len())?;
-    let mean = f64::powf(product, 1.0 / f64::from(count));
-    let _ = writeln!(text, "| mean | | | {:.1} % | | |", percent(mean));
-    if size::optimizer_exists() {
-        add_sizes(&mut text, &plain, &hardened)?;
+    let names: Vec<&String> = programs.iter().map(|program| &program.name).collect();
+    options.programs.refuse_unknown(&names)?;
+    options
+        .programs
+        .retain(&mut programs, |one| &one.name, |_| true);
+    let mut text = costs([&plain, &hardened], &programs)?.to_string();
+    let is_sized = size::optimizer_exists();
+    if is_sized {
+        text = format!("{text}\n{}", sizes([&plain, &hardened])?);
     } else {
         println!("no code size: wasm-opt (Debian package binaryen) is not installed");
     }
     print!("{text}");
-    if options.only.is_empty() && size::optimizer_exists() {
+    if options.programs.is_all() && options.allocators.are_default() && is_sized {
         write(&text)?;
     }
     Ok(())
 }
 
-fn allocator(name: &str) -> Result<Allocator> {
-    let mut all = known()?.into_iter();
-    let found = all.find(|allocator| allocator.name == name);
-    found.with_context(|| format!("the lab has no {name}"))
+/// What the programs need on both allocators.
+fn costs(allocators: [&Allocator; 2], programs: &[Program]) -> Result<Table> {
+    let engine = counting_engine()?;
+    let [plain, hardened] = allocators.map(|allocator| load(&engine, allocator));
+    let modules = [plain?, hardened?];
+    let mut table = Table::new([
+        "program",
+        "instructions, plain",
+        "hardened",
+        "more",
+        "pages, plain",
+        "hardened",
+    ]);
+    let mut ratios = Vec::new();
+    for program in programs {
+        let [plain, hardened] = modules
+            .each_ref()
+            .map(|module| cost(&engine, module, program));
+        let (plain, hardened) = (plain?, hardened?);
+        let ratio = stats::ratio(hardened.instructions, plain.instructions);
+        ratios.push(ratio);
+        table.row([
+            program.name.clone(),
+            plain.instructions.to_string(),
+            hardened.instructions.to_string(),
+            percent(ratio),
+            plain.pages.to_string(),
+            hardened.pages.to_string(),
+        ]);
+    }
+    let mean = stats::geometric_mean(&ratios).map(percent);
+    table.row(["mean", "", "", &mean.unwrap_or_default(), "", ""]);
+    Ok(table)
 }
 
 fn load(engine: &Engine, allocator: &Allocator) -> Result<Module> {
@@ -124,22 +133,23 @@ fn cost(engine: &Engine, module: &Module, program: &Program) -> Result<Cost> {
     })
 }
 
-/// The allocator's code alone, as `cargo xtask measure` counts it.
-fn add_sizes(text: &mut String, plain: &Allocator, hardened: &Allocator) -> Result<()> {
-    text.push_str("\n| code, bytes | plain | hardened | more |\n| --- | --: | --: | --: |\n");
-    for level in ["z", "3"] {
+/// The allocators' code alone, as `cargo lab measure` counts it, for size and for speed.
+fn sizes([plain, hardened]: [&Allocator; 2]) -> Result<Table> {
+    let mut table = Table::new(["code, bytes", "plain", "hardened", "more"]);
+    for level in [OPT_LEVELS[0], OPT_LEVELS[OPT_LEVELS.len() - 1]] {
         let bytes = |allocator| -> Result<u64> {
             let optimized = size::added(allocator, level, true)?.optimized;
             optimized.context("wasm-opt wrote nothing")
         };
         let (plain, hardened) = (bytes(plain)?, bytes(hardened)?);
-        let more = i128::from(hardened) - i128::from(plain);
-        let _ = writeln!(
-            text,
-            "| `opt-level = {level:?}` | {plain} | {hardened} | {more} |"
-        );
+        table.row([
+            format!("`opt-level = {level:?}`"),
+            plain.to_string(),
+            hardened.to_string(),
+            (i128::from(hardened) - i128::from(plain)).to_string(),
+        ]);
     }
-    Ok(())
+    Ok(table)
 }
 
 /// Puts the tables into the document.
@@ -156,11 +166,7 @@ fn write(text: &str) -> Result<()> {
     Ok(())
 }
 
-fn percent(ratio: f64) -> f64 {
-    (ratio - 1.0) * 100.0
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn ratio(part: u64, whole: u64) -> f64 {
-    part as f64 / whole as f64
+/// How much more than the whole a ratio is.
+fn percent(ratio: f64) -> String {
+    format!("{:.1} %", (ratio - 1.0) * 100.0)
 }

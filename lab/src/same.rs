@@ -9,14 +9,14 @@ use wasmtime::{Config, Engine as Wasmtime, Instance, Module, OptLevel, Store};
 use crate::engines::{
     ENGINES, Engine, Found, Job, Measure, ModuleFile, PATIENCE, Task, Tier, Warm,
 };
+use crate::options::Engines;
 use alligator_tools::guest::{self, Guest};
 
 /// What to run.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
-    /// Only these engines
-    #[arg(long, value_delimiter = ',', value_name = "ENGINE")]
-    engines: Vec<Engine>,
+    #[command(flatten)]
+    engines: Engines,
     /// Writes docs/same.md
     #[arg(long)]
     record: bool,
@@ -32,10 +32,7 @@ struct Row {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let expected = Expected::new()?;
     let mut rows = Vec::new();
-    for engine in ENGINES {
-        if !options.engines.is_empty() && !options.engines.contains(&engine) {
-            continue;
-        }
+    for engine in options.engines.choose(&ENGINES) {
         match engine.find() {
             Ok(found) => rows.extend(run_on(engine, &found, &expected)?),
             Err(error) => println!("{}: left out: {error:#}", engine.name()),

@@ -10,6 +10,10 @@ use wasmparser::Parser;
 
 use alligator_tools::allocator::{Allocator, Exports, control, section_bytes};
 
+/// The compiler's levels under which code size is measured: what a program that wants small code
+/// sets comes first, what one that wants speed does, last.
+pub(crate) const OPT_LEVELS: [&str; 4] = ["z", "s", "2", "3"];
+
 /// Wasm features that rustc's default target uses.
 const FEATURES: [&str; 5] = [
     "--enable-bulk-memory",

@@ -6,6 +6,7 @@ use wasmtime::{Engine, Module};
 
 use super::fuel::PAGE_BYTES;
 use super::probe::Probe;
+use crate::stats::ratio;
 
 /// How many holes the search is confronted with.
 pub(crate) const HOLE_COUNTS: [u32; 5] = [1_000, 2_000, 4_000, 8_000, 16_000];
@@ -26,6 +27,14 @@ pub(crate) struct Special {
     pub(crate) box24_fuel: u64,
     /// Instructions of the dearest allocation among so many holes (`HOLE_COUNTS`).
     pub(crate) holes_fuel: Vec<u64>,
+}
+
+impl Special {
+    /// The dearest allocation among the most holes, divided by that among the fewest.
+    pub(crate) fn hole_growth(&self) -> Option<f64> {
+        let (fewest, most) = (*self.holes_fuel.first()?, *self.holes_fuel.last()?);
+        (fewest > 0).then(|| ratio(most, fewest))
+    }
 }
 
 pub(crate) fn run(engine: &Engine, module: &Module) -> Result<Special> {

@@ -10,12 +10,15 @@
 use core::time::Duration;
 use std::time::Instant;
 
+use crate::options::Allocators;
+use crate::probe::{Call, Probe};
+use crate::stats::ratio;
 use alligator_bound::{Options as BoundOptions, analyze};
-use alligator_meter::{counting_engine, counting_store};
-use alligator_tools::allocator::{Allocator, Exports, Kind, known};
+use alligator_meter::counting_engine;
+use alligator_tools::allocator::{Allocator, Exports, Kind};
 use alligator_tools::guest;
 use anyhow::{Result, anyhow, ensure};
-use wasmtime::{Engine, Instance, Memory, Module, Store, TypedFunc};
+use wasmtime::{Engine, Module};
 
 /// Most phases of a program.
 const PHASES_MAX: usize = 40;
@@ -32,9 +35,8 @@ pub(crate) struct Options {
     /// Seconds of search per operation
     #[arg(long, default_value_t = 20, value_name = "SECONDS")]
     seconds: u64,
-    /// Only these of our allocators, by name; all by default
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
-    allocator: Vec<String>,
+    #[command(flatten)]
+    allocators: Allocators,
 }
 
 /// The operation whose cost is driven up.
@@ -64,16 +66,9 @@ impl Target {
 /// Searches, and prints how close it came. A search that passes a bound is an error.
 pub(crate) fn run(options: &Options) -> Result<()> {
     guest::ensure_target(guest::TARGET)?;
-    let mut chosen = known()?;
-    chosen.retain(|allocator| {
-        allocator.kind == Kind::Ours
-            && (options.allocator.is_empty() || options.allocator.contains(&allocator.name))
-    });
-    ensure!(
-        !chosen.is_empty(),
-        "no allocator of ours is called {:?}",
-        options.allocator
-    );
+    let chosen = options
+        .allocators
+        .choose(|allocator| allocator.kind == Kind::Ours)?;
     for allocator in &chosen {
         search(allocator, options.seconds)?;
     }
@@ -118,11 +113,6 @@ fn search(allocator: &Allocator, seconds: u64) -> Result<()> {
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "bounds are far below 2^52")]
-fn ratio(reached: u64, bound: u64) -> f64 {
-    reached as f64 / bound as f64
-}
-
 /// What a search came to.
 #[derive(Clone, Copy, Debug)]
 struct Found {
@@ -160,12 +150,7 @@ struct Block {
 }
 
 struct Heap {
-    store: Store<()>,
-    memory: Memory,
-    alloc: TypedFunc<(u32, u32), u32>,
-    alloc_zeroed: TypedFunc<(u32, u32), u32>,
-    dealloc: TypedFunc<(u32, u32, u32), ()>,
-    realloc: TypedFunc<(u32, u32, u32, u32), u32>,
+    probe: Probe,
     blocks: Vec<Block>,
     target: Target,
     /// Nothing was asked yet: the first operation takes in what is left of the initial memory, which its size does
@@ -176,18 +161,8 @@ struct Heap {
 
 impl Heap {
     fn new(engine: &Engine, module: &Module, target: Target) -> Result<Self> {
-        let mut store = counting_store(engine, ())?;
-        let instance = Instance::new(&mut store, module, &[])?;
-        let memory = instance
-            .get_memory(&mut store, "memory")
-            .ok_or_else(|| anyhow::anyhow!("the guest exports no memory"))?;
         Ok(Self {
-            alloc: instance.get_typed_func(&mut store, "op_alloc")?,
-            alloc_zeroed: instance.get_typed_func(&mut store, "op_alloc_zeroed")?,
-            dealloc: instance.get_typed_func(&mut store, "op_dealloc")?,
-            realloc: instance.get_typed_func(&mut store, "op_realloc")?,
-            memory,
-            store,
+            probe: Probe::new(engine, module)?,
             blocks: Vec::new(),
             target,
             is_new: true,
@@ -195,22 +170,13 @@ impl Heap {
         })
     }
 
-    /// Runs one operation and notes what it cost, unless it grew the heap.
-    fn counted<R>(
-        &mut self,
-        kind: Target,
-        operation: impl FnOnce(&mut Self) -> Result<R>,
-    ) -> Result<R> {
-        let pages = self.memory.size(&self.store);
-        let before = self.store.get_fuel()?;
-        let result = operation(self)?;
-        let fuel = before - self.store.get_fuel()?;
-        let grew =
-            core::mem::replace(&mut self.is_new, false) || self.memory.size(&self.store) != pages;
+    /// Notes what an operation cost, unless it grew the heap. Returns its result.
+    fn noted<R>(&mut self, kind: Target, call: Call<R>) -> R {
+        let grew = core::mem::replace(&mut self.is_new, false) || call.grown_pages > 0;
         if kind == self.target && !grew {
-            self.most = self.most.max(fuel);
+            self.most = self.most.max(call.fuel);
         }
-        Ok(result)
+        call.result
     }
 
     fn run(&mut self, phase: Phase) -> Result<()> {
@@ -221,15 +187,14 @@ impl Heap {
                 align,
                 zeroed,
             } => {
-                let (kind, function) = if zeroed {
-                    (Target::AllocZeroed, self.alloc_zeroed.clone())
-                } else {
-                    (Target::Alloc, self.alloc.clone())
-                };
                 for _ in 0..count {
-                    let address = self.counted(kind, |heap| {
-                        Ok(function.call(&mut heap.store, (size, align))?)
-                    })?;
+                    let address = if zeroed {
+                        let call = self.probe.alloc_zeroed(size, align)?;
+                        self.noted(Target::AllocZeroed, call)
+                    } else {
+                        let call = self.probe.alloc(size, align)?;
+                        self.noted(Target::Alloc, call)
+                    };
                     if address != 0 {
                         self.blocks.push(Block {
                             address,
@@ -246,10 +211,8 @@ impl Heap {
             } => {
                 for index in chosen(self.blocks.len(), first, stride, count).rev() {
                     let block = self.blocks.remove(index);
-                    self.counted(Target::Dealloc, |heap| {
-                        let arguments = (block.address, block.size, block.align);
-                        Ok(heap.dealloc.call(&mut heap.store, arguments)?)
-                    })?;
+                    let call = self.probe.dealloc(block.address, block.size, block.align)?;
+                    self.noted(Target::Dealloc, call);
                 }
             }
             Phase::Resize {
@@ -260,15 +223,14 @@ impl Heap {
             } => {
                 for index in chosen(self.blocks.len(), first, stride, count) {
                     let block = self.blocks[index];
-                    let address = self.counted(Target::Realloc, |heap| {
-                        let arguments = (block.address, block.size, block.align, size);
-                        Ok(heap.realloc.call(&mut heap.store, arguments)?)
-                    })?;
+                    let Block { address, align, .. } = block;
+                    let call = self.probe.realloc(address, block.size, align, size)?;
+                    let address = self.noted(Target::Realloc, call);
                     if address != 0 {
                         self.blocks[index] = Block {
                             address,
                             size,
-                            ..block
+                            align,
                         };
                     }
                 }

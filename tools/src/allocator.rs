@@ -489,7 +489,7 @@ mod tests {
 
     #[test]
     fn every_guest_runs_the_same_programs() -> Result<()> {
-        let guests = super::guest::root().join("lab").join("guests");
+        let guests = guest::root().join("lab").join("guests");
         let expected = programs_in(&guests.join("recorder").join("Cargo.lock"))?;
         assert!(expected.len() > 50, "{expected:?}");
         for entry in std::fs::read_dir(guests)? {

@@ -1,10 +1,39 @@
 //! The tools that are called: cargo and rustup, in the repository's root.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::guest;
+/// The repository's root.
+pub fn root() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest)
+}
+
+/// Adds a Wasm target to the toolchain when it is not there yet, and says so.
+/// Without rustup the toolchain is taken as it is.
+pub fn ensure_target(target: &str) -> Result<()> {
+    let listed = Command::new("rustup")
+        .args(["target", "list", "--installed"])
+        .output();
+    let Ok(listed) = listed else { return Ok(()) };
+    if String::from_utf8_lossy(&listed.stdout)
+        .lines()
+        .any(|line| line.trim() == target)
+    {
+        return Ok(());
+    }
+    eprintln!("adding the Wasm target: rustup target add {target}");
+    let status = Command::new("rustup")
+        .args(["target", "add", target])
+        .status()
+        .context("rustup does not start")?;
+    if !status.success() {
+        bail!("rustup target add {target} failed");
+    }
+    Ok(())
+}
 
 /// A command in the making. It writes where we write.
 #[derive(Debug)]
@@ -38,10 +67,7 @@ impl Tool {
 /// The cargo that runs us, in the repository's root.
 pub fn cargo(args: &[&str]) -> Tool {
     let mut command = Command::new(cargo_path());
-    command
-        .args(args)
-        .current_dir(guest::root())
-        .stdin(Stdio::null());
+    command.args(args).current_dir(root()).stdin(Stdio::null());
     Tool(command)
 }
 
@@ -63,11 +89,8 @@ pub fn rustup(toolchain: &str, args: &[&str]) -> Tool {
         .args(args)
         .env_remove("CARGO")
         .env_remove("RUSTC")
-        .env(
-            "CARGO_TARGET_DIR",
-            guest::root().join("target").join(toolchain),
-        )
-        .current_dir(guest::root())
+        .env("CARGO_TARGET_DIR", root().join("target").join(toolchain))
+        .current_dir(root())
         .stdin(Stdio::null());
     Tool(command)
 }
@@ -102,8 +125,8 @@ pub fn toolchain_has(toolchain: &str, target: &str) -> Result<()> {
 
 /// Nothing if programs can be built for `target` and linked. Adds the target to the toolchain if need be.
 pub fn links_for(target: &str) -> Result<()> {
-    guest::ensure_target(target)?;
-    let dir = guest::root().join("target").join("link-probe");
+    ensure_target(target)?;
+    let dir = root().join("target").join("link-probe");
     std::fs::create_dir_all(&dir)?;
     let source = dir.join("probe.rs");
     std::fs::write(&source, "fn main() {}")?;
@@ -123,7 +146,7 @@ pub fn links_for(target: &str) -> Result<()> {
 pub fn features_of(package: &str) -> Result<Vec<String>> {
     let output = Command::new(cargo_path())
         .args(["metadata", "--no-deps", "--format-version", "1"])
-        .current_dir(guest::root())
+        .current_dir(root())
         .output()
         .context("cargo does not start")?;
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;

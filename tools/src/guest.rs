@@ -5,17 +5,14 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::command::cargo_path;
+pub use crate::command::{ensure_target, root};
+
 /// The target of every guest that needs no operating system.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The target whose programs ask an operating system for what they need.
 pub const WASI: &str = "wasm32-wasip1";
-
-/// The repository's root.
-pub fn root() -> &'static Path {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest)
-}
 
 /// Where guests are built and their modules kept: `target/guests`.
 pub fn guests_dir() -> PathBuf {
@@ -58,7 +55,7 @@ pub fn build(guest: &Guest<'_>) -> Result<PathBuf> {
     let dir = guests_dir();
     // One for all: what guests have in common is built once.
     let build_dir = dir.join("build");
-    let mut command = Command::new(crate::command::cargo_path());
+    let mut command = Command::new(cargo_path());
     if let Some(profile) = guest.profile {
         command.arg("--config").arg(profile);
     }
@@ -83,30 +80,6 @@ pub fn build(guest: &Guest<'_>) -> Result<PathBuf> {
     std::fs::copy(built.with_extension("wasm"), &module)
         .with_context(|| format!("cargo built no {}.wasm", guest.library))?;
     Ok(module)
-}
-
-/// Adds a Wasm target to the toolchain when it is not there yet, and says so.
-/// Without rustup the toolchain is taken as it is.
-pub fn ensure_target(target: &str) -> Result<()> {
-    let listed = Command::new("rustup")
-        .args(["target", "list", "--installed"])
-        .output();
-    let Ok(listed) = listed else { return Ok(()) };
-    if String::from_utf8_lossy(&listed.stdout)
-        .lines()
-        .any(|line| line.trim() == target)
-    {
-        return Ok(());
-    }
-    eprintln!("adding the Wasm target: rustup target add {target}");
-    let status = Command::new("rustup")
-        .args(["target", "add", target])
-        .status()
-        .context("rustup does not start")?;
-    if !status.success() {
-        bail!("rustup target add {target} failed");
-    }
-    Ok(())
 }
 
 /// Whether the recorded bounds are of modules built by this compiler.

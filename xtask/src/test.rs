@@ -249,7 +249,7 @@ fn of_tools() -> Vec<Step> {
         program(
             "attacks: a short search, and the known ones",
             "attacks",
-            "--check --trials 2000",
+            "--check --trials 500",
         ),
     ]
 }
@@ -324,7 +324,6 @@ fn on_nightly() -> Vec<Step> {
         .needs(|| nightly_has("rust-src")),
     ];
     let runs = [
-        (HOST_64, "", STACKED_BORROWS),
         (HOST_32, "", STACKED_BORROWS),
         (HOST_64, "", TREE_BORROWS),
         (HOST_64, "small", TREE_BORROWS),

@@ -19,7 +19,7 @@
 
 use serde_json::{Value, json};
 
-use super::Figures;
+use super::figures::Figures;
 use super::picture::{Kind, Picture};
 use super::trace::Calls;
 

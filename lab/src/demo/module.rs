@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use wasmparser::Parser;
 use wasmtime::{Engine, Instance, Linker, Memory, Store, Val};
 
 use super::picture::{self, Picture};
 use super::trace::{self, Trace};
+use crate::fuel::PAGE_BYTES;
 use alligator_meter::counting_store;
-
-/// Bytes of a page of linear memory.
-pub(super) const PAGE_BYTES: u64 = 65_536;
 
 /// A compiled guest.
 pub(super) struct Module {
@@ -34,7 +33,7 @@ impl Module {
         Ok(Self {
             engine: engine.clone(),
             compiled: wasmtime::Module::from_binary(engine, &bytes)?,
-            code_bytes: code_section_bytes(&bytes).context("the guest is no Wasm module")?,
+            code_bytes: code_section_bytes(&bytes)?.context("the guest has no code")?,
         })
     }
 
@@ -141,31 +140,18 @@ impl<T> Guest<T> {
     }
 }
 
-/// Bytes of the code section's contents; `None` if this is no module or has no code.
-fn code_section_bytes(module: &[u8]) -> Option<u64> {
-    const HEADER: &[u8] = b"\0asm\x01\0\0\0";
+/// Bytes of the code section's contents; none if there is no code.
+///
+/// # Errors
+/// This is no module.
+fn code_section_bytes(module: &[u8]) -> Result<Option<u64>> {
     const CODE_SECTION: u8 = 10;
-    let mut rest = module.strip_prefix(HEADER)?;
-    while let Some((&id, after_id)) = rest.split_first() {
-        let (bytes, contents) = leb128(after_id)?;
-        if id == CODE_SECTION {
-            return Some(bytes);
-        }
-        rest = contents.get(usize::try_from(bytes).ok()?..)?;
-    }
-    None
-}
-
-/// An unsigned LEB128 number of at most 32 bits and what follows it.
-fn leb128(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut number = 0;
-    for (index, &byte) in bytes.iter().take(5).enumerate() {
-        number |= u64::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Some((number, &bytes[index + 1..]));
+    for payload in Parser::new(0).parse_all(module) {
+        if let Some((CODE_SECTION, range)) = payload?.as_section() {
+            return Ok(Some(range.end - range.start));
         }
     }
-    None
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -173,15 +159,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_section_is_found_behind_others() {
-        let mut module = b"\0asm\x01\0\0\0".to_vec();
-        module.extend([1, 3, 7, 7, 7]);
-        module.extend([10, 0x81, 0x01]);
-        assert_eq!(code_section_bytes(&module), Some(129));
+    fn a_code_section_is_found_behind_others() -> Result<()> {
+        let module = wat::parse_str("(module (type (func)) (func nop nop))")?;
+        // The count of functions; a body's length, no locals, twice `nop`, and `end`.
+        assert_eq!(code_section_bytes(&module)?, Some(6));
+        Ok(())
     }
 
     #[test]
     fn a_text_is_no_module() {
-        assert_eq!(code_section_bytes(b"(module)"), None);
+        assert!(code_section_bytes(b"(module)").is_err());
     }
 }

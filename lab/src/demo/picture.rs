@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use console::Style;
+use indicatif::HumanCount;
 
-use super::module::PAGE_BYTES;
-use super::report::{grouped, header, new_table, number_cell, terminal_columns};
+use crate::fuel::PAGE_BYTES;
+use crate::table::{framed, header, number_cell, terminal_columns};
 
 /// Room for pieces in the guest's table (`guests/demo/src/picture.rs`).
 pub(super) const PIECES_MAX: usize = 16_384;
@@ -264,7 +265,7 @@ fn print_classes(picture: &Picture) {
     };
     let height = rows.len().div_ceil(columns);
     let titles = ["slot", "MiniPages", "used/slots", "full"];
-    let mut table = new_table();
+    let mut table = framed();
     table.set_header((0..columns).flat_map(|_| titles.map(header)));
     for index in 0..height {
         let across = (0..columns).filter_map(|column| rows.get(index + column * height));
@@ -283,7 +284,7 @@ fn class_row((slot_bytes, class): (&u64, &ClassFill)) -> [String; 4] {
 }
 
 fn print_sums(picture: &Picture) {
-    let kib = |wanted: fn(Kind) -> bool| grouped(picture.bytes_of(wanted).div_ceil(1024));
+    let kib = |wanted: fn(Kind) -> bool| HumanCount(picture.bytes_of(wanted).div_ceil(1024));
     println!(
         "MiniPages {} KiB, large blocks {} KiB, free {} KiB, MetaPages {} KiB",
         kib(|kind| matches!(kind, Kind::MiniPage { .. })),

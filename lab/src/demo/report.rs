@@ -1,8 +1,11 @@
 //! The figures of both heaps side by side, as a table for people.
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color};
+use indicatif::HumanCount;
 
-use super::{Allocator, Figures};
+use super::figures::{Allocator, Figures};
+use crate::stats::float;
+use crate::table::{framed, header, number_cell};
 
 /// Ratios that differ from 1 by less are neither good nor bad.
 const INDIFFERENT: f64 = 0.005;
@@ -17,12 +20,12 @@ struct Row {
 
 impl Row {
     fn count(name: &'static str, pair: [u64; 2]) -> Self {
-        let [std, alligator] = pair.map(grouped);
+        let [std, alligator] = pair.map(|count| HumanCount(count).to_string());
         Self {
             name,
             std,
             alligator,
-            ratio: ratio(pair.map(precise)),
+            ratio: ratio(pair.map(float)),
         }
     }
 
@@ -39,7 +42,7 @@ impl Row {
 
 /// Prints the table and what it was measured on.
 pub(super) fn print(opt_level: &str, std: &Figures, alligator: &Figures) {
-    let mut table = new_table();
+    let mut table = framed();
     table.set_header([
         header(""),
         header(Allocator::Std.name()).set_alignment(CellAlignment::Right),
@@ -96,36 +99,6 @@ fn output_line(std: &Figures, alligator: &Figures) -> String {
     }
 }
 
-/// An empty table as wide as the terminal allows.
-pub(super) fn new_table() -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_BORDERS_ONLY.with_rounded_corners())
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(terminal_columns());
-    if console::colors_enabled() {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
-    table
-}
-
-/// Columns of the terminal, 80 when there is none.
-pub(super) fn terminal_columns() -> u16 {
-    console::Term::stdout()
-        .size_checked()
-        .map_or(80, |(_rows, columns)| columns)
-}
-
-pub(super) fn header(text: &str) -> Cell {
-    Cell::new(text).add_attribute(Attribute::Bold)
-}
-
-pub(super) fn number_cell(text: &str) -> Cell {
-    Cell::new(text).set_alignment(CellAlignment::Right)
-}
-
 fn ratio_cell(ratio: Option<f64>) -> Cell {
     let Some(ratio) = ratio else {
         return Cell::new("");
@@ -143,33 +116,4 @@ fn ratio_cell(ratio: Option<f64>) -> Cell {
 /// The second figure in units of the first.
 fn ratio([std, alligator]: [f64; 2]) -> Option<f64> {
     (std != 0.0).then(|| alligator / std)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn precise(count: u64) -> f64 {
-    count as f64
-}
-
-/// The number with a comma between groups of three digits.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::grouped;
-
-    #[test]
-    fn digits_come_in_threes() {
-        let texts = [0, 999, 1000, 1_234_567].map(grouped);
-        assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
-    }
 }

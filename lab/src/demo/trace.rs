@@ -5,6 +5,7 @@
 //! its arguments, the call itself and all it does. Calls during which the memory grew are kept
 //! apart, because growth is the host's time, and so is the first call.
 
+use crate::stats::ratio;
 use wasmtime::{AsContext, Caller, Linker, Memory};
 
 /// Largest number of instructions with a count of its own in the distribution.
@@ -122,10 +123,9 @@ impl Trace {
     }
 
     /// Instructions per call, growth apart.
-    #[expect(clippy::cast_precision_loss, reason = "both are far below 2^52")]
     pub(super) fn mean(&self) -> f64 {
         let all = self.all();
-        all.instructions as f64 / all.count as f64
+        ratio(all.instructions, all.count)
     }
 
     /// Instructions that `permille` of all calls do not exceed, growth apart.

@@ -1,50 +1,76 @@
 //! Memory from several heap starts. Where the heap starts in its first page decides how much the initial memory has to
 //! spare, and where everything comes to lie: the figure of one start may be luck.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, ensure};
 use wasmparser::{Operator, Parser, Payload};
 use wasmtime::{Engine, Module};
 
-use super::report::{Report, geometric_mean, print_table};
-use super::run_traces;
-use crate::fuel::{Figures, PAGE_BYTES};
+use super::tables::MEAN;
+use crate::fuel::{self, PAGE_BYTES};
 use crate::probe::Probe;
-use crate::trace::Trace;
+use crate::report::allocator_mean;
+use crate::run::{Plan, Results, Workload, workloads_of};
+use crate::stats::geometric_mean;
+use crate::table::Table;
+use alligator_meter::counting_engine;
 use alligator_tools::allocator::{self, Allocator, Exports};
+use alligator_tools::guest;
 
 /// The stack of a guest that says nothing of it.
 const STACK_BYTES: u64 = 1 << 20;
 /// What the linker wants a stack to be a multiple of.
 const STACK_ALIGN: u64 = 16;
 
-/// Measures `allocators` from `count` starts and prints the means, the least and the most.
-pub(crate) fn run(
-    engine: &Engine,
-    allocators: &[Allocator],
-    traces: &[Trace],
-    count: u64,
-) -> Result<()> {
-    let control = allocator::control()?;
-    let mut reports = Vec::new();
+/// Measures the plan's memory from `count` starts and prints the means, the least and the most.
+pub(super) fn run(plan: &Plan, count: u64) -> Result<()> {
+    guest::ensure_target(guest::TARGET)?;
+    let engine = counting_engine()?;
+    let workloads = workloads_of(plan)?;
+    let mut runs = Vec::new();
+    let mut failures = Vec::new();
     for start in 0..count {
         eprintln!("start {} of {count}", start + 1);
+        let mut results = plan.nothing_measured()?;
         let shift = start * PAGE_BYTES / count / STACK_ALIGN * STACK_ALIGN;
         let stack_bytes = STACK_BYTES + shift;
-        let initial_pages = Probe::new(engine, &load(engine, &control, stack_bytes)?)?.pages();
-        let mut report = Report {
-            workloads: traces.iter().map(|trace| trace.name.clone()).collect(),
-            ..Report::default()
-        };
-        for allocator in allocators {
-            let module = load(engine, allocator, stack_bytes)?;
-            let mut row = run_traces(engine, &module, traces, initial_pages);
-            row.name.clone_from(&allocator.name);
-            report.rows.push(row);
-        }
-        reports.push(report);
+        count_all(&engine, plan, &workloads, stack_bytes, &mut results)?;
+        failures.append(&mut results.missing);
+        runs.push(results);
     }
-    print_table(&table(&reports, allocators));
-    reports.iter().try_for_each(Report::print_failures)
+    println!("{}", table(&runs).plain());
+    ensure!(failures.is_empty(), "{}", failures.join("\n"));
+    Ok(())
+}
+
+/// Counts every workload of every allocator.
+fn count_all(
+    engine: &Engine,
+    plan: &Plan,
+    workloads: &[Workload],
+    stack_bytes: u64,
+    results: &mut Results,
+) -> Result<()> {
+    let control = load(engine, &allocator::control()?, stack_bytes)?;
+    let initial_pages = Probe::new(engine, &control)?.pages();
+    for allocator in &plan.allocators {
+        let module = load(engine, allocator, stack_bytes)?;
+        let mut counts = BTreeMap::new();
+        for Workload { trace, .. } in workloads {
+            match fuel::run(engine, &module, trace, initial_pages) {
+                Ok(figures) => drop(counts.insert(trace.name.clone(), figures)),
+                Err(error) => {
+                    let (allocator, workload) = (&allocator.name, &trace.name);
+                    results
+                        .missing
+                        .push(format!("{allocator}: {workload}: {error:#}"));
+                }
+            }
+        }
+        results.counts.insert(allocator.name.clone(), counts);
+    }
+    Ok(())
 }
 
 /// Builds an allocator's probe with a stack of `stack_bytes` below its statics and its heap, and compiles it.
@@ -76,29 +102,28 @@ fn stack_end(module: &[u8]) -> Result<Option<i32>> {
 }
 
 /// A line for each workload, and one for the mean of all.
-fn table(reports: &[Report], allocators: &[Allocator]) -> Vec<Vec<String>> {
-    let names = || allocators.iter().map(|allocator| &allocator.name);
-    let line = |label: &str, value: &dyn Fn(&Report, &str) -> Option<f64>| {
-        let cell = |name: &String| cell(reports.iter().map(|report| value(report, name)).collect());
-        let label = core::iter::once(label.to_owned());
-        label.chain(names().map(cell)).collect()
+fn table(runs: &[Results]) -> Table {
+    let infos = runs.iter().take(1);
+    let names: Vec<&String> = infos
+        .clone()
+        .flat_map(|results| results.allocators.iter().map(|info| &info.name))
+        .collect();
+    let title = format!("memory added / peak live bytes, {} starts", runs.len());
+    let mut table = Table::new(core::iter::once(&title).chain(names.iter().copied()));
+    let mut line = |label: &str, value: &dyn Fn(&Results, &str) -> Option<f64>| {
+        let cell = |name: &&String| cell(runs.iter().map(|run| value(run, name)).collect());
+        table.labelled(label, names.iter().map(cell));
     };
-    let footprint = |report: &Report, name: &str, workload: &str| {
-        let figures = report.figures(report.row(name)?, workload);
-        figures.map(Figures::footprint)
-    };
-    let title = format!("memory added / peak live bytes, {} starts", reports.len());
-    let heading = core::iter::once(title).chain(names().cloned()).collect();
-    let mut table = vec![heading];
-    for workload in reports.iter().take(1).flat_map(|report| &report.workloads) {
-        table.push(line(workload, &|report, name| {
-            footprint(report, name, workload)
-        }));
+    for workload in infos.flat_map(|results| &results.workloads) {
+        line(&workload.name, &|results, name| {
+            Some(results.figures(name, &workload.name)?.footprint())
+        });
     }
-    table.push(line(
-        "mean (geometric, without ratchets)",
-        &|report, name| report.mean(|workload| footprint(report, name, workload)),
-    ));
+    line(MEAN, &|results, name| {
+        allocator_mean(results, name, |figures| {
+            Some(figures.footprint()).filter(|footprint| *footprint > 0.0)
+        })
+    });
     table
 }
 
@@ -107,7 +132,7 @@ fn cell(values: Option<Vec<f64>>) -> String {
     let values = values.unwrap_or_default();
     let least = values.iter().copied().reduce(f64::min);
     let most = values.iter().copied().reduce(f64::max);
-    match (geometric_mean(values.into_iter()), least, most) {
+    match (geometric_mean(&values), least, most) {
         (Some(mean), Some(least), Some(most)) => format!("{mean:.3} ({least:.2} to {most:.2})"),
         _ => "-".to_owned(),
     }

@@ -1,9 +1,18 @@
 //! The targets, the best peer's figure, and what the allocator measured first reaches.
 
-use super::report::{Report, Row, print_table};
+use crate::engines::Engine;
+use crate::report::{allocator_mean, ratio_mean, ratios_to};
+use crate::run::{Results, WorkloadInfo};
+use crate::size::OPT_LEVELS;
+use crate::special::Special;
+use crate::stats::{self, Mean, float};
+use crate::table::{Cell, Table};
 
 /// Peers that the targets name.
 const PEERS: [&str; 4] = ["talc", "rlsf", "dlmalloc", "wasmalloc"];
+
+/// The allocator that times are divided by.
+const REFERENCE: &str = PEERS[0];
 
 /// As much slower as noise may make a workload in V8 that is not slower.
 const NOISE: f64 = 1.05;
@@ -15,14 +24,21 @@ struct Target {
     must: Option<f64>,
     stretch: Option<f64>,
     /// The figure of one allocator.
-    value: fn(&Report, &Row) -> Option<f64>,
+    value: fn(&Results, &str) -> Option<f64>,
+    /// The same with its interval, if it is a mean of times.
+    interval: fn(&Results, &str) -> Option<Mean>,
     /// True if the figure is a comparison, of which peers have none.
     is_relative: bool,
 }
 
 const TARGETS: &[Target] = &[
     target("mean instructions per operation", 1, 72.0, 56.0, mean_fuel),
-    target("V8, time / talc's", 2, 0.75, 0.60, mean_time),
+    Target {
+        interval: mean_time,
+        ..target("V8, time / talc's", 2, 0.75, 0.60, |results, name| {
+            Some(mean_time(results, name)?.value)
+        })
+    },
     Target {
         stretch: None,
         is_relative: true,
@@ -31,7 +47,7 @@ const TARGETS: &[Target] = &[
             2,
             NOISE,
             0.0,
-            |report, row| Some(slowest(report, row, &PEERS[..2])?.ratio),
+            |results, name| Some(slowest(results, name, &PEERS[..2])?.ratio),
         )
     },
     Target {
@@ -42,7 +58,7 @@ const TARGETS: &[Target] = &[
             2,
             0.0,
             NOISE,
-            |report, row| Some(slowest(report, row, &PEERS)?.ratio),
+            |results, name| Some(slowest(results, name, &PEERS)?.ratio),
         )
     },
     target("memory added / peak live bytes", 2, 1.32, 1.20, footprint),
@@ -66,11 +82,15 @@ const TARGETS: &[Target] = &[
         0,
         640.0,
         450.0,
-        |report, row| grown_pages(report, row, "ratchet"),
+        |results, name| grown_pages(results, name, "ratchet"),
     ),
-    target("realloc ratchet, pages", 0, 213.0, 205.0, |report, row| {
-        grown_pages(report, row, "realloc-ratchet")
-    }),
+    target(
+        "realloc ratchet, pages",
+        0,
+        213.0,
+        205.0,
+        |results, name| grown_pages(results, name, "realloc-ratchet"),
+    ),
     target("box of 24 bytes, instructions", 0, 45.0, 30.0, box24_fuel),
 ];
 
@@ -82,7 +102,7 @@ const fn target(
     digits: usize,
     must: f64,
     stretch: f64,
-    value: fn(&Report, &Row) -> Option<f64>,
+    value: fn(&Results, &str) -> Option<f64>,
 ) -> Target {
     Target {
         figure,
@@ -90,38 +110,35 @@ const fn target(
         must: Some(must),
         stretch: Some(stretch),
         value,
+        interval: |_, _| None,
         is_relative: false,
     }
 }
 
 /// A workload whose time is the longest beside a peer's.
-struct Slowest<'report> {
-    workload: &'report str,
+struct Slowest<'a> {
+    workload: &'a str,
     peer: &'static str,
     ratio: f64,
 }
 
-/// Prints the table for the first allocator of the report, and which workloads are its slowest.
-pub(crate) fn print(report: &Report) {
-    let Some(ours) = report.rows.first() else {
+/// Prints the table for the first allocator measured, and which workloads are its slowest.
+pub(super) fn print(results: &Results) {
+    let Some(ours) = results.allocators.first() else {
         return;
     };
-    let heading = [
-        "figure",
-        "best peer",
-        "must",
-        "stretch",
-        ours.name.as_str(),
-        "",
-    ];
-    let mut table = vec![heading.map(str::to_owned).to_vec()];
-    table.extend(TARGETS.iter().map(|target| target.line(report, ours)));
-    if let Some(small) = report.row("alligator-small") {
-        table.push(SMALL.line(report, small));
+    let ours = ours.name.as_str();
+    let mut table = Table::new(["figure", "best peer", "must", "stretch", ours, "95 %", ""]);
+    for target in TARGETS {
+        table.row(target.line(results, ours));
     }
-    print_table(&table);
+    let small = "alligator-small";
+    if results.counts.contains_key(small) {
+        table.row(SMALL.line(results, small));
+    }
+    println!("{}", table.plain());
     for peers in [&PEERS[..2], &PEERS] {
-        if let Some(slowest) = slowest(report, ours, peers) {
+        if let Some(slowest) = slowest(results, ours, peers) {
             let (workload, peer) = (slowest.workload, slowest.peer);
             println!(
                 "slowest in V8, beside {}: {workload}, {:.2} times {peer}'s",
@@ -133,96 +150,89 @@ pub(crate) fn print(report: &Report) {
 }
 
 impl Target {
-    fn line(&self, report: &Report, row: &Row) -> Vec<String> {
-        let value = (self.value)(report, row);
+    fn line(&self, results: &Results, name: &str) -> [Cell; 7] {
+        let value = (self.value)(results, name);
         let verdict = match value {
             None => "not measured",
             Some(value) if self.stretch.is_some_and(|limit| value <= limit) => "stretch",
             Some(value) if self.must.is_some_and(|limit| value <= limit) => "must",
             Some(_) => "missed",
         };
-        vec![
-            self.figure.to_owned(),
-            self.cell(self.best_peer(report)),
-            self.cell(self.must),
-            self.cell(self.stretch),
-            self.cell(value),
-            verdict.to_owned(),
+        let interval = (self.interval)(results, name);
+        let interval = interval.map(|mean| format!("{:.2}-{:.2}", mean.low, mean.high));
+        let cell = |value| Cell::Number(value, self.digits);
+        [
+            self.figure.into(),
+            cell(self.best_peer(results)),
+            cell(self.must),
+            cell(self.stretch),
+            cell(value),
+            interval.unwrap_or_default().into(),
+            verdict.into(),
         ]
     }
 
-    fn best_peer(&self, report: &Report) -> Option<f64> {
+    fn best_peer(&self, results: &Results) -> Option<f64> {
         if self.is_relative {
             return None;
         }
-        let peers = PEERS.iter().filter_map(|name| report.row(name));
-        let values = peers.filter_map(|row| (self.value)(report, row));
+        let values = PEERS.iter().filter_map(|name| (self.value)(results, name));
         values.min_by(f64::total_cmp)
     }
-
-    fn cell(&self, value: Option<f64>) -> String {
-        let digits = self.digits;
-        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
-    }
 }
 
-fn mean_fuel(report: &Report, row: &Row) -> Option<f64> {
-    report.mean(|workload| Some(report.figures(row, workload)?.mean_fuel()))
+fn mean_fuel(results: &Results, name: &str) -> Option<f64> {
+    allocator_mean(results, name, |figures| Some(figures.mean_fuel()))
 }
 
-fn mean_time(report: &Report, row: &Row) -> Option<f64> {
-    report.mean(|workload| report.time_ratio(row, workload, "talc"))
+fn mean_time(results: &Results, name: &str) -> Option<Mean> {
+    ratio_mean(
+        results,
+        Engine::V8,
+        name,
+        REFERENCE,
+        WorkloadInfo::is_averaged,
+    )
 }
 
 /// Over all workloads and `peers`, the highest ratio of times.
-fn slowest<'report>(
-    report: &'report Report,
-    row: &Row,
-    peers: &[&'static str],
-) -> Option<Slowest<'report>> {
-    let workloads = report.workloads.iter();
-    let pairs = workloads.flat_map(|workload| peers.iter().map(move |peer| (workload, *peer)));
+fn slowest<'a>(results: &'a Results, name: &str, peers: &[&'static str]) -> Option<Slowest<'a>> {
+    let workloads = results.workloads.iter();
+    let pairs = workloads.flat_map(|info| peers.iter().map(|peer| (info.name.as_str(), *peer)));
     let ratios = pairs.filter_map(|(workload, peer)| {
-        let ratio = report.time_ratio(row, workload, peer)?;
+        let ratios = ratios_to(results, Engine::V8, workload, name, peer)?;
         Some(Slowest {
             workload,
             peer,
-            ratio,
+            ratio: stats::median(&ratios)?,
         })
     });
     ratios.max_by(|left, right| left.ratio.total_cmp(&right.ratio))
 }
 
-fn footprint(report: &Report, row: &Row) -> Option<f64> {
-    report.mean(|workload| Some(report.figures(row, workload)?.footprint()))
+fn footprint(results: &Results, name: &str) -> Option<f64> {
+    allocator_mean(results, name, |figures| {
+        Some(figures.footprint()).filter(|footprint| *footprint > 0.0)
+    })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn hole_growth(_: &Report, row: &Row) -> Option<f64> {
-    let holes = &row.special.as_ref()?.holes_fuel;
-    Some(*holes.last()? as f64 / *holes.first()? as f64)
+fn hole_growth(results: &Results, name: &str) -> Option<f64> {
+    results.special.get(name).and_then(Special::hole_growth)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "bytes far below 2^52")]
-fn code_bytes(_: &Report, row: &Row) -> Option<f64> {
-    row.code_bytes.map(|bytes| bytes[0] as f64)
+fn code_bytes(results: &Results, name: &str) -> Option<f64> {
+    let size = results.sizes.get(name)?.get(OPT_LEVELS[0])?;
+    Some(float(size.optimized?))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "pages far below 2^52")]
-fn tiny_pages(_: &Report, row: &Row) -> Option<f64> {
-    row.special
-        .as_ref()
-        .map(|special| special.tiny_pages as f64)
+fn tiny_pages(results: &Results, name: &str) -> Option<f64> {
+    Some(float(results.special.get(name)?.tiny_pages))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "pages far below 2^52")]
-fn grown_pages(report: &Report, row: &Row, workload: &str) -> Option<f64> {
-    Some(report.figures(row, workload)?.grown_pages as f64)
+fn grown_pages(results: &Results, name: &str, workload: &str) -> Option<f64> {
+    Some(float(results.figures(name, workload)?.grown_pages))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn box24_fuel(_: &Report, row: &Row) -> Option<f64> {
-    row.special
-        .as_ref()
-        .map(|special| special.box24_fuel as f64)
+fn box24_fuel(results: &Results, name: &str) -> Option<f64> {
+    Some(float(results.special.get(name)?.box24_fuel))
 }

@@ -40,8 +40,8 @@ pub(crate) struct Options {
 /// A test of one target.
 struct Case {
     name: String,
-    /// An error if something that it needs is not on this machine.
-    needs: fn() -> Result<()>,
+    /// An error if something that it needs is not on this machine; none needs nothing.
+    needs: Option<fn() -> Result<()>>,
     run: fn() -> Result<()>,
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let is_one = options.name.is_some();
     let mut outcomes = Outcomes::default();
     for case in chosen {
-        match (case.needs)() {
+        match case.needs.map_or(Ok(()), |needs| needs()) {
             Err(reason) if is_one => return Err(Missing(format!("{reason:#}")).into()),
             Err(reason) => println!("{}: left out: {reason:#}", case.name),
             Ok(()) if is_one => return (case.run)(),
@@ -77,93 +77,81 @@ fn cases() -> Vec<Case> {
     let p1_threads = format!("target {} (stable)", wasi::THREADS);
     let wasm64 = format!("target {} (nightly)", wasm64::TARGET);
     let emscripten = format!("target {} (stable)", emscripten::TARGET);
-    let case = |name: String, needs: fn() -> Result<()>, run: fn() -> Result<()>| Case {
+    let case = |name: String, needs: Option<fn() -> Result<()>>, run: fn() -> Result<()>| Case {
         name,
         needs,
         run,
     };
     vec![
-        case(
-            format!("{unknown}: the initial memory"),
-            nothing,
-            initial::run,
-        ),
-        case(format!("{unknown}: the memory's end"), nothing, limits::run),
-        case(
-            format!("{unknown}: hooks that allocate"),
-            nothing,
-            hooks::run,
-        ),
-        case(format!("{unknown}: several heaps"), nothing, heaps::run),
+        case(format!("{unknown}: the initial memory"), None, initial::run),
+        case(format!("{unknown}: the memory's end"), None, limits::run),
+        case(format!("{unknown}: hooks that allocate"), None, hooks::run),
+        case(format!("{unknown}: several heaps"), None, heaps::run),
         case(
             format!("{atomics}: the lock is there"),
-            nothing,
+            None,
             threads::locks,
         ),
-        case(format!("{atomics}: threads"), nothing, threads::run),
+        case(format!("{atomics}: threads"), None, threads::run),
         case(
             format!("{atomics}: a lock whose holder is gone"),
-            nothing,
+            None,
             threads::dead_holder,
         ),
-        case("target wasm32v1-none (stable)".to_owned(), nothing, v1::run),
+        case("target wasm32v1-none (stable)".to_owned(), None, v1::run),
         case(
             format!("target {} (stable): beside C's malloc", wasi::P1),
-            nothing,
+            None,
             wasi::mixed,
         ),
-        case(
-            format!("{p1_threads}: the lock is there"),
-            nothing,
-            wasi::lock,
-        ),
+        case(format!("{p1_threads}: the lock is there"), None, wasi::lock),
         case(
             format!("{p1_threads}: a program of threads"),
-            wasi::node,
+            Some(wasi::node),
             wasi::threads,
         ),
         case(
             format!("target {} (stable)", wasi::P2),
-            nothing,
+            None,
             wasi::component,
         ),
         case(
             format!("{wasm64}: blocks of 5 and 6 GiB"),
-            nightly_std,
+            Some(nightly_std),
             wasm64::run,
         ),
-        case(format!("{wasm64}: bounds"), nightly_std, wasm64::bounds),
+        case(
+            format!("{wasm64}: bounds"),
+            Some(nightly_std),
+            wasm64::bounds,
+        ),
         case(
             format!("{wasm64}: the C library"),
-            nightly_std,
+            Some(nightly_std),
             wasm64::c_library,
         ),
         case(
             format!("{emscripten}: the Rust part compiles"),
-            nothing,
+            None,
             emscripten::build,
         ),
         case(
             format!("{emscripten}: beside C's malloc"),
-            emscripten::tools,
+            Some(emscripten::tools),
             emscripten::run,
         ),
-        case(format!("{unknown}: other forms"), nothing, forms::run),
+        case(format!("{unknown}: other forms"), None, forms::run),
         case(
             format!("{unknown}: pages of one byte"),
-            nothing,
+            None,
             forms::small_pages,
         ),
         case(
             "target of the host (nightly): std's collections".to_owned(),
-            nightly,
+            Some(nightly),
             forms::std_collections,
         ),
     ]
-}
-
-fn nothing() -> Result<()> {
-    Ok(())
 }
 
 /// A nightly toolchain.

@@ -8,18 +8,19 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use wasmtime::Module;
 
-use super::c_programs;
-use super::markdown;
-use super::results::Results;
-use super::run::OPT_LEVELS;
-use crate::engines::{Engine, Job, Measure, ModuleFile, PATIENCE, Task, Tier, Warm};
+use crate::engines::Engine;
 use crate::fuel::{self, Figures};
+use crate::options::{Choice, Part};
 use crate::probe::Probe;
+use crate::report;
+use crate::run::{self, Plan, Preset, Results};
+use crate::size::OPT_LEVELS;
+use crate::stats::float;
 use crate::workloads::Synthetic;
 use crate::{oracle, programs, size, workloads};
 use alligator_meter::counting_engine;
 use alligator_tools::allocator::{self, Allocator, Exports, Kind};
-use alligator_tools::guest::{self, guests_dir};
+use alligator_tools::guest;
 
 /// How much worse than recorded a figure of ours may be: compilers change, too.
 const MARGIN: f64 = 1.02;
@@ -101,7 +102,7 @@ pub(crate) fn write(results: &Results, has_just_counted: bool) -> Result<()> {
     let text = serde_json::to_string_pretty(&record)? + "\n";
     std::fs::write(record_path(), text).context("cannot write lab/record.json")?;
     let page = guest::root().join("docs").join("lab.md");
-    let text = markdown::summary(results, &c_programs::read()?);
+    let text = report::summary(results, &report::read_c_programs()?);
     std::fs::write(page, text).context("cannot write docs/lab.md")
 }
 
@@ -172,104 +173,69 @@ fn count_one(counter: &Counter, workload: &Synthetic) -> Option<Figures> {
 /// More instructions than this for a quick trace are too many.
 const FUEL_MAX: u64 = 1_000_000_000;
 
-/// What CI runs: contracts of every allocator on quick traces, in wasmtime and, if it is there, in
-/// V8; our exact figures against the record. The programs take too long to build for every day.
+/// Contracts on quick traces; the programs take too long to build for every day.
+const CHECK: Preset = Preset {
+    output: "target/lab/check",
+    engines: &[Engine::Wasmtime, Engine::V8],
+    parts: &[Part::Check],
+    is_of_targets: false,
+    replays_programs: true,
+    is_demo: false,
+};
+
+/// What CI runs: contracts of every allocator that reclaims, in wasmtime and, if it is there, in
+/// V8; our exact figures against the record.
 pub(crate) fn check() -> Result<()> {
+    let choice = Choice {
+        quick: true,
+        ..Choice::default()
+    };
+    let mut plan = Plan::new(&choice, &CHECK)?;
+    plan.programs.clear();
+    plan.allocators.retain(|one| one.reclaims);
+    let results = plan.nothing_measured()?;
+    let (results, outcome) = run::measure(&plan, results, &CHECK.output_of(&choice))?;
+    outcome?;
     let mut failures = Vec::new();
-    let allocators = allocator::known()?;
-    let synthetic = workloads::synthetic()?;
-    for engine in [Engine::Wasmtime, Engine::V8] {
-        if let Err(why) = engine.find() {
-            println!("{} is left out: {why:#}", engine.name());
-            continue;
+    for (engine, found) in &plan.engines {
+        match found {
+            Ok(_) => check_contracts(&plan, &results, *engine, &mut failures),
+            Err(why) => println!("{} is left out: {why}", engine.name()),
         }
-        check_contracts(engine, &allocators, &synthetic, &mut failures)?;
     }
-    check_record(&allocators, &mut failures)?;
+    check_record(&allocator::known()?, &mut failures)?;
     ensure!(failures.is_empty(), "{}", failures.join("\n"));
     Ok(())
 }
 
-/// Every allocator on every quick trace; a failure of ours counts, a peer's is said.
-fn check_contracts(
-    engine: Engine,
-    allocators: &[Allocator],
-    synthetic: &[Synthetic],
-    failures: &mut Vec<String>,
-) -> Result<()> {
-    let mut tasks = Vec::new();
-    for (id, workload) in synthetic.iter().enumerate() {
-        let trace = workload.trace(true);
-        let mut modules = Vec::new();
-        for allocator in allocators.iter().filter(|one| one.reclaims) {
-            modules.push(ModuleFile {
-                name: allocator.name.clone(),
-                path: allocator_replay(allocator)?,
-            });
-        }
-        tasks.push(Task {
-            id,
-            measure: Measure::Check,
-            rounds: 1,
-            checksum: oracle::checksum(&trace),
-            modules,
-            trace: Some(trace.write(&guests_dir())?),
-            program: None,
-        });
-    }
-    let names: Vec<&str> = synthetic.iter().map(|one| one.name.as_str()).collect();
-    report(engine, tasks, &names, allocators, failures)
-}
-
-/// The replay guest, built once per process.
-fn allocator_replay(allocator: &Allocator) -> Result<PathBuf> {
-    use std::sync::Mutex;
-    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
-    let mut built = BUILT
-        .lock()
-        .map_err(|_| anyhow::anyhow!("a build panicked"))?;
-    if let Some(path) = built.get(&allocator.name) {
-        return Ok(path.clone());
-    }
-    let path = allocator.build(Exports::Replay)?;
-    built.insert(allocator.name.clone(), path.clone());
-    Ok(path)
-}
-
-/// Runs checks and prints what became of them.
-fn report(
-    engine: Engine,
-    tasks: Vec<Task>,
-    names: &[&str],
-    allocators: &[Allocator],
-    failures: &mut Vec<String>,
-) -> Result<()> {
-    let job = Job {
-        tasks,
-        milliseconds_min: 0,
-        milliseconds_warm: Warm::default(),
-        tier: Tier::Optimising,
-        patience: PATIENCE,
-    };
+/// Every allocator on every trace; a failure of ours counts, a peer's is said.
+fn check_contracts(plan: &Plan, results: &Results, engine: Engine, failures: &mut Vec<String>) {
     let is_ours = |name: &str| {
-        let mut found = allocators.iter();
-        name == "*" || found.any(|one| one.name == name && one.kind == Kind::Ours)
+        let mut allocators = plan.allocators.iter();
+        allocators.any(|one| one.name == name && one.kind == Kind::Ours)
     };
-    let mut passed = 0;
-    engine.run(&job, &mut |outcome| {
-        let workload = names.get(outcome.task).copied().unwrap_or_default();
-        passed += outcome.samples.len();
-        for (allocator, why) in outcome.failures {
-            let what = format!("{}, {workload}, {allocator}: {why}", engine.name());
-            if is_ours(&allocator) {
-                failures.push(what);
-            } else {
-                println!("a peer fails: {what}");
-            }
+    let checks = results.checks.iter().filter(|check| check.engine == engine);
+    let (mut known, mut held) = (0, 0);
+    for check in checks {
+        known += 1;
+        let Some(why) = &check.failure else {
+            held += 1;
+            continue;
+        };
+        let (workload, allocator) = (&check.workload, &check.allocator);
+        let what = format!("{}, {workload}, {allocator}: {why}", engine.name());
+        if is_ours(allocator) {
+            failures.push(what);
+        } else {
+            println!("a peer fails: {what}");
         }
-    })?;
-    println!("{}: {passed} contracts held", engine.name());
-    Ok(())
+    }
+    let all = plan.allocators.len() * plan.synthetic.len();
+    if known < all {
+        let name = engine.name();
+        failures.push(format!("{name}: of {all} contracts, {known} were checked"));
+    }
+    println!("{}: {held} contracts held", engine.name());
 }
 
 /// Our figures against the record.
@@ -319,9 +285,8 @@ fn worse(name: &str, recorded: &Recorded, now: &Recorded) -> Vec<String> {
     worse
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 fn is_worse(recorded: u64, now: u64) -> bool {
-    now as f64 > recorded as f64 * MARGIN
+    float(now) > float(recorded) * MARGIN
 }
 
 /// Writes the checksums into the workloads' files.
@@ -335,7 +300,7 @@ pub(crate) fn bless() -> Result<()> {
     }
     set_lines(&dir.join("synthetic.toml"), &lines)?;
     let list = workloads::programs()?;
-    let recorded = programs::record(&counting_engine()?, &list.iter().collect::<Vec<_>>())?;
+    let recorded = programs::record(&counting_engine()?, &list)?;
     let lines = list.iter().zip(recorded);
     let lines = lines.map(|(program, recorded)| {
         let line = format!("checksum = {}", recorded.checksum);

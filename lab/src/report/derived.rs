@@ -3,23 +3,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-
-use super::results::{Results, Times};
-use super::stats::{Spread, geometric_mean, ratios, spread};
 use crate::engines::Engine;
 use crate::fuel::Figures;
+use crate::run::{Results, Times, WorkloadInfo};
+use crate::size::OPT_LEVELS;
+use crate::special::Special;
+use crate::stats::{self, Mean, Spread, geometric_mean};
 use alligator_tools::allocator::Kind;
+
+/// What the driver's own times are under.
+pub(super) const CONTROL: &str = "control";
 
 /// Ours, where only one of them is spoken of.
 pub(crate) const OURS: &str = "alligator";
 
 /// Time of an allocator divided by the reference's.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ratio {
     pub(crate) engine: Engine,
     pub(crate) workload: String,
-    pub(crate) is_program: bool,
     pub(crate) allocator: String,
     pub(crate) spread: Spread,
     /// Median nanoseconds per operation, the driver's subtracted, or per run of a program.
@@ -27,7 +29,7 @@ pub(crate) struct Ratio {
 }
 
 /// One allocator in short. A figure is none if a workload of the mean is missing.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) allocator: String,
     pub(crate) kind: Kind,
@@ -42,13 +44,22 @@ pub(crate) struct Row {
     pub(crate) holes: Option<f64>,
     pub(crate) code_bytes: Option<u64>,
     /// By engine: geometric means of the ratios over the synthetic workloads, and the programs.
-    pub(crate) times: BTreeMap<Engine, [Option<f64>; 2]>,
+    pub(crate) times: BTreeMap<Engine, [Option<Mean>; 2]>,
     /// Workloads on which it broke its contract; none if that was not checked.
     pub(crate) contracts_broken: Option<usize>,
 }
 
+impl Row {
+    /// The allocator with its version.
+    pub(crate) fn title(&self) -> String {
+        let version = self.version.iter().map(String::as_str);
+        let parts = core::iter::once(self.allocator.as_str()).chain(version);
+        parts.collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// A figure of ours that a peer, which also reclaims, betters.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Loss {
     pub(crate) figure: String,
     pub(crate) ours: f64,
@@ -57,7 +68,7 @@ pub(crate) struct Loss {
 }
 
 /// Everything.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Derived {
     pub(crate) rows: Vec<Row>,
     pub(crate) ratios: Vec<Ratio>,
@@ -71,13 +82,20 @@ impl Derived {
     pub(crate) fn of(results: &Results) -> Self {
         let ratios = all_ratios(results);
         let rows = results.allocators.iter();
-        let rows = rows.map(|info| row(results, &ratios, &info.name)).collect();
+        let rows = rows.map(|info| row(results, &info.name)).collect();
         let losses = losses(results, &ratios);
         Self {
             rows,
             ratios,
             losses,
         }
+    }
+
+    /// Engines that times were measured on.
+    pub(crate) fn timed_engines(&self, results: &Results) -> Vec<Engine> {
+        let engines = results.engines.iter().map(|info| info.engine);
+        let is_timed = |engine: &Engine| self.rows.iter().any(|row| row.times.contains_key(engine));
+        engines.filter(is_timed).collect()
     }
 
     /// The ratio of an allocator on a workload and engine.
@@ -103,38 +121,80 @@ fn all_ratios(results: &Results) -> Vec<Ratio> {
 }
 
 fn ratios_of(results: &Results, times: &Times) -> Vec<Ratio> {
-    let Some(reference) = times.nanoseconds.get(&results.setup.reference) else {
-        return Vec::new();
-    };
-    let driver = times.nanoseconds.get("control");
-    let is_program = results
-        .workloads
-        .iter()
-        .any(|workload| workload.name == times.workload && workload.is_program);
-    let allocators = times
-        .nanoseconds
-        .iter()
-        .filter(|(name, _)| *name != "control");
+    let (engine, workload) = (times.engine, times.workload.as_str());
+    let allocators = times.nanoseconds.keys().filter(|name| *name != CONTROL);
     allocators
-        .filter_map(|(allocator, samples)| {
-            let ratios = ratios(samples, reference, driver.map(Vec::as_slice));
-            let rounds = samples.iter().enumerate().map(|(round, sample)| {
-                let driver = driver.and_then(|driver| driver.get(round));
-                sample - driver.copied().unwrap_or(0.0)
-            });
+        .filter_map(|allocator| {
+            let ratios = ratios_to(
+                results,
+                engine,
+                workload,
+                allocator,
+                &results.setup.reference,
+            )?;
             Some(Ratio {
-                engine: times.engine,
-                workload: times.workload.clone(),
-                is_program,
+                engine,
+                workload: workload.to_owned(),
                 allocator: allocator.clone(),
-                spread: spread(ratios)?,
-                nanoseconds: spread(rounds.collect())?.median,
+                spread: stats::spread(&ratios)?,
+                nanoseconds: median_nanoseconds(results, engine, workload, allocator)?,
             })
         })
         .collect()
 }
 
-fn row(results: &Results, ratios: &[Ratio], name: &str) -> Row {
+/// Times of an allocator on a workload divided by a peer's, one for each round in which both were
+/// measured; none if there is no such round.
+pub(crate) fn ratios_to(
+    results: &Results,
+    engine: Engine,
+    workload: &str,
+    allocator: &str,
+    peer: &str,
+) -> Option<Vec<f64>> {
+    let samples = &results.times(engine, workload)?.nanoseconds;
+    let driver = samples.get(CONTROL).map(Vec::as_slice);
+    let ratios = stats::ratios(samples.get(allocator)?, samples.get(peer)?, driver);
+    (!ratios.is_empty()).then_some(ratios)
+}
+
+/// Nanoseconds per operation, the driver's of the same round subtracted, or per run of a program:
+/// the median of the rounds.
+pub(crate) fn median_nanoseconds(
+    results: &Results,
+    engine: Engine,
+    workload: &str,
+    allocator: &str,
+) -> Option<f64> {
+    let samples = &results.times(engine, workload)?.nanoseconds;
+    let driver = samples.get(CONTROL);
+    let rounds = samples.get(allocator)?.iter().enumerate();
+    let rounds = rounds.map(|(round, sample)| {
+        let driver = driver.and_then(|driver| driver.get(round));
+        sample - driver.copied().unwrap_or(0.0)
+    });
+    stats::median(&rounds.collect::<Vec<_>>())
+}
+
+/// The mean ratio of times of an allocator to a peer's over the workloads that are `wanted` and
+/// that the peer was timed on. None if one is missing.
+pub(crate) fn ratio_mean(
+    results: &Results,
+    engine: Engine,
+    allocator: &str,
+    peer: &str,
+    wanted: impl Fn(&WorkloadInfo) -> bool,
+) -> Option<Mean> {
+    let names = results.workloads.iter().filter(|info| wanted(info));
+    let names = names.map(|info| info.name.as_str());
+    let timed = names.filter(|name| ratios_to(results, engine, name, peer, peer).is_some());
+    let ratios: Option<Vec<Vec<f64>>> = timed
+        .map(|workload| ratios_to(results, engine, workload, allocator, peer))
+        .collect();
+    stats::mean_of_medians(&ratios?)
+}
+
+fn row(results: &Results, name: &str) -> Row {
     let info = results.allocators.iter().find(|info| info.name == name);
     let counts = results.counts.get(name);
     let figures = || counts.into_iter().flat_map(BTreeMap::values);
@@ -150,28 +210,28 @@ fn row(results: &Results, ratios: &[Ratio], name: &str) -> Row {
                 .map(|operation| operation.growing.worst_fuel())
         })
         .max();
+    let reference = &results.setup.reference;
     let engines = results.engines.iter().map(|info| info.engine);
-    let times = engines
-        .map(|engine| {
-            (
-                engine,
-                [false, true].map(|programs| mean_ratio(results, ratios, engine, name, programs)),
-            )
-        })
-        .filter(|(_, means)| means.iter().any(Option::is_some));
+    let times = engines.map(|engine| {
+        let mean = |programs| {
+            ratio_mean(results, engine, name, reference, |info| {
+                info.is_program == programs
+            })
+        };
+        (engine, [false, true].map(mean))
+    });
+    let times = times.filter(|(_, means)| means.iter().any(Option::is_some));
     Row {
         allocator: name.to_owned(),
         kind: info.map_or(Kind::Peer, |info| info.kind),
         version: info.and_then(|info| info.version.clone()),
-        mean_fuel: mean(results, name, |figures| Some(figures.mean_fuel())),
+        mean_fuel: allocator_mean(results, name, |figures| Some(figures.mean_fuel())),
         worst,
         worst_growing: growing.unwrap_or(0),
-        footprint: mean(results, name, |figures| {
+        footprint: allocator_mean(results, name, |figures| {
             Some(figures.footprint()).filter(|footprint| *footprint > 0.0)
         }),
-        holes: results.special.get(name).and_then(|special| {
-            quotient(*special.holes_fuel.last()?, *special.holes_fuel.first()?)
-        }),
+        holes: results.special.get(name).and_then(Special::hole_growth),
         code_bytes: results
             .sizes
             .get(name)
@@ -194,41 +254,20 @@ fn contracts_broken(results: &Results, name: &str) -> Option<usize> {
     (!checks.is_empty()).then_some(broken.len())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn quotient(above: u64, below: u64) -> Option<f64> {
-    (below > 0).then(|| above as f64 / below as f64)
-}
-
-/// Over the workloads of the targets, the ratchets apart, as `measure --targets` has it. None if
-/// one of them was not counted. What `figure` has nothing of is left out.
-fn mean(results: &Results, name: &str, figure: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
-    let counts = results.counts.get(name)?;
-    let workloads = results.workloads.iter();
-    let averaged =
-        workloads.filter(|workload| workload.is_in_targets && !workload.name.ends_with("ratchet"));
+/// The geometric mean of a figure over the workloads of the targets, the ratchets apart, which have
+/// targets of their own. None if one of them was not counted. What `figure` has nothing of is left
+/// out.
+pub(crate) fn allocator_mean(
+    results: &Results,
+    name: &str,
+    figure: impl Fn(&Figures) -> Option<f64>,
+) -> Option<f64> {
+    let averaged = results.workloads.iter().filter(|info| info.is_averaged());
     let figures: Option<Vec<&Figures>> = averaged
-        .map(|workload| counts.get(&workload.name))
+        .map(|workload| results.figures(name, &workload.name))
         .collect();
     let values: Vec<f64> = figures?.into_iter().filter_map(figure).collect();
     geometric_mean(&values)
-}
-
-/// Over the workloads that the reference was timed on. None if one is missing.
-fn mean_ratio(
-    results: &Results,
-    ratios: &[Ratio],
-    engine: Engine,
-    name: &str,
-    programs: bool,
-) -> Option<f64> {
-    let reference = &results.setup.reference;
-    let timed = ratios.iter().filter(|ratio| {
-        ratio.engine == engine && ratio.is_program == programs && ratio.allocator == *reference
-    });
-    let medians: Option<Vec<f64>> = timed
-        .map(|one| Some(find(ratios, engine, &one.workload, name)?.spread.median))
-        .collect();
-    geometric_mean(&medians?)
 }
 
 /// Figures of ours that the best of the peers which reclaim betters, the worst first.
@@ -257,7 +296,7 @@ fn losses(results: &Results, ratios: &[Ratio]) -> Vec<Loss> {
     };
     for workload in &results.workloads {
         let name = &workload.name;
-        let figures = |allocator: &str| results.counts.get(allocator)?.get(name);
+        let figures = |allocator: &str| results.figures(allocator, name);
         compare(format!("instructions per operation, {name}"), 1.0, &|one| {
             Some(figures(one)?.mean_fuel())
         });
@@ -271,10 +310,10 @@ fn losses(results: &Results, ratios: &[Ratio]) -> Vec<Loss> {
             });
         }
     }
-    for level in super::run::OPT_LEVELS {
+    for level in OPT_LEVELS {
         compare(format!("code bytes at opt-level={level}"), 1.0, &|one| {
             let size = results.sizes.get(one)?.get(level)?;
-            quotient(size.optimized.unwrap_or(size.compiled), 1)
+            Some(stats::float(size.optimized.unwrap_or(size.compiled)))
         });
     }
     losses.sort_by(|left, right| (right.ours / right.best).total_cmp(&(left.ours / left.best)));
