@@ -15,17 +15,18 @@ use crate::guest;
 pub const LEFT_OUT: u8 = 77;
 
 /// The packages, each with one program of the same name.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
     LAB,
     "attacks",
     BOUNDS,
     "clib-runner",
+    "find-runner",
     "model-runner",
     WASM_TESTS,
 ];
 
 /// Those that link the engine, as the lab does.
-const WITH_ENGINE: [&str; 2] = ["attacks", WASM_TESTS];
+const WITH_ENGINE: [&str; 3] = ["attacks", "find-runner", WASM_TESTS];
 
 /// The package of the lab.
 pub const LAB: &str = "alligator-lab";

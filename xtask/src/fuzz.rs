@@ -31,12 +31,13 @@ const PROGRAM_BYTES_MAX: usize = 8192;
 /// Bytes of a module or a text.
 const FILE_BYTES_MAX: usize = 65_536;
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 7] = [
     target("canary", HEAP, Seeds::Random, Some("use-after-poison")),
     target("heap", HEAP, Seeds::Random, None),
     target("c_functions", HEAP, Seeds::Random, None),
     target("module_bytes", PROVER, Seeds::Modules, None),
     target("module_structured", PROVER, Seeds::None, None),
+    target("find_bytes", PROVER, Seeds::Modules, None),
     target("text_files", PROVER, Seeds::Texts, None),
 ];
 

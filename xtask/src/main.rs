@@ -42,6 +42,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Measures what the feature `hardened` costs, and writes docs/hardened.md's table (lab).
     Hardened(Forwarded),
+    /// Finds the heaps of modules shipped by npm and PyPI, which `--fetch` brings (crates/alligator-find).
+    Heaps(Forwarded),
     /// Measures the allocator and its peers: instructions, memory, code size, time (lab).
     Measure(Forwarded),
     /// Runs random programs on the heap against a model, by the thousand million (crates/alligator-model).
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Attacks(args) => return args.run("attacks", None),
+        Command::Heaps(args) => return args.run("find-runner", None),
         Command::Model(args) => return args.run("model-runner", None),
         Command::Bounds(args) => return args.run(programs::BOUNDS, Some("bounds")),
         Command::Alloctests(args) => return args.run(programs::WASM_TESTS, Some("alloctests")),

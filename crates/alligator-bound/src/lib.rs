@@ -6,12 +6,12 @@
 //!
 //! | Module | Answers |
 //! |---|---|
-//! | [`module`] | What is in the file? |
+//! | [`module`] (of `alligator-find`) | What is in the file? |
 //! | [`cost`] | What does an instruction cost, and who says so? |
 //! | [`mod@cfg`] | What may follow an instruction? |
 //! | `counted` | How often does a loop turn whose code counts? |
 //! | [`loops`] | What does a person vouch for? |
-//! | [`entries`] | Which functions are asked about? |
+//! | [`entries`] (of `alligator-find`) | Which functions are asked about? |
 //! | [`inlined`] | What surrounds a call of an out-of-line part? |
 //! | [`path`] | How long is the longest path, all branches free? |
 //! | [`refine`] | How long is the longest path that can be taken? |
@@ -23,16 +23,17 @@
 pub mod cfg;
 pub mod cost;
 mod counted;
-pub mod entries;
 pub mod inlined;
 pub mod loops;
-pub mod module;
 pub mod path;
 pub mod refine;
 pub mod report;
 pub mod witness;
 
+pub use alligator_find::{entries, module};
+
 use cost::CostTable;
+use entries::Entry;
 use loops::Bounds;
 use module::{InputError, Module};
 use path::{Analysis, Weight};
@@ -45,6 +46,8 @@ pub struct Options {
     pub entries: Vec<String>,
     /// Crates whose functions are an allocator's, besides those known.
     pub allocators: Vec<String>,
+    /// Entries that were found in other ways than by name; taken where no entries are asked for.
+    pub found: Vec<Entry>,
     /// Cost table.
     pub costs: CostTable,
     /// What a person vouches for.
@@ -63,6 +66,7 @@ impl Default for Options {
         Self {
             entries: Vec::new(),
             allocators: Vec::new(),
+            found: Vec::new(),
             costs: CostTable::default(),
             bounds: Bounds::default(),
             refine: true,
@@ -79,7 +83,12 @@ impl Default for Options {
 /// without a cost. What has no bound is no error: the report says so.
 pub fn analyze(bytes: &[u8], options: &Options) -> Result<Report, InputError> {
     let module = Module::parse(bytes)?;
-    let found = entries::find(&module, &options.entries, &options.allocators)?;
+    let found = entries::find(
+        &module,
+        &options.entries,
+        &options.allocators,
+        &options.found,
+    )?;
     let functions: Vec<u32> = found.entries.iter().map(|entry| entry.function).collect();
     let analysis = Analysis::new(&module, &options.costs, &options.bounds, &functions)?;
     let (assumptions, unused) = report::assumptions(&analysis);

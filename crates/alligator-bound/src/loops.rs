@@ -7,7 +7,7 @@ use serde::Deserialize;
 use wasmparser::ValType;
 
 use crate::cost::toml_error;
-use crate::module::{InputError, Module};
+use crate::module::{InputError, Module, names};
 use crate::path::Callees;
 
 /// Largest number of turns a bounds file may claim for one loop.
@@ -269,11 +269,4 @@ impl Bounds {
             .iter()
             .find(|import| import.module == module && import.name == name)
     }
-}
-
-/// Whether a text names a function: index, readable name, or symbol.
-pub fn names(module: &Module<'_>, function: u32, text: &str) -> bool {
-    text.parse() == Ok(function)
-        || module.display_name(function) == text
-        || module.functions[function as usize].name.as_deref() == Some(text)
 }

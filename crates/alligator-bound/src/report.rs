@@ -4,16 +4,17 @@ use core::cell::Cell;
 
 use serde::Serialize;
 
+use crate::Options;
 use crate::cost::BulkUnit;
 use crate::entries::{Entry, Found};
 use crate::inlined::Inlined;
-use crate::loops::{self, names};
+use crate::loops;
+use crate::module::{Module, names};
 use crate::path::{
     Analysis, BulkSite, Finding, FindingKind, Growth, Plan, UNBOUNDED, Weight, is_indirect,
 };
 use crate::refine::{self, Refined};
 use crate::witness::{self, WitnessStep};
-use crate::{Options, module::Module};
 
 /// Name and version of the JSON form.
 pub const SCHEMA: &str = "alligator-bound/1";
@@ -129,7 +130,7 @@ pub struct EntryReport {
     pub role: Option<&'static str>,
     /// Function index.
     pub function: u32,
-    /// `given`, `export`, `symbol` or `out_of_line`.
+    /// `given`, `export`, `symbol`, `out_of_line`, `glue` or `shape`.
     pub found: &'static str,
     /// What is proved.
     pub verdict: Verdict,
@@ -270,13 +271,15 @@ impl EntryReport {
         };
         Self {
             name: entry.name.clone(),
-            role: entry.role,
+            role: entry.role.map(alligator_find::names::Role::as_str),
             function: entry.function,
             found: match entry.found {
                 Found::Given => "given",
                 Found::Export => "export",
                 Found::Symbol => "symbol",
                 Found::OutOfLine => "out_of_line",
+                Found::Glue => "glue",
+                Found::Shape => "shape",
             },
             verdict,
             inlined,

@@ -11,7 +11,11 @@ use alligator_bound::refine::STEPS_DEFAULT;
 use alligator_bound::report::{EntryReport, Figure, Report, Verdict};
 use alligator_bound::witness::WitnessStep;
 use alligator_bound::{Options, analyze};
+use alligator_find::component::CoreModule;
+use alligator_find::core_of;
 use comfy_table::{CellAlignment, Table, presets};
+
+use crate::find::Ways;
 
 /// Places listed before the rest are only counted.
 const PLACES_SHOWN: usize = 16;
@@ -21,7 +25,7 @@ const ENTRIES_SHOWN: usize = 4;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The compiled module.
+    /// The compiled module, or a component.
     module: PathBuf,
     /// Function to bound, by export, symbol or index. By default, every allocator entry found.
     #[arg(long = "entry", value_name = "NAME")]
@@ -47,6 +51,8 @@ pub(crate) struct Arguments {
     steps: u64,
     #[command(flatten)]
     files: Files,
+    #[command(flatten)]
+    ways: Ways,
 }
 
 /// Files that go with a module.
@@ -97,7 +103,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
     options.refine = !arguments.no_refine;
     options.steps_max = arguments.steps;
     options.witness = arguments.witness;
-    let report = analyze(&bytes, &options).map_err(|error| located(&arguments.module, &error))?;
+    let report = prove(&arguments.module, &bytes, &arguments.ways, &mut options)?;
     let text = if arguments.json {
         report.to_json()
     } else {
@@ -106,6 +112,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
     // A closed pipe does not change what was proved.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(status(&report, arguments.max))
+}
+
+/// Finds what is to be bounded, unless it is asked for, and bounds it.
+pub(crate) fn prove(
+    path: &Path,
+    bytes: &[u8],
+    ways: &Ways,
+    options: &mut Options,
+) -> Result<Report, String> {
+    let (core, which) = core_of(bytes).map_err(|error| located(path, &error))?;
+    if options.entries.is_empty() {
+        // What names show, the prover finds itself.
+        options.found = ways.find(path, bytes)?.entries();
+    }
+    let start = which.as_ref().map_or(0, |which| which.offset);
+    let report = analyze(core, options).map_err(|error| located(path, &error.within(start)))?;
+    Ok(with_note(report, which))
+}
+
+/// A report that says which core module of a component it is about.
+fn with_note(mut report: Report, which: Option<CoreModule>) -> Report {
+    if let Some(module) = which {
+        report.notes.insert(
+            0,
+            format!(
+                "core module {} of {}: offsets count from {:#x} in the component",
+                module.index, module.of, module.offset
+            ),
+        );
+    }
+    report
 }
 
 fn status(report: &Report, max: Option<u64>) -> u8 {

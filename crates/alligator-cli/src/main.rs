@@ -1,10 +1,11 @@
 //! The tool `alligator`.
 //!
-//! Exit status: 0 bounded, 1 above `--max` or measured above proved, 2 unbounded or conditional,
-//! 3 bad input.
+//! Exit status: 0 bounded, or heap found or none there; 1 above `--max` or measured above proved; 2 unbounded or
+//! conditional, or a heap that is there and not found; 3 bad input.
 #![forbid(unsafe_code)]
 
 mod bound;
+mod find;
 mod replay;
 
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use clap::{Parser, Subcommand};
 /// Input that cannot be used.
 const BAD_INPUT: u8 = 3;
 
-/// What is known of an allocator before it runs.
+/// What can be known of the allocator in a compiled module.
 #[derive(Debug, Parser)]
 #[command(name = "alligator", version)]
 struct Arguments {
@@ -24,6 +25,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Finds the allocator in a module: which functions it has, how that is known, and which allocator it is.
+    Find(find::Arguments),
     /// Proves the worst case of an allocator's operations from a compiled module.
     Bound(bound::Arguments),
     /// Runs calls on a module, counting, and holds each against its proved bound.
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         }
     };
     let result = match &arguments.command {
+        Command::Find(arguments) => find::run(arguments),
         Command::Bound(arguments) => bound::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
     };

@@ -3,25 +3,33 @@
 //! Each call runs twice, in two engines: one charges what the cost table charges, the other the
 //! same without the units of bulk operations. The second figure is the one that the bound limits.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use alligator_bound::analyze;
 use alligator_bound::report::{EntryReport, Verdict};
+use alligator_find::copy::{copy, name_of};
+use alligator_find::core_of;
+use alligator_find::module::{InputError, Module};
+use alligator_find::names::Role;
 use alligator_meter::{End, Measured, Meter, Running, Units};
 use comfy_table::{CellAlignment, Table, presets};
 use wasmtime::{Val, ValType};
 
-use crate::bound::{Files, located, read};
+use crate::bound::{Files, located, prove, read};
+use crate::find::Ways;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The compiled module.
     module: PathBuf,
-    /// Calls in order, as `name(1,2)`; `$0` is the result of the first.
+    /// Calls in order, as `name(1,2)`; `$0` is the result of the first. A name is an export, a symbol, an index, or what
+    /// the function does: `alloc(24)`.
     #[arg(required = true, value_name = "CALL")]
     calls: Vec<String>,
     #[command(flatten)]
     files: Files,
+    #[command(flatten)]
+    ways: Ways,
 }
 
 /// A call as written.
@@ -131,19 +139,20 @@ fn parse_argument(text: &str) -> Option<Argument> {
 /// Runs the subcommand and gives the exit status.
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
     let bytes = read(&arguments.module)?;
-    let calls: Vec<Call> = arguments
+    let mut calls: Vec<Call> = arguments
         .calls
         .iter()
         .map(|call| parse_call(call))
         .collect::<Result<_, _>>()?;
+    let fault = |reason: String| located(&arguments.module, &reason);
     let mut options = arguments.files.options()?;
+    let bytes = runnable(arguments, &bytes, &mut calls)?;
     for call in &calls {
         if !options.entries.contains(&call.name) {
             options.entries.push(call.name.clone());
         }
     }
-    let report = analyze(&bytes, &options).map_err(|error| located(&arguments.module, &error))?;
-    let fault = |reason: String| located(&arguments.module, &reason);
+    let report = prove(&arguments.module, &bytes, &arguments.ways, &mut options)?;
     let mut whole = Session::new(&bytes, Units::Charged).map_err(fault)?;
     let mut fixed = Session::new(&bytes, Units::Free).map_err(fault)?;
     let mut table = Table::new();
@@ -193,6 +202,41 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
         (true, false) => 2,
         (true, true) => 0,
     })
+}
+
+/// The module to run, and the calls by the names they have there: the module itself if it exports them all; else a copy
+/// that exports what they name by symbol or index, or by what the function that is found does, as `alloc`.
+fn runnable(arguments: &Arguments, bytes: &[u8], calls: &mut [Call]) -> Result<Vec<u8>, String> {
+    let path = &arguments.module;
+    let fault = |error: InputError| located(path, &error);
+    let (core, _) = core_of(bytes).map_err(fault)?;
+    let module = Module::parse(core).map_err(fault)?;
+    let is_exported = |call: &Call| module.exports.iter().any(|(name, _)| *name == call.name);
+    if calls.iter().all(is_exported) {
+        return Ok(core.to_vec());
+    }
+    let mut heap = None;
+    let mut exported = BTreeSet::new();
+    for call in calls {
+        let function = match (module.function_called(&call.name), Role::of(&call.name)) {
+            (Ok(function), _) => function,
+            (Err(error), None) => return Err(fault(error)),
+            (Err(_), Some(role)) => {
+                if heap.is_none() {
+                    heap = Some(arguments.ways.find(path, bytes)?);
+                }
+                let mut functions = heap.iter().flat_map(|heap| &heap.functions);
+                let found = functions.find(|function| function.role == role);
+                let reason =
+                    || located(path, &format!("no function is found to {}", role.as_str()));
+                found.ok_or_else(reason)?.function
+            }
+        };
+        call.name = name_of(function);
+        exported.insert(function);
+    }
+    let count = u32::try_from(module.functions.len()).unwrap_or(u32::MAX);
+    copy(core, &module, &(0..count).collect(), &exported).map_err(fault)
 }
 
 /// The bound that applies to what a call did: to its growth, and to whether it came to an end.

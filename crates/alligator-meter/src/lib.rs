@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod counting;
+pub mod sandbox;
 
 pub use counting::{counting_config, counting_engine, counting_store};
 

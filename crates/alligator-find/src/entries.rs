@@ -6,77 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wasmparser::{Operator, ValType};
+use wasmparser::ValType;
 
-use crate::loops::names;
-use crate::module::{InputError, Module, printable};
+use crate::calls::Calls;
+use crate::error::printable;
+use crate::module::{InputError, Module, names};
+use crate::names::{self, Role, c_function};
 
-/// Names of C, of guests, and of Alligator's C interface: whole names, by role, in report order.
-const PLAIN: [(&str, &[&str]); 4] = [
-    (
-        "alloc",
-        &[
-            "malloc",
-            "aligned_alloc",
-            "memalign",
-            "posix_memalign",
-            "valloc",
-            "pvalloc",
-            "op_alloc",
-            "alligator_allocate",
-            "__wbindgen_malloc",
-        ],
-    ),
-    (
-        "dealloc",
-        &[
-            "free",
-            "cfree",
-            "free_sized",
-            "free_aligned_sized",
-            "op_dealloc",
-            "alligator_deallocate",
-            "__wbindgen_free",
-        ],
-    ),
-    (
-        "realloc",
-        &[
-            "realloc",
-            "reallocarray",
-            "op_realloc",
-            "alligator_reallocate",
-            "__wbindgen_realloc",
-            "cabi_realloc",
-        ],
-    ),
-    (
-        "alloc_zeroed",
-        &["calloc", "op_alloc_zeroed", "alligator_allocate_zeroed"],
-    ),
-];
-
-/// Names that say what a function does only where it is exported: inside a module, anything may have them.
-const EXPORTED: [(&str, &[&str]); 4] = [
-    ("alloc", &["alloc", "allocate"]),
-    ("dealloc", &["dealloc", "deallocate"]),
-    ("realloc", &["reallocate"]),
-    ("alloc_zeroed", &["alloc_zeroed", "allocate_zeroed"]),
-];
-
-/// Functions of C, and what C libraries put before or in the place of a name: a linker keeps one name of several.
-const C_FUNCTIONS: [&str; 6] = [
-    "malloc",
-    "free",
-    "calloc",
-    "realloc",
-    "memalign",
-    "aligned_alloc",
-];
-const C_PREFIXES: [&str; 3] = ["__libc_", "emscripten_builtin_", "dl"];
-
-/// What Rust's compilers put before the name of an operation; newer ones put a path before that.
-const RUST_PREFIXES: [&str; 3] = ["__rust_", "__rdl_", "__rg_"];
+/// What an allocator has functions for.
+const OPERATIONS: [Role; 4] = [Role::Alloc, Role::Dealloc, Role::Realloc, Role::AllocZeroed];
 
 /// Crates whose functions, found out of line, show that an allocator was inlined.
 const ALLOCATOR_CRATES: [&str; 7] = [
@@ -109,6 +47,10 @@ pub enum Found {
     Symbol,
     /// An out-of-line part of an allocator whose entry was inlined.
     OutOfLine,
+    /// By the JavaScript that goes with the module.
+    Glue,
+    /// By its shape, and confirmed by running it.
+    Shape,
 }
 
 /// A function to bound.
@@ -116,8 +58,8 @@ pub enum Found {
 pub struct Entry {
     /// Name to print.
     pub name: String,
-    /// What it does, when known: `alloc`, `dealloc`, `realloc` or `alloc_zeroed`.
-    pub role: Option<&'static str>,
+    /// What it does, when known.
+    pub role: Option<Role>,
     /// Function index.
     pub function: u32,
     /// How it was found.
@@ -135,7 +77,8 @@ pub struct Entries {
     pub notes: Vec<String>,
 }
 
-/// Finds entries: those asked for, else those known by name. `allocators` are crates whose functions
+/// Finds entries: those asked for, else those known by name and the ones of `more`, which were found in other ways.
+/// `allocators` are crates whose functions
 /// are an allocator's, besides those known.
 ///
 /// # Errors
@@ -144,6 +87,7 @@ pub fn find(
     module: &Module<'_>,
     asked: &[String],
     allocators: &[String],
+    more: &[Entry],
 ) -> Result<Entries, InputError> {
     if !asked.is_empty() {
         return all_given(module, asked);
@@ -153,6 +97,7 @@ pub fn find(
         entries: known(module),
         notes: Vec::new(),
     };
+    add_others(&mut found.entries, more);
     add_inlined(module, &calls, allocators, &mut found.entries);
     if found.entries.is_empty() {
         return Err(InputError::plain(nothing_found(module, &calls)));
@@ -167,6 +112,16 @@ pub fn find(
         ));
     }
     Ok(found)
+}
+
+/// Adds entries that are not there yet.
+fn add_others(entries: &mut Vec<Entry>, more: &[Entry]) {
+    for other in more {
+        if entries.iter().all(|entry| entry.function != other.function) {
+            entries.push(other.clone());
+        }
+    }
+    entries.sort_by_key(|entry| (entry.role, entry.function));
 }
 
 /// The entries asked for; one that is asked for by two names of C is one.
@@ -226,15 +181,6 @@ fn by_symbol(module: &Module<'_>, name: &str) -> Result<u32, InputError> {
     }
 }
 
-/// The function of C that a name means, under whatever name a C library gave it.
-fn c_function(name: &str) -> Option<&'static str> {
-    let plain = C_PREFIXES
-        .iter()
-        .find_map(|prefix| name.strip_prefix(prefix))
-        .unwrap_or(name);
-    C_FUNCTIONS.into_iter().find(|function| *function == plain)
-}
-
 /// A function of C under another of its names.
 fn by_alias(module: &Module<'_>, name: &str) -> Option<u32> {
     let wanted = c_function(name)?;
@@ -250,38 +196,10 @@ fn by_alias(module: &Module<'_>, name: &str) -> Option<u32> {
     by_export.map(|(_, function)| *function).or_else(by_symbol)
 }
 
-/// What a function of this name does.
-fn role(name: &str) -> Option<&'static str> {
-    let name = c_function(name).unwrap_or(name);
-    if let Some((role, _)) = PLAIN.iter().find(|(_, names)| names.contains(&name)) {
-        return Some(role);
-    }
-    let segment = last_segment(name);
-    let of_rust = RUST_PREFIXES
-        .iter()
-        .find_map(|prefix| segment.strip_prefix(prefix));
-    let method = Some(segment).filter(|_| name.contains("GlobalAlloc>::"));
-    let operation = of_rust.or(method)?;
-    PLAIN
-        .iter()
-        .map(|(role, _)| *role)
-        .find(|role| *role == operation)
-}
-
-/// What an export of this name does, where its name says more than it would inside a module.
-fn role_of_export(name: &str) -> Option<&'static str> {
-    let found = EXPORTED.iter().find(|(_, names)| names.contains(&name))?;
-    Some(found.0)
-}
-
-fn last_segment(name: &str) -> &str {
-    name.rsplit("::").next().unwrap_or(name)
-}
-
 fn known(module: &Module<'_>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut met: BTreeSet<u32> = BTreeSet::new();
-    let mut add = |name: String, role: Option<&'static str>, function: u32, found| {
+    let mut add = |name: String, role: Option<Role>, function: u32, found| {
         let defined = module.functions[function as usize].body.is_some();
         if role.is_some() && defined && met.insert(function) {
             entries.push(Entry {
@@ -305,9 +223,16 @@ fn known(module: &Module<'_>) -> Vec<Entry> {
         }
     }
     name_as_c_does(&mut entries);
-    let order = |entry: &Entry| PLAIN.iter().position(|(role, _)| Some(*role) == entry.role);
-    entries.sort_by_key(|entry| (order(entry), entry.function));
+    entries.sort_by_key(|entry| (entry.role, entry.function));
     entries
+}
+
+fn role(name: &str) -> Option<Role> {
+    names::named(name).map(|named| named.role)
+}
+
+fn role_of_export(name: &str) -> Option<Role> {
+    names::exported(name).map(|named| named.role)
 }
 
 /// Gives functions of C their plain names, unless there are several of one.
@@ -401,81 +326,6 @@ fn is_allocator(name: &str, more: &[String]) -> bool {
         })
 }
 
-/// Who calls whom by name, and who may be called otherwise.
-struct Calls {
-    callees: BTreeMap<u32, BTreeSet<u32>>,
-    /// Functions that may be called otherwise: exported, in a table, or referred to.
-    referred: BTreeSet<u32>,
-    /// Those, and functions that nobody calls.
-    roots: BTreeSet<u32>,
-    /// Functions that ask for memory, with the byte offset of the first `memory.grow`.
-    grow: BTreeMap<u32, u64>,
-}
-
-impl Calls {
-    fn of(module: &Module<'_>) -> Self {
-        let count = u32::try_from(module.functions.len()).unwrap_or(u32::MAX);
-        let mut calls = Self {
-            callees: BTreeMap::new(),
-            referred: module
-                .exports
-                .iter()
-                .map(|(_, function)| *function)
-                .collect(),
-            roots: BTreeSet::new(),
-            grow: BTreeMap::new(),
-        };
-        let in_tables = module.tables.iter().flat_map(|table| &table.functions);
-        calls.referred.extend(in_tables);
-        let mut called: BTreeSet<u32> = BTreeSet::new();
-        for function in 0..count {
-            calls.scan(module, function);
-            called.extend(calls.callees.get(&function).into_iter().flatten());
-        }
-        let uncalled = (0..count).filter(|function| !called.contains(function));
-        calls.roots = calls.referred.iter().copied().chain(uncalled).collect();
-        calls
-    }
-
-    fn scan(&mut self, module: &Module<'_>, function: u32) {
-        let Some(body) = &module.functions[function as usize].body else {
-            return;
-        };
-        let Ok(operators) = body.get_operators_reader() else {
-            return;
-        };
-        let mut callees = BTreeSet::new();
-        for (operator, offset) in operators.into_iter_with_offsets().map_while(Result::ok) {
-            match operator {
-                Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-                    callees.insert(function_index);
-                }
-                Operator::RefFunc { function_index } => {
-                    self.referred.insert(function_index);
-                }
-                Operator::MemoryGrow { .. } => {
-                    self.grow.entry(function).or_insert(offset);
-                }
-                _ => {}
-            }
-        }
-        self.callees.insert(function, callees);
-    }
-
-    /// Functions reached from some by calls, without going through others.
-    fn reached(&self, from: &BTreeSet<u32>, not_through: &BTreeSet<u32>) -> BTreeSet<u32> {
-        let mut reached = BTreeSet::new();
-        let mut open: Vec<u32> = from.iter().copied().collect();
-        while let Some(function) = open.pop() {
-            if not_through.contains(&function) || !reached.insert(function) {
-                continue;
-            }
-            open.extend(self.callees.get(&function).into_iter().flatten());
-        }
-        reached
-    }
-}
-
 /// Adds functions of an allocator that the program calls directly: what is left of an operation
 /// whose first part was inlined.
 fn add_inlined(
@@ -519,9 +369,10 @@ fn add_inlined(
 /// What may have been missed, in words.
 fn missed(module: &Module<'_>, calls: &Calls, entries: &[Entry]) -> Vec<String> {
     let mut notes = Vec::new();
-    let roles = PLAIN.iter().map(|(role, _)| *role);
-    let absent: Vec<&str> = roles
+    let absent: Vec<&str> = OPERATIONS
+        .into_iter()
         .filter(|role| entries.iter().all(|entry| entry.role != Some(*role)))
+        .map(Role::as_str)
         .collect();
     if !absent.is_empty() {
         let why = if module.has_name_section {
@@ -582,38 +433,4 @@ fn nothing_found(module: &Module<'_>, calls: &Calls) -> String {
     format!(
         "no allocator entry by export or symbol{alike}; name one with --entry, or: {hint}; {growing}"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn symbols_of_old_and_new_compilers_are_known() {
-        let demangled = |name| format!("{:#}", rustc_demangle::demangle(name));
-        assert_eq!(role("__rust_alloc"), Some("alloc"));
-        let v0 = demangled("_RNvCs1234_7___rustc12___rust_alloc");
-        assert_eq!(role(&v0), Some("alloc"), "{v0}");
-        let legacy = demangled("_ZN7__rustc19___rust_alloc_zeroed17h0123456789abcdefE");
-        assert_eq!(role(&legacy), None, "{legacy}");
-        assert_eq!(
-            role(
-                "<alligator_alloc::global::AlligatorAlloc as core::alloc::global::GlobalAlloc>::realloc"
-            ),
-            Some("realloc")
-        );
-        assert_eq!(role("realloc_page_table"), None);
-    }
-
-    #[test]
-    fn a_function_of_c_is_known_by_all_its_names() {
-        assert_eq!(role("__libc_calloc"), Some("alloc_zeroed"));
-        assert_eq!(role("dlfree"), Some("dealloc"));
-        assert_eq!(role("emscripten_builtin_memalign"), Some("alloc"));
-        assert_eq!(c_function("dlmalloc"), c_function("__libc_malloc"));
-        assert_eq!(c_function("dlopen"), None);
-        // Inside a module, anything may have such a name.
-        assert_eq!(role("alloc"), None);
-        assert_eq!(role_of_export("alloc"), Some("alloc"));
-    }
 }

@@ -1,4 +1,4 @@
-//! A WebAssembly module as the prover sees it: validated, indexed, its functions decoded when asked for.
+//! A WebAssembly module as everything here sees it: validated, indexed, its functions decoded when asked for.
 //!
 //! Nothing here interprets code. Every later layer may rely on validation: operand stacks match,
 //! branch depths exist, indices are in range.
@@ -12,56 +12,14 @@ use wasmparser::{
     ValType, Validator, WasmFeatures,
 };
 
+pub use crate::error::InputError;
+use crate::error::printable;
+
 /// Largest module read, in bytes. Larger input is refused before it is parsed.
 pub const MODULE_BYTES_MAX: usize = 1 << 30;
 
 /// Logarithm of the size of a page, 64 KiB, where a memory does not say another.
 const PAGE_SIZE_LOG2: u32 = 16;
-
-/// Why a module, or a file that goes with it, was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InputError {
-    /// Byte offset in the module where the fault was found, if it has a place there.
-    pub offset: Option<u64>,
-    /// What is wrong, in one line.
-    pub reason: String,
-}
-
-impl InputError {
-    /// A fault at a byte of the module.
-    pub fn at(offset: u64, reason: impl Into<String>) -> Self {
-        Self {
-            offset: Some(offset),
-            reason: printable(&reason.into()),
-        }
-    }
-
-    /// A fault without a place in the module.
-    pub fn plain(reason: impl Into<String>) -> Self {
-        Self {
-            offset: None,
-            reason: printable(&reason.into()),
-        }
-    }
-}
-
-impl core::fmt::Display for InputError {
-    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self.offset {
-            Some(offset) => write!(formatter, "{} (at offset {offset:#x})", self.reason),
-            None => write!(formatter, "{}", self.reason),
-        }
-    }
-}
-
-impl core::error::Error for InputError {}
-
-impl From<wasmparser::Error> for InputError {
-    fn from(error: wasmparser::Error) -> Self {
-        let line = error.message().lines().next().unwrap_or_default();
-        Self::at(error.offset(), line)
-    }
-}
 
 /// A function: imported, or with a body.
 #[derive(Debug, Clone)]
@@ -170,6 +128,8 @@ pub struct Module<'a> {
     pub symbols: BTreeMap<u32, String>,
     /// Whether the module carries function names.
     pub has_name_section: bool,
+    /// The function that runs when the module is instantiated.
+    pub start: Option<u32>,
     tags: Vec<u32>,
 }
 
@@ -270,6 +230,7 @@ impl<'a> Module<'a> {
                     self.take_export(&export?);
                 }
             }
+            Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::ElementSection(reader) => {
                 for element in reader {
                     self.take_element(element?)?;
@@ -440,6 +401,49 @@ impl<'a> Module<'a> {
         }
     }
 
+    /// The function that a text names: by export, symbol or index. It has code.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn function_called(&self, text: &str) -> Result<u32, InputError> {
+        let exported = self.exports.iter().find(|(export, _)| export == text);
+        let count = u32::try_from(self.functions.len()).unwrap_or(u32::MAX);
+        let named = || (0..count).filter(|function| names(self, *function, text));
+        let function = match (exported, named().nth(1)) {
+            (Some((_, function)), _) => Some(*function),
+            (None, None) => named().next(),
+            (None, Some(_)) => {
+                return Err(InputError::plain(format!(
+                    "several functions are {text:?}: give an index"
+                )));
+            }
+        };
+        let function = function.ok_or_else(|| {
+            InputError::plain(format!("no export, symbol or function index is {text:?}"))
+        })?;
+        if self.functions[function as usize].body.is_none() {
+            return Err(InputError::plain(format!(
+                "{text:?} is an import: it has no code here"
+            )));
+        }
+        Ok(function)
+    }
+
+    /// The type of a function, by the function's index.
+    pub fn signature_of(&self, function: u32) -> Option<&FuncType> {
+        self.signature(self.functions.get(function as usize)?.type_index)
+    }
+
+    /// The number of a function's parameters, when they and its results are integers and it gives one or none, as
+    /// said; `None` when it is another kind of function.
+    pub fn integer_parameters(&self, function: u32, gives: bool) -> Option<usize> {
+        let signature = self.signature_of(function)?;
+        let is_integer = |value_type: &ValType| matches!(value_type, ValType::I32 | ValType::I64);
+        let all = signature.params().iter().chain(signature.results());
+        let fits = signature.results().len() == usize::from(gives) && all.clone().all(is_integer);
+        fits.then_some(signature.params().len())
+    }
+
     /// Whether `call_indirect` of a type may find a function of another to fit.
     ///
     /// Types that name other types, or that may have subtypes, are compared by their arity alone:
@@ -496,17 +500,11 @@ impl<'a> Module<'a> {
     }
 }
 
-/// Text on one line: names in a module may hold anything.
-pub(crate) fn printable(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
+/// Whether a text names a function: index, readable name, or symbol.
+pub fn names(module: &Module<'_>, function: u32, text: &str) -> bool {
+    text.parse() == Ok(function)
+        || module.display_name(function) == text
+        || module.functions[function as usize].name.as_deref() == Some(text)
 }
 
 /// The integer an initialiser leaves, when it is a single constant.
