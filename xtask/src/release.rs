@@ -10,6 +10,7 @@ mod order;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use alligator_tools::command::cargo;
 use alligator_tools::guest;
 use anyhow::{Context, Result, ensure};
 
@@ -92,8 +93,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The same as a step of `cargo xtask test`.
+/// The same as a step of `cargo xtask test`, which has the network to set things up: builds alone have not brought all
+/// that archives ask for.
 pub(crate) fn step() -> Result<()> {
+    cargo(&["fetch", "--locked"]).run()?;
     ensure!(is_ready(&order::read()?), "not ready to be published");
     Ok(())
 }
