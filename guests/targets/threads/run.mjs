@@ -1,6 +1,7 @@
 // Runs a program for wasm32-wasip1-threads so many times: node run.mjs MODULE.wasm RUNS [growing]
 // Its heap has its memory reserved when the threads start; with "growing" it has not, and then Node 20 traps now and then
-// on a busy machine: a thread's memory.fill, in memory that another one has just added, is out of bounds to it.
+// on a busy machine: a thread's memory.fill, in memory that another one has just added, is out of bounds to it
+// (fill-after-growth.mjs shows that without any heap).
 // Threads are workers; the program's first one, too, since Node's main thread must not wait.
 import { writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
