@@ -1,0 +1,1 @@
+//! An allocator that counts the bytes in use, and keeps to a limit.

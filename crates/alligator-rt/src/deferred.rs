@@ -1,0 +1,1 @@
+//! Blocks that were given back under a guard, and wait to be given back to their heap.

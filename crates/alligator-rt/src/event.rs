@@ -1,0 +1,1 @@
+//! What a guard forbids, and what is known of one time that it was done.

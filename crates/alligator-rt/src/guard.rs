@@ -1,0 +1,1 @@
+//! Guards: what the thread must not do for now, in one word.

@@ -1,0 +1,1 @@
+//! An allocator that looks at the thread's guard before each call.
