@@ -12,13 +12,20 @@ use crate::fault::{self, Fault};
 ///
 /// Between the return of [`lock`](Lock::lock) and the call of [`unlock`](Lock::unlock), no other call of
 /// `lock` on the same value returns, and what happens before `unlock` happens before the next `lock`
-/// returns. Neither unwinds.
+/// returns. A [`try_lock`](Lock::try_lock) that returns true counts as a `lock`. None of them unwinds.
 pub unsafe trait Lock {
     /// An open lock.
     const NEW: Self;
 
     /// Waits until nobody holds the lock, and holds it.
     fn lock(&self);
+
+    /// Holds the lock if that can be without waiting, and says whether it does. By default it waits.
+    #[inline(always)]
+    fn try_lock(&self) -> bool {
+        self.lock();
+        true
+    }
 
     /// Gives the lock back.
     ///
@@ -77,6 +84,11 @@ unsafe impl<const TURNS: u64> Lock for SpinLock<TURNS> {
         if self.0.swap(true, Ordering::Acquire) {
             self.wait();
         }
+    }
+
+    #[inline]
+    fn try_lock(&self) -> bool {
+        !self.0.swap(true, Ordering::Acquire)
     }
 
     /// An exchange, since that is one instruction of the processor's on every engine. Of a store, some make two, of

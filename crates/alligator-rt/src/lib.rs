@@ -5,10 +5,33 @@
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod account;
 mod budget;
 mod deferred;
 mod event;
+#[cfg(feature = "exports")]
+mod exports;
 mod failure;
 mod guard;
 mod guarded;
-mod limits;
+mod hook;
+mod limited;
+pub mod pages;
+mod slot;
+#[cfg(feature = "alligator-alloc")]
+mod watched;
+mod word;
+
+pub use budget::{Budget, Shared};
+pub use event::{Event, Kind, event_count, last_event, on_event, reset_events};
+#[cfg(feature = "exports")]
+pub use exports::{
+    alligator_guard, alligator_guard_count, alligator_guard_counts, alligator_guard_last,
+    alligator_unguard,
+};
+pub use failure::{Cause, Failure, forget_failure, largest_block, last_failure};
+pub use guard::{Entered, Guard, is_permitted, permit};
+pub use guarded::Guarded;
+pub use limited::{Crossing, Limited};
+#[cfg(feature = "alligator-alloc")]
+pub use watched::{Watched, WatchedLock};

@@ -1,1 +1,0 @@
-//! Limits that can be moved while the program runs: a hard one, a soft one, a reserve.
