@@ -122,9 +122,9 @@ static HOOK: Hook<fn(&Event)> = Hook::new();
 /// Calls `hook` for each event under a guard that says [`call`](crate::Guard::call), from now on, on all threads.
 ///
 /// The hook may use the heap: no lock is held, everything is permitted, and what it does itself is no event. Of a
-/// growth it is told when the heap is whole again: by [`Watched`](crate::Watched) if it took place, and by
-/// [`Guarded`](crate::Guarded) if it was refused; so a growth that another follows in the same request is not told
-/// apart from it. A hook must not unwind: that ends the program.
+/// growth it is told when the heap is whole again: by [`Guarded`](crate::Guarded), or by [`Watched`](crate::Watched)
+/// if that is `TOLD` and the growth took place. Of several growths in one request it is told the last. A hook must not
+/// unwind: that ends the program.
 pub fn on_event(hook: fn(&Event)) {
     // SAFETY: a function pointer's type.
     unsafe { HOOK.set(hook) };

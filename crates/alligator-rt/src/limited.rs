@@ -31,12 +31,52 @@ pub struct Crossing {
     pub remaining: usize,
 }
 
-/// What a request asks for, in bytes.
-struct Asked {
-    /// So many more than the block has.
-    added: usize,
-    size: usize,
-    align: usize,
+/// A request to the allocator below.
+#[derive(Clone, Copy)]
+enum Request {
+    Block(Layout),
+    Zeroed(Layout),
+    /// The block at this address, of this layout, with another size in bytes.
+    Resized(*mut u8, Layout, usize),
+}
+
+impl Request {
+    /// The bytes that it adds to those in use.
+    fn added(self) -> usize {
+        match self {
+            Self::Block(layout) | Self::Zeroed(layout) => layout.size(),
+            Self::Resized(_, layout, size) => size.saturating_sub(layout.size()),
+        }
+    }
+
+    /// Does it.
+    ///
+    /// # Safety
+    ///
+    /// What `GlobalAlloc` demands of it.
+    #[inline(always)]
+    unsafe fn ask(self, allocator: &impl GlobalAlloc) -> *mut u8 {
+        match self {
+            // SAFETY: the caller's duty.
+            Self::Block(layout) => unsafe { allocator.alloc(layout) },
+            // SAFETY: the caller's duty.
+            Self::Zeroed(layout) => unsafe { allocator.alloc_zeroed(layout) },
+            // SAFETY: the caller's duty.
+            Self::Resized(pointer, layout, size) => unsafe {
+                allocator.realloc(pointer, layout, size)
+            },
+        }
+    }
+
+    /// That it got nothing.
+    fn failure(self, cause: Cause) -> Failure {
+        match self {
+            Self::Block(layout) | Self::Zeroed(layout) => {
+                Failure::new(cause, layout.size(), layout.align())
+            }
+            Self::Resized(_, layout, size) => Failure::new(cause, size, layout.align()),
+        }
+    }
 }
 
 /// An allocator with limits in bytes that can be moved while the program runs; none at first.
@@ -212,98 +252,6 @@ impl<A> Limited<A> {
         self.settle();
     }
 
-    /// Does `request`, which gets `added` bytes more for a block of `size`. Where there is nothing to do, this is all.
-    #[inline(always)]
-    fn spend(
-        &self,
-        added: usize,
-        size: usize,
-        align: usize,
-        request: impl Fn() -> *mut u8,
-    ) -> *mut u8 {
-        let used = self.account.add(added);
-        let is_open = used <= self.ceiling.load(Relaxed);
-        if is_open {
-            let block = request();
-            if !block.is_null() {
-                self.account.reach(used);
-                return block;
-            }
-        }
-        self.account.remove(added);
-        let asked = Asked { added, size, align };
-        self.spend_above(&asked, is_open, &request)
-    }
-
-    /// A request above the ceiling, or one that the heap `has_refused`.
-    #[cold]
-    #[inline(never)]
-    fn spend_above(
-        &self,
-        asked: &Asked,
-        has_refused: bool,
-        request: &dyn Fn() -> *mut u8,
-    ) -> *mut u8 {
-        let mut result = if has_refused {
-            Err(self.heap_failure(asked, self.used()))
-        } else {
-            self.try_once(asked, request)
-        };
-        // At most RETRIES_MAX turns that try again.
-        for turn in 0..=RETRIES_MAX {
-            match result {
-                Ok(block) => {
-                    self.tell_if_crossed();
-                    return block.as_ptr();
-                }
-                Err(failure) => {
-                    failure::note(failure);
-                    if turn == RETRIES_MAX || !self.is_worth_another(&failure) {
-                        break;
-                    }
-                    result = self.try_once(asked, request);
-                }
-            }
-        }
-        ptr::null_mut()
-    }
-
-    /// The heap has refused this.
-    fn heap_failure(&self, asked: &Asked, in_use: usize) -> Failure {
-        Failure {
-            in_use,
-            largest_free: self.ask_largest_free(),
-            ..Failure::new(Cause::Heap, asked.size, asked.align)
-        }
-    }
-
-    /// One try, by all limits. Nothing is called but the heap, and who knows its longest free block.
-    fn try_once(
-        &self,
-        asked: &Asked,
-        request: &dyn Fn() -> *mut u8,
-    ) -> Result<NonNull<u8>, Failure> {
-        let limit = self.limit();
-        let used = self.account.add(asked.added);
-        if used > limit {
-            let in_use = self.account.remove(asked.added);
-            let hard = self.hard.load(Relaxed);
-            let cause = if used > hard {
-                Cause::Limit
-            } else {
-                Cause::Reserve
-            };
-            return Err(Failure {
-                in_use,
-                limit: Some(limit),
-                ..Failure::new(cause, asked.size, asked.align)
-            });
-        }
-        NonNull::new(request())
-            .inspect(|_| self.account.reach(used))
-            .ok_or_else(|| self.heap_failure(asked, self.account.remove(asked.added)))
-    }
-
     /// Calls the hook if the soft limit is armed and crossed.
     fn tell_if_crossed(&self) {
         let (used, soft) = (self.account.used(), self.soft.load(Relaxed));
@@ -337,6 +285,99 @@ impl<A> Limited<A> {
 }
 
 impl<A: GlobalAlloc> Limited<A> {
+    /// Does `request`. Where there is nothing to do, this is all.
+    ///
+    /// # Safety
+    ///
+    /// What `GlobalAlloc` demands of it.
+    #[inline(always)]
+    unsafe fn spend(&self, request: Request) -> *mut u8 {
+        let used = self.account.add(request.added());
+        let is_open = used <= self.ceiling.load(Relaxed);
+        if is_open {
+            // SAFETY: the caller's duty.
+            let block = unsafe { request.ask(&self.inner) };
+            if !block.is_null() {
+                self.account.reach(used);
+                return block;
+            }
+        }
+        self.account.remove(request.added());
+        // SAFETY: the caller's duty.
+        unsafe { self.spend_above(request, is_open) }
+    }
+
+    /// A request above the ceiling, or one that the heap `has_refused`.
+    ///
+    /// # Safety
+    ///
+    /// What `GlobalAlloc` demands of it.
+    #[cold]
+    #[inline(never)]
+    unsafe fn spend_above(&self, request: Request, has_refused: bool) -> *mut u8 {
+        let mut turn = 0;
+        let mut has_refused = has_refused;
+        // At most RETRIES_MAX + 1 turns.
+        loop {
+            let result = if has_refused {
+                Err(self.heap_failure(request, self.used()))
+            } else {
+                // SAFETY: the caller's duty; a try that got nothing has changed nothing.
+                unsafe { self.try_once(request) }
+            };
+            match result {
+                Ok(block) => {
+                    self.tell_if_crossed();
+                    return block.as_ptr();
+                }
+                Err(failure) => {
+                    failure::note(failure);
+                    if turn == RETRIES_MAX || !self.is_worth_another(&failure) {
+                        return ptr::null_mut();
+                    }
+                }
+            }
+            has_refused = false;
+            turn += 1;
+        }
+    }
+
+    /// The heap has refused this.
+    fn heap_failure(&self, request: Request, in_use: usize) -> Failure {
+        Failure {
+            in_use,
+            largest_free: self.ask_largest_free(),
+            ..request.failure(Cause::Heap)
+        }
+    }
+
+    /// One try, by all limits. Nothing is called but the heap, and who knows its longest free block.
+    ///
+    /// # Safety
+    ///
+    /// What `GlobalAlloc` demands of it.
+    unsafe fn try_once(&self, request: Request) -> Result<NonNull<u8>, Failure> {
+        let limit = self.limit();
+        let used = self.account.add(request.added());
+        if used > limit {
+            let in_use = self.account.remove(request.added());
+            let cause = if used > self.hard.load(Relaxed) {
+                Cause::Limit
+            } else {
+                Cause::Reserve
+            };
+            return Err(Failure {
+                in_use,
+                limit: Some(limit),
+                ..request.failure(cause)
+            });
+        }
+        // SAFETY: the caller's duty.
+        NonNull::new(unsafe { request.ask(&self.inner) })
+            .inspect(|_| self.account.reach(used))
+            .ok_or_else(|| self.heap_failure(request, self.account.remove(request.added())))
+    }
+
     /// A block, or why there is none. No hook is called, and the failure is not noted as the last one. For a size of
     /// zero it is a block of one byte, and has to be given back as one.
     ///
@@ -346,7 +387,7 @@ impl<A: GlobalAlloc> Limited<A> {
     pub fn try_alloc(&self, layout: Layout) -> Result<NonNull<u8>, Failure> {
         let layout = at_least_one_byte(layout);
         // SAFETY: the size is not zero.
-        self.try_block(layout, &|| unsafe { self.inner.alloc(layout) })
+        unsafe { self.try_once(Request::Block(layout)) }
     }
 
     /// [`try_alloc`](Self::try_alloc), with all bytes zero.
@@ -357,7 +398,7 @@ impl<A: GlobalAlloc> Limited<A> {
     pub fn try_alloc_zeroed(&self, layout: Layout) -> Result<NonNull<u8>, Failure> {
         let layout = at_least_one_byte(layout);
         // SAFETY: the size is not zero.
-        self.try_block(layout, &|| unsafe { self.inner.alloc_zeroed(layout) })
+        unsafe { self.try_once(Request::Zeroed(layout)) }
     }
 
     /// The block at `pointer` with `new_size` bytes, or why that cannot be. No hook is called.
@@ -375,31 +416,10 @@ impl<A: GlobalAlloc> Limited<A> {
         layout: Layout,
         new_size: usize,
     ) -> Result<NonNull<u8>, Failure> {
-        let asked = Asked {
-            added: new_size.saturating_sub(layout.size()),
-            size: new_size,
-            align: layout.align(),
-        };
-        let request = || {
-            // SAFETY: the caller's duty.
-            unsafe { self.inner.realloc(pointer.as_ptr(), layout, new_size) }
-        };
-        let block = self.try_once(&asked, &request)?;
+        // SAFETY: the caller's duty.
+        let block = unsafe { self.try_once(Request::Resized(pointer.as_ptr(), layout, new_size)) }?;
         self.give_back(layout.size().saturating_sub(new_size));
         Ok(block)
-    }
-
-    fn try_block(
-        &self,
-        layout: Layout,
-        request: &dyn Fn() -> *mut u8,
-    ) -> Result<NonNull<u8>, Failure> {
-        let asked = Asked {
-            added: layout.size(),
-            size: layout.size(),
-            align: layout.align(),
-        };
-        self.try_once(&asked, request)
     }
 }
 
@@ -412,11 +432,8 @@ fn at_least_one_byte(layout: Layout) -> Layout {
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Limited<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let size = layout.size();
-        self.spend(size, size, layout.align(), || {
-            // SAFETY: the caller's duty.
-            unsafe { self.inner.alloc(layout) }
-        })
+        // SAFETY: the caller's duty.
+        unsafe { self.spend(Request::Block(layout)) }
     }
 
     #[inline]
@@ -428,22 +445,16 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Limited<A> {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        let size = layout.size();
-        self.spend(size, size, layout.align(), || {
-            // SAFETY: the caller's duty.
-            unsafe { self.inner.alloc_zeroed(layout) }
-        })
+        // SAFETY: the caller's duty.
+        unsafe { self.spend(Request::Zeroed(layout)) }
     }
 
     #[inline]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        let (size, align) = (layout.size(), layout.align());
-        let block = self.spend(new_size.saturating_sub(size), new_size, align, || {
-            // SAFETY: the caller's duty. A try that gets nothing leaves the block as it was.
-            unsafe { self.inner.realloc(pointer, layout, new_size) }
-        });
-        if !block.is_null() && new_size < size {
-            self.give_back(size - new_size);
+        // SAFETY: the caller's duty.
+        let block = unsafe { self.spend(Request::Resized(pointer, layout, new_size)) };
+        if !block.is_null() && new_size < layout.size() {
+            self.give_back(layout.size() - new_size);
         }
         block
     }

@@ -63,7 +63,8 @@ pub fn remaining() -> usize {
 }
 
 /// Calls the hook if `pages` are above the soft limit, which is not armed then any more. For heaps over
-/// [`Watched`](crate::Watched) that is done after each growth; with another allocator a program can ask now and then.
+/// a [`Watched`](crate::Watched) source that is `TOLD`, that is done after each growth; else a program can ask now and
+/// then.
 /// *Time:* constant, besides the hook.
 pub fn check_soft(pages: usize) {
     if pages > SOFT.load(Relaxed) {

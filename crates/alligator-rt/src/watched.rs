@@ -9,8 +9,11 @@ use crate::failure::{self, Cause, Failure};
 use crate::pages;
 
 /// A source that asks before it grows: the guard ([`GROW`](crate::Guard::GROW)), and the limits of [`pages`]. A growth
-/// that is refused leaves the heap as it was. What is not growth costs nothing more, but for one comparison after calls
-/// that may grow, since the heap says when it has grown.
+/// that is refused leaves the heap as it was. What is not growth costs nothing more.
+///
+/// If it is `TOLD`, hooks are called when the memory has grown: [`on_event`](crate::on_event)'s, which
+/// [`Guarded`](crate::Guarded) calls, too, and that of [`pages::on_soft`]. For that, a call that may grow compares the
+/// memory's length before and after.
 ///
 /// ```
 /// # #[cfg(target_family = "wasm")]
@@ -23,9 +26,9 @@ use crate::pages;
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Watched<S>(S);
+pub struct Watched<S, const TOLD: bool = false>(S);
 
-impl<S: Source> Watched<S> {
+impl<S: Source, const TOLD: bool> Watched<S, TOLD> {
     /// `source`, watched.
     pub const fn new(source: S) -> Self {
         Self(source)
@@ -37,6 +40,8 @@ impl<S: Source> Watched<S> {
     }
 
     /// Whether it may grow by so many pages.
+    #[cold]
+    #[inline(never)]
     fn is_allowed(&self, pages: usize) -> bool {
         if pages > pages::remaining_after(self.pages()) {
             self.note_limit(pages);
@@ -73,7 +78,7 @@ impl<S: Source> Watched<S> {
     }
 }
 
-impl<S: Source + Default> Default for Watched<S> {
+impl<S: Source + Default, const TOLD: bool> Default for Watched<S, TOLD> {
     fn default() -> Self {
         Self::new(S::default())
     }
@@ -81,11 +86,11 @@ impl<S: Source + Default> Default for Watched<S> {
 
 // SAFETY: all memory is the source's, in the order in which it gives it; a growth that is refused gives none. What is
 // called in `grow` uses no heap and does not unwind: events of growth are only noted there.
-unsafe impl<S: Source> Source for Watched<S> {
+unsafe impl<S: Source, const TOLD: bool> Source for Watched<S, TOLD> {
     const ON_DEMAND: bool = S::ON_DEMAND;
     const STEP_PAGES: usize = S::STEP_PAGES;
     const HEADER_PAGES: usize = S::HEADER_PAGES;
-    const IS_TOLD: bool = true;
+    const IS_TOLD: bool = TOLD || S::IS_TOLD;
     const IS_TRUSTED: bool = S::IS_TRUSTED;
 
     #[inline(always)]
@@ -103,7 +108,8 @@ unsafe impl<S: Source> Source for Watched<S> {
         self.0.may_grow(reservation)
     }
 
-    #[inline(never)]
+    // A part of who asks for the growth, so that the prover takes that for a growing function as it does without this.
+    #[inline(always)]
     fn grow(&mut self, pages: usize) -> Option<usize> {
         if !self.is_allowed(pages) {
             return None;
@@ -115,8 +121,10 @@ unsafe impl<S: Source> Source for Watched<S> {
         if S::IS_TOLD {
             S::after_growth(pages);
         }
-        deliver_growth();
-        pages::check_soft(pages);
+        if TOLD {
+            deliver_growth();
+            pages::check_soft(pages);
+        }
     }
 
     #[inline(always)]

@@ -58,7 +58,7 @@ unsafe impl Source for Growing {
 }
 
 /// A heap that asks guards before it grows and where it waits.
-pub(crate) type Heap = AlligatorAlloc<Watched<Growing>, WatchedLock>;
+pub(crate) type Heap = AlligatorAlloc<Watched<Growing, true>, WatchedLock>;
 
 pub(crate) fn heap(pages_max: usize) -> Heap {
     AlligatorAlloc::with_source(Watched::new(Growing::new(pages_max)))
