@@ -15,6 +15,7 @@
 //! | [`inlined`] | What surrounds a call of an out-of-line part? |
 //! | [`path`] | How long is the longest path, all branches free? |
 //! | [`refine`] | How long is the longest path that can be taken? |
+//! | [`mod@forbid`] | What cannot be reached? |
 //! | [`witness`], [`report`] | How is that said? |
 //!
 //! What is proved, under which assumptions, is stated in `docs/bounds.md`.
@@ -23,6 +24,7 @@
 pub mod cfg;
 pub mod cost;
 mod counted;
+pub mod forbid;
 pub mod inlined;
 pub mod loops;
 pub mod path;

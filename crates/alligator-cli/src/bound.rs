@@ -16,6 +16,7 @@ use alligator_find::core_of;
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::find::Ways;
+use crate::forbid;
 
 /// Places listed before the rest are only counted.
 const PLACES_SHOWN: usize = 16;
@@ -49,6 +50,8 @@ pub(crate) struct Arguments {
     /// Branches one refinement search follows before it settles for a looser bound.
     #[arg(long, value_name = "COUNT", default_value_t = STEPS_DEFAULT)]
     steps: u64,
+    #[command(flatten)]
+    forbid: forbid::Arguments,
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
@@ -98,6 +101,15 @@ pub(crate) fn located(path: &Path, error: &dyn core::fmt::Display) -> String {
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
     let bytes = read(&arguments.module)?;
     let mut options = arguments.files.options()?;
+    if arguments.forbid.are_there() {
+        return forbid::run(
+            &arguments.forbid,
+            &arguments.module,
+            &bytes,
+            &options,
+            arguments.json,
+        );
+    }
     options.entries.clone_from(&arguments.entries);
     options.allocators.clone_from(&arguments.allocators);
     options.refine = !arguments.no_refine;
