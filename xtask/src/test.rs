@@ -121,6 +121,18 @@ fn source(features: &[String]) -> Vec<Step> {
         })
         .quick(),
     ];
+    steps.push(Step::new("lints, guards and limits, host and Wasm", || {
+        let selections = ["", "std", "alligator-alloc", "alligator-alloc,exports"];
+        selections.iter().try_for_each(|selection| {
+            cargo(&["clippy", "--quiet", "-p", "alligator-rt", "--all-targets"])
+                .args(&["--features", selection, "--", "-D", "warnings"])
+                .run()?;
+            cargo(&["clippy", "--quiet", "-p", "alligator-rt", "--target", WASM])
+                .args(&LINTS_APART)
+                .args(&["--features", selection, "--", "-D", "warnings"])
+                .run()
+        })
+    }));
     let selections = combinations(features);
     steps.push(Step::new(
         format!("lints, every selection of features, {WASM}"),
@@ -143,7 +155,10 @@ fn source(features: &[String]) -> Vec<Step> {
                     rustup(OLDEST_RUST, &["check", "--quiet", "-p", "alligator-alloc"])
                         .args(&["--target", WASM, "--features", selection])
                         .run()
-                })
+                })?;
+                rustup(OLDEST_RUST, &["check", "--quiet", "-p", "alligator-rt"])
+                    .args(&["--target", WASM, "--features", "alligator-alloc,exports"])
+                    .run()
             },
         )
         .needs(|| toolchain_has(OLDEST_RUST, WASM)),
@@ -156,7 +171,8 @@ fn source(features: &[String]) -> Vec<Step> {
                 .run()
         }),
         Step::new("documentation's examples", || {
-            cargo(&["test", "--doc", "-p", "alligator-alloc"]).run()
+            cargo(&["test", "--doc", "-p", "alligator-alloc"]).run()?;
+            cargo(&["test", "--doc", "-p", "alligator-rt", "--all-features"]).run()
         }),
         program("nothing hidden in the release module", BOUNDS, "lean").quick(),
         program("bounds are as recorded", BOUNDS, "bounds --check").quick(),
@@ -217,6 +233,15 @@ fn allocator(features: &[String]) -> Vec<Step> {
         Step::new("tests, contract kit", || {
             cargo(&["test", "-p", "alligator-contract"]).run()
         }),
+        Step::new("tests, guards and limits", || {
+            cargo(&["test", "-p", "alligator-rt", "--all-features", "--tests"]).run()
+        })
+        .quick(),
+        program(
+            format!("guards and limits, {WASM}, ours and peers"),
+            WASM_TESTS,
+            "guards",
+        ),
         program(format!("tests, {WASM}"), WASM_TESTS, "suite").quick(),
         program(format!("every fault, named, {WASM}"), WASM_TESTS, "faults").quick(),
         program(
@@ -235,7 +260,13 @@ fn of_tools() -> Vec<Step> {
         Step::new("tests, tools", || {
             cargo(&["test", "--workspace", "--profile", "tools"])
                 .args(&["--exclude", "alligator-alloc", "--exclude", "alligator-c"])
-                .args(&["--exclude", "alligator-contract", "--exclude", "xtask"])
+                .args(&[
+                    "--exclude",
+                    "alligator-contract",
+                    "--exclude",
+                    "alligator-rt",
+                ])
+                .args(&["--exclude", "xtask"])
                 .run()
         }),
         Step::new("planted faults are noticed (a few)", || {
@@ -338,6 +369,24 @@ fn on_nightly() -> Vec<Step> {
         let step = Step::new(name, move || miri(target, features, model));
         steps.push(step.needs(|| nightly_has("miri").and_then(|()| nightly_has("rust-src"))));
     }
+    steps.push(
+        Step::new("guards and limits under Miri (nightly)", || {
+            rustup_nightly(&["miri", "test", "-p", "alligator-rt", "--all-features"])
+                .args(&["--test", "guards", "--test", "limits"])
+                .env(
+                    "MIRIFLAGS",
+                    &format!("{} -Zmiri-ignore-leaks", TREE_BORROWS.flags),
+                )
+                .run()
+        })
+        .needs(|| nightly_has("miri").and_then(|()| nightly_has("rust-src"))),
+    );
+    steps.push(Step::new("std's hook for no memory (nightly)", || {
+        rustup_nightly(&["test", "-p", "alligator-rt", "--all-features"])
+            .args(&["--test", "alloc_error_hook", "--target-dir", "target/hook"])
+            .env("RUSTFLAGS", "--cfg has_alloc_error_hook")
+            .run()
+    }));
     steps
 }
 

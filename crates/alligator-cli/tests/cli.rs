@@ -238,3 +238,53 @@ fn a_replay_does_not_take_bytes_of_a_loop_for_a_fault() {
     assert_eq!(status, Some(2), "{stdout}{stderr}");
     assert!(stdout.contains("with its bytes"), "{stdout}");
 }
+
+#[test]
+fn what_is_forbidden_is_out_of_reach_reached_or_not_known() {
+    let bytes = wat::parse_str(
+        r#"(module
+        (import "env" "log" (func $log))
+        (memory 1)
+        (func $more (drop (memory.grow (i32.const 1))))
+        (func (export "process") (param i32))
+        (func (export "grows") (call $more))
+        (func (export "logs") (call $log)))"#,
+    );
+    let module = file("forbid.wasm", &bytes.expect("well formed"));
+    let run = |from: &str| {
+        alligator(
+            "bound",
+            &module,
+            &["--forbid", "grow,wait,loop", "--from", from],
+        )
+    };
+    let (status, stdout, _) = run("process");
+    assert_eq!(status, Some(0), "{stdout}");
+    assert_eq!(
+        stdout
+            .lines()
+            .filter(|line| line.contains("never reaches"))
+            .count(),
+        3
+    );
+    let (status, stdout, _) = run("grows");
+    assert_eq!(status, Some(1));
+    let way: Vec<&str> = stdout.lines().skip(2).take(2).collect();
+    assert!(
+        way[0].ends_with("in grows: calls more") && way[1].ends_with("in more: memory.grow"),
+        "{stdout}"
+    );
+    let (status, stdout, _) = run("logs");
+    assert_eq!(status, Some(2));
+    assert!(stdout.contains("calls the import env.log"), "{stdout}");
+    let (status, stdout, stderr) = run("nobody");
+    assert_eq!(
+        (status, stdout.as_str(), stderr.lines().count()),
+        (Some(3), "", 1)
+    );
+    let (status, ..) = alligator("bound", &module, &["--forbid", "grow"]);
+    assert_eq!(status, Some(3), "no --from");
+    let json = ["--forbid", "grow", "--from", "grows", "--json"];
+    let (_, stdout, _) = alligator("bound", &module, &json);
+    assert!(stdout.contains(r#""answer": "reached""#), "{stdout}");
+}

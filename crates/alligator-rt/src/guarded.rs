@@ -155,11 +155,10 @@ impl<A: GlobalAlloc, const DEFERRED: usize> Guarded<A, DEFERRED> {
             unsafe { self.inner.realloc(pointer, layout, new_size) }
         });
         let has_moved = !block.is_null() && block.addr() != address;
-        if has_moved
-            && layout.size().min(new_size) > self.move_bytes
-            && let Some(word) = word_for(Kind::Move)
-        {
-            happened(word, of_block(Kind::Move, new_size, layout.align()));
+        if has_moved && layout.size().min(new_size) > self.move_bytes {
+            if let Some(word) = word_for(Kind::Move) {
+                happened(word, of_block(Kind::Move, new_size, layout.align()));
+            }
         }
         deliver_growth();
         block

@@ -35,3 +35,8 @@ pub use guarded::Guarded;
 pub use limited::{Crossing, Limited};
 #[cfg(feature = "alligator-alloc")]
 pub use watched::{Watched, WatchedLock};
+
+/// The programs of the manual, as tests.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../../../docs/real-time.md")]
+mod manual {}

@@ -9,14 +9,42 @@ use core::ops::Range;
 use alligator_contract::{Block, CLAUSES, Unsound, Verdict, World};
 
 #[cfg(feature = "alligator")]
-#[global_allocator]
-static ALLOCATOR: alligator_alloc::AlligatorAlloc = alligator_alloc::AlligatorAlloc::new();
+type Inner = alligator_alloc::AlligatorAlloc;
+#[cfg(feature = "alligator")]
+const INNER: Inner = alligator_alloc::AlligatorAlloc::new();
 #[cfg(feature = "dlmalloc")]
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+type Inner = dlmalloc::GlobalDlmalloc;
+#[cfg(feature = "dlmalloc")]
+const INNER: Inner = dlmalloc::GlobalDlmalloc;
 #[cfg(feature = "talc")]
+type Inner = talc::wasm::WasmDynamicTalc;
+#[cfg(feature = "talc")]
+const INNER: Inner = talc::wasm::new_wasm_dynamic_allocator();
+
+#[cfg(not(feature = "rt"))]
 #[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+static ALLOCATOR: Inner = INNER;
+
+#[cfg(feature = "rt")]
+mod wrapped {
+    use alligator_rt::{Budget, Guarded, Limited};
+
+    pub type Wrapped = Guarded<Limited<Budget<super::Inner>>, 64>;
+
+    #[global_allocator]
+    pub static ALLOCATOR: Wrapped =
+        Guarded::new(Limited::new(Budget::new("all", usize::MAX, super::INNER)));
+
+    /// Events are counted, frees put off; soft limits are crossed now and then.
+    pub fn enter() {
+        ALLOCATOR.inner().set_soft(100_000, 50_000);
+        ALLOCATOR.inner().on_soft(|_| {});
+        let guard = alligator_rt::Guard::CALLS.or(alligator_rt::Guard::FREE.null());
+        core::mem::forget(guard.enter());
+    }
+}
+#[cfg(feature = "rt")]
+use wrapped::ALLOCATOR;
 
 const PAGE_BYTES: usize = 65_536;
 
@@ -43,7 +71,9 @@ struct Text {
 impl Write for Text {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         let place = self.bytes.get_mut(self.length..self.length + text.len());
-        place.ok_or(core::fmt::Error)?.copy_from_slice(text.as_bytes());
+        place
+            .ok_or(core::fmt::Error)?
+            .copy_from_slice(text.as_bytes());
         self.length += text.len();
         Ok(())
     }
@@ -126,6 +156,8 @@ extern "C" fn name(index: usize) -> u32 {
 extern "C" fn run(index: usize, pages_max: usize) -> u32 {
     // SAFETY: the only reference to it; the host calls once.
     let storage = unsafe { &mut *(&raw mut STORAGE) };
+    #[cfg(feature = "rt")]
+    wrapped::enter();
     let outcome = CLAUSES[index].run(&ALLOCATOR, &Memory { pages_max }, storage);
     match outcome {
         Ok(Verdict::Kept) => 0,

@@ -5,6 +5,8 @@
 use core::alloc::{GlobalAlloc, Layout};
 
 use alligator_alloc::AlligatorAlloc;
+#[cfg(feature = "beside-rt")]
+use alligator_rt as _;
 
 static HEAP: AlligatorAlloc = AlligatorAlloc::new();
 

@@ -4,7 +4,7 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use alligator_alloc::{AlligatorAlloc, WasmMemory};
+use alligator_alloc::{AlligatorAlloc, ReserveOnly, WasmMemory};
 use alligator_rt::{Budget, Guard, Guarded, Limited, Watched, is_permitted, permit};
 
 type Heap = AlligatorAlloc<Watched<WasmMemory>>;
@@ -18,6 +18,8 @@ static WATCHED: Heap = heap();
 static GUARDED: Guarded<Heap> = Guarded::new(heap());
 static DEFERRING: Guarded<Heap, 64> = Guarded::new(heap());
 static BUDGET: Budget<AlligatorAlloc> = Budget::new("rows", 1 << 20, AlligatorAlloc::new());
+static RESERVED: Guarded<AlligatorAlloc<WasmMemory<ReserveOnly>>> =
+    Guarded::new(AlligatorAlloc::new());
 static LIMITED: Limited<AlligatorAlloc> = Limited::new(AlligatorAlloc::new());
 
 #[panic_handler]
@@ -147,4 +149,14 @@ rows!(
 unsafe extern "C" fn deferring_dealloc(block: *mut u8, size: usize, align: usize) {
     // SAFETY: the caller's duty.
     unsafe { DEFERRING.dealloc(block, Layout::from_size_align_unchecked(size, align)) }
+}
+
+/// A block of a heap that only `reserve` lets grow.
+///
+/// # Safety
+/// As of `GlobalAlloc`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn reserved_alloc(size: usize, align: usize) -> *mut u8 {
+    // SAFETY: the caller's duty.
+    unsafe { RESERVED.alloc(Layout::from_size_align_unchecked(size, align)) }
 }

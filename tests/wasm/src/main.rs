@@ -7,6 +7,7 @@ mod alloctests;
 mod call;
 mod contract;
 mod faults;
+mod guards;
 mod suite;
 mod targets;
 mod wasi;
@@ -35,6 +36,8 @@ enum Command {
     Contract(contract::Options),
     /// Runs each misuse of guests/faults, which must stop the program with its fault.
     Faults,
+    /// Runs guests/rt: guards and limits in a module, over Alligator and two peers.
+    Guards,
     /// Runs the tests of guests/tests, or of another crate like it.
     Suite(suite::Options),
     /// Tests each target that Alligator is for, with the toolchain that users have there.
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Call(options) => call::run(&options),
         Command::Contract(options) => contract::run(&options),
         Command::Faults => faults::run(),
+        Command::Guards => guards::run(),
         Command::Suite(options) => suite::run(&options),
         Command::Targets(options) => targets::run(&options),
         Command::Times(options) => wasi::times(&options),

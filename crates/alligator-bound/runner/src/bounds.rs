@@ -13,8 +13,10 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use alligator_tools::allocator::{Allocator, Exports, Kind, known};
 use alligator_tools::guest::{self, Guest};
 
+use crate::rt;
+
 /// Operations bounded, by export of `lab/driver`, in the order of the reports.
-const OPERATIONS: [(&str, &str); 4] = [
+pub(crate) const OPERATIONS: [(&str, &str); 4] = [
     ("op_alloc", "alloc"),
     ("op_dealloc", "dealloc"),
     ("op_realloc", "realloc"),
@@ -61,6 +63,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         &ours,
     )?;
     add_programs(&mut ours)?;
+    rt::add_rows(&mut ours)?;
     let compiler = guest::compiler()?;
     let _ = writeln!(peers, "\nBuilt by {compiler}.");
     let _ = writeln!(ours, "# Built by {compiler}.");
@@ -192,20 +195,24 @@ fn ours_header() -> String {
 
 fn add_ours(text: &mut String, name: &str, report: &Report) {
     for entry in &report.entries {
-        let main = entry.without_growth.as_ref();
-        let plain = main.and_then(|figure| figure.plain);
-        let bulk = main.and_then(|figure| figure.bulk_operations);
-        let _ = writeln!(
-            text,
-            "{name:<18} {:<13} {:>7} {:>7} {:>12} {:>9} {:>6}",
-            operation(entry),
-            bound(main),
-            plain.map_or_else(|| "-".to_owned(), |plain| plain.to_string()),
-            bound(entry.with_growth.as_ref()),
-            bound(entry.refused.as_ref()),
-            bulk.map_or_else(|| "any".to_owned(), |bulk| bulk.to_string()),
-        );
+        add_row(text, name, operation(entry), entry);
     }
+}
+
+/// One line of the table.
+pub(crate) fn add_row(text: &mut String, name: &str, operation: &str, entry: &EntryReport) {
+    let main = entry.without_growth.as_ref();
+    let plain = main.and_then(|figure| figure.plain);
+    let bulk = main.and_then(|figure| figure.bulk_operations);
+    let _ = writeln!(
+        text,
+        "{name:<18} {operation:<13} {:>7} {:>7} {:>12} {:>9} {:>6}",
+        bound(main),
+        plain.map_or_else(|| "-".to_owned(), |plain| plain.to_string()),
+        bound(entry.with_growth.as_ref()),
+        bound(entry.refused.as_ref()),
+        bulk.map_or_else(|| "any".to_owned(), |bulk| bulk.to_string()),
+    );
 }
 
 fn peers_header() -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use alligator_bound::module::Module;
 use anyhow::{Result, anyhow, ensure};
-use wasmparser::Operator;
+use wasmparser::{Operator, Parser, Payload};
 
 use alligator_tools::command::features_of;
 use alligator_tools::guest::{self, Guest};
@@ -43,6 +43,11 @@ pub(crate) fn run() -> Result<()> {
             "{name}: {functions} functions: no import, panic, text, loop, recursion or indirect call"
         );
     }
+    ensure!(
+        without_names(&module("")?)? == without_names(&module("beside-rt")?)?,
+        "alligator-rt changes a module that does not use it"
+    );
+    println!("beside alligator-rt, unused: the same module, byte for byte");
     for (feature, expected) in PLANTED {
         let found = look(&module(feature)?)?;
         ensure!(
@@ -64,6 +69,21 @@ fn module(feature: &str) -> Result<Vec<u8>> {
         overrides: Vec::new(),
     })?;
     Ok(std::fs::read(path)?)
+}
+
+/// The module's sections but for the custom ones: symbols have a number made of the features in their names.
+fn without_names(module: &[u8]) -> Result<Vec<&[u8]>> {
+    let mut sections = Vec::new();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        let is_custom = matches!(payload, Payload::CustomSection(_));
+        if let Some((_, range)) = payload.as_section().filter(|_| !is_custom) {
+            let bytes = usize::try_from(range.start)?..usize::try_from(range.end)?;
+            sections.push(&module[bytes]);
+        }
+    }
+    ensure!(sections.len() > 4, "a module without code");
+    Ok(sections)
 }
 
 /// What the module has that it must not have.

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod lean;
+mod rt;
 
 use std::path::{Path, PathBuf};
 
