@@ -2,6 +2,7 @@
 //! `cargo xtask test` runs with `--cfg has_alloc_error_hook`.
 #![allow(unexpected_cfgs, reason = "a flag of this test's own")]
 #![cfg(has_alloc_error_hook)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![feature(alloc_error_hook)]
 
 use std::alloc::System;

@@ -1,4 +1,9 @@
 //! Budgets, limits, the pages of the memory, and why there was none.
+#![allow(
+    clippy::unwrap_used,
+    clippy::std_instead_of_core,
+    reason = "tests fail by panicking, and have std"
+)]
 
 mod common;
 
@@ -171,25 +176,25 @@ fn the_soft_limit_calls_once_and_again_after_it_was_far_below() {
 
 #[test]
 fn before_a_request_fails_the_program_may_give_something_back() {
-    static CACHE: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+    /// A block that another thread could give back.
+    struct Cached(NonNull<u8>);
+    // SAFETY: it is nobody else's.
+    unsafe impl Send for Cached {}
+    static CACHE: Mutex<Vec<Cached>> = Mutex::new(Vec::new());
     static LIMITED: Limited<System> = Limited::new(System);
     let _turn = alone();
     LIMITED.set_hard(1_000, 0);
     LIMITED.on_failure(|failure| {
         assert_eq!(failure.cause, Cause::Limit);
-        let Some((address, size)) = CACHE.lock().unwrap().pop() else {
+        let Some(Cached(block)) = CACHE.lock().unwrap().pop() else {
             return false;
         };
-        let block = core::ptr::with_exposed_provenance_mut(address);
-        give_back(&LIMITED, NonNull::new(block).unwrap(), size);
+        give_back(&LIMITED, block, 300);
         true
     });
     for _ in 0..3 {
         let block = get(&LIMITED, 300).unwrap();
-        CACHE
-            .lock()
-            .unwrap()
-            .push((block.as_ptr().expose_provenance(), 300));
+        CACHE.lock().unwrap().push(Cached(block));
     }
     let block = get(&LIMITED, 700).unwrap();
     assert_eq!(CACHE.lock().unwrap().len(), 1, "two were given back");
@@ -208,6 +213,23 @@ fn a_hook_that_promises_too_much_is_asked_four_times() {
     limited.on_failure(|_| CALLS.fetch_add(1, Relaxed) < 100);
     assert!(get(&limited, 11).is_none());
     assert_eq!(CALLS.load(Relaxed), 4);
+}
+
+#[test]
+fn a_hook_is_not_called_within_a_hook() {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    static LIMITED: Limited<System> = Limited::new(System);
+    let _turn = alone();
+    LIMITED.set_hard(10, 0);
+    LIMITED.on_failure(|_| {
+        CALLS.fetch_add(1, Relaxed);
+        assert!(CALLS.load(Relaxed) < 3);
+        get(&LIMITED, 100).is_some()
+    });
+    assert!(get(&LIMITED, 11).is_none());
+    assert!(get(&LIMITED, 11).is_none());
+    assert_eq!(CALLS.load(Relaxed), 2);
+    assert_eq!(last_failure().unwrap().size, 100, "the last one was within");
 }
 
 #[test]

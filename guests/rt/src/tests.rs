@@ -56,15 +56,20 @@ impl Write for Text {
     }
 }
 
-#[panic_handler]
-fn panic(panic: &core::panic::PanicInfo<'_>) -> ! {
+/// Tells the host, without a block.
+fn tell(message: &dyn core::fmt::Display) {
     let mut text = Text {
         bytes: [0; 512],
         length: 0,
     };
-    let _ = write!(text, "{panic}");
+    let _ = write!(text, "{message}");
     // SAFETY: the text is as long as that.
     unsafe { say(text.bytes.as_ptr(), text.length) };
+}
+
+#[panic_handler]
+fn panic(panic: &core::panic::PanicInfo<'_>) -> ! {
+    tell(panic);
     core::arch::wasm32::unreachable()
 }
 
@@ -176,7 +181,17 @@ extern "C" fn test_what_the_heap_refuses_says_how_much_it_had() {
     give_back(&LIMITED, get(&LIMITED, largest).unwrap(), largest);
 }
 
-/// As a program on its heap: 81 growths of a page and more without the guard.
+/// A recipe: where a panic would be a trap without a message, the host hears why before it.
+#[unsafe(no_mangle)]
+extern "C" fn test_the_host_is_told_why_there_is_no_memory() {
+    LIMITED.set_hard(1_000, 0);
+    LIMITED.on_failure(|failure| {
+        permit(|| tell(failure));
+        false
+    });
+    assert_eq!(get(&LIMITED, 5_000), None);
+}
+
 #[cfg(feature = "alligator")]
 #[unsafe(no_mangle)]
 extern "C" fn test_no_growth_passes_a_guard() {

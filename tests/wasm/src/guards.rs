@@ -57,10 +57,12 @@ fn build(feature: &str) -> Result<std::path::PathBuf> {
     })
 }
 
-/// What the host lets a guest have, and how often it has refused more.
+/// What the host lets a guest have, how often it has refused more, and what it heard.
 #[derive(Default)]
 struct Limits {
     refused: u32,
+    /// What the guest has said last.
+    said: String,
 }
 
 impl ResourceLimiter for Limits {
@@ -100,7 +102,9 @@ fn say(mut caller: Caller<'_, Limits>, address: u32, length: u32) -> wasmtime::R
     if let Some(Extern::Memory(memory)) = caller.get_export("memory") {
         let mut bytes = vec![0; length as usize];
         memory.read(&caller, address as usize, &mut bytes)?;
-        println!("{}", String::from_utf8_lossy(&bytes));
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        println!("{text}");
+        caller.data_mut().said = text;
     }
     Ok(())
 }
@@ -115,6 +119,11 @@ fn run_test(engine: &Engine, module: &Module, name: &str) -> Result<()> {
         "the host's limit was met {} times",
         store.data().refused
     );
+    if name.contains("the_host_is_told") {
+        let said = &store.data().said;
+        let why = "no memory for 5000 bytes: a limit is reached, 0 of 1000 bytes in use";
+        ensure!(said == why, "said: {said:?}");
+    }
     Ok(())
 }
 
