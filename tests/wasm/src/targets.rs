@@ -111,6 +111,11 @@ fn cases() -> Vec<Case> {
             wasi::threads,
         ),
         case(
+            format!("{p1_threads}: guards"),
+            Some(wasi::node),
+            wasi::guards,
+        ),
+        case(
             format!("target {} (stable)", wasi::P2),
             None,
             wasi::component,

@@ -104,6 +104,15 @@ pub(super) fn threads() -> Result<()> {
     outcomes.finish()
 }
 
+/// Guards of std's threads, each thread's own.
+pub(super) fn guards() -> Result<()> {
+    let module = Program::new("guards", THREADS).file()?;
+    let script = guest::root().join("guests/targets/threads/run.mjs");
+    let mut node = Command::new("node");
+    node.arg("--no-warnings").arg(script).arg(module).arg("5");
+    run_for(&mut node, PATIENCE)
+}
+
 /// Runs a command, which ends by itself and in time, or else there is an error.
 pub(super) fn run_for(command: &mut Command, patience: Duration) -> Result<()> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
