@@ -33,7 +33,10 @@ impl Account {
     /// So many are in use: that may be the most so far.
     #[inline(always)]
     pub(crate) fn reach(&self, used: usize) {
-        self.peak.fetch_max(used, Relaxed);
+        // Mostly it is not, and a look is less than an exchange.
+        if used > self.peak.load(Relaxed) {
+            self.peak.fetch_max(used, Relaxed);
+        }
     }
 
     #[inline(always)]

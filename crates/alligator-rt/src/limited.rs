@@ -31,21 +31,58 @@ pub struct Crossing {
     pub remaining: usize,
 }
 
+/// What is asked of the allocator below.
+#[derive(Clone, Copy)]
+enum Ask {
+    Block,
+    Zeroed,
+    Resized,
+}
+
 /// A request to the allocator below.
 #[derive(Clone, Copy)]
-enum Request {
-    Block(Layout),
-    Zeroed(Layout),
-    /// The block at this address, of this layout, with another size in bytes.
-    Resized(*mut u8, Layout, usize),
+struct Request {
+    ask: Ask,
+    /// The block that is resized, else null.
+    pointer: *mut u8,
+    /// The layout of that block, or of the new one.
+    layout: Layout,
+    /// The bytes that the block is to have.
+    size: usize,
 }
 
 impl Request {
+    const fn block(layout: Layout) -> Self {
+        Self {
+            ask: Ask::Block,
+            pointer: ptr::null_mut(),
+            layout,
+            size: layout.size(),
+        }
+    }
+
+    const fn zeroed(layout: Layout) -> Self {
+        Self {
+            ask: Ask::Zeroed,
+            ..Self::block(layout)
+        }
+    }
+
+    const fn resized(pointer: *mut u8, layout: Layout, size: usize) -> Self {
+        Self {
+            ask: Ask::Resized,
+            pointer,
+            layout,
+            size,
+        }
+    }
+
     /// The bytes that it adds to those in use.
+    #[inline(always)]
     fn added(self) -> usize {
-        match self {
-            Self::Block(layout) | Self::Zeroed(layout) => layout.size(),
-            Self::Resized(_, layout, size) => size.saturating_sub(layout.size()),
+        match self.ask {
+            Ask::Block | Ask::Zeroed => self.size,
+            Ask::Resized => self.size.saturating_sub(self.layout.size()),
         }
     }
 
@@ -56,26 +93,19 @@ impl Request {
     /// What `GlobalAlloc` demands of it.
     #[inline(always)]
     unsafe fn ask(self, allocator: &impl GlobalAlloc) -> *mut u8 {
-        match self {
+        match self.ask {
             // SAFETY: the caller's duty.
-            Self::Block(layout) => unsafe { allocator.alloc(layout) },
+            Ask::Block => unsafe { allocator.alloc(self.layout) },
             // SAFETY: the caller's duty.
-            Self::Zeroed(layout) => unsafe { allocator.alloc_zeroed(layout) },
+            Ask::Zeroed => unsafe { allocator.alloc_zeroed(self.layout) },
             // SAFETY: the caller's duty.
-            Self::Resized(pointer, layout, size) => unsafe {
-                allocator.realloc(pointer, layout, size)
-            },
+            Ask::Resized => unsafe { allocator.realloc(self.pointer, self.layout, self.size) },
         }
     }
 
     /// That it got nothing.
     fn failure(self, cause: Cause) -> Failure {
-        match self {
-            Self::Block(layout) | Self::Zeroed(layout) => {
-                Failure::new(cause, layout.size(), layout.align())
-            }
-            Self::Resized(_, layout, size) => Failure::new(cause, size, layout.align()),
-        }
+        Failure::new(cause, self.size, self.layout.align())
     }
 }
 
@@ -303,8 +333,15 @@ impl<A: GlobalAlloc> Limited<A> {
             }
         }
         self.account.remove(request.added());
+        let Request {
+            ask,
+            pointer,
+            layout,
+            size,
+        } = request;
+        // In parts, so that none of it stands in memory where there is nothing to do.
         // SAFETY: the caller's duty.
-        unsafe { self.spend_above(request, is_open) }
+        unsafe { self.spend_above(ask, pointer, layout, size, is_open) }
     }
 
     /// A request above the ceiling, or one that the heap `has_refused`.
@@ -314,9 +351,21 @@ impl<A: GlobalAlloc> Limited<A> {
     /// What `GlobalAlloc` demands of it.
     #[cold]
     #[inline(never)]
-    unsafe fn spend_above(&self, request: Request, has_refused: bool) -> *mut u8 {
+    unsafe fn spend_above(
+        &self,
+        ask: Ask,
+        pointer: *mut u8,
+        layout: Layout,
+        size: usize,
+        mut has_refused: bool,
+    ) -> *mut u8 {
+        let request = Request {
+            ask,
+            pointer,
+            layout,
+            size,
+        };
         let mut turn = 0;
-        let mut has_refused = has_refused;
         // At most RETRIES_MAX + 1 turns.
         loop {
             let result = if has_refused {
@@ -387,7 +436,7 @@ impl<A: GlobalAlloc> Limited<A> {
     pub fn try_alloc(&self, layout: Layout) -> Result<NonNull<u8>, Failure> {
         let layout = at_least_one_byte(layout);
         // SAFETY: the size is not zero.
-        unsafe { self.try_once(Request::Block(layout)) }
+        unsafe { self.try_once(Request::block(layout)) }
     }
 
     /// [`try_alloc`](Self::try_alloc), with all bytes zero.
@@ -398,7 +447,7 @@ impl<A: GlobalAlloc> Limited<A> {
     pub fn try_alloc_zeroed(&self, layout: Layout) -> Result<NonNull<u8>, Failure> {
         let layout = at_least_one_byte(layout);
         // SAFETY: the size is not zero.
-        unsafe { self.try_once(Request::Zeroed(layout)) }
+        unsafe { self.try_once(Request::zeroed(layout)) }
     }
 
     /// The block at `pointer` with `new_size` bytes, or why that cannot be. No hook is called.
@@ -417,7 +466,7 @@ impl<A: GlobalAlloc> Limited<A> {
         new_size: usize,
     ) -> Result<NonNull<u8>, Failure> {
         // SAFETY: the caller's duty.
-        let block = unsafe { self.try_once(Request::Resized(pointer.as_ptr(), layout, new_size)) }?;
+        let block = unsafe { self.try_once(Request::resized(pointer.as_ptr(), layout, new_size)) }?;
         self.give_back(layout.size().saturating_sub(new_size));
         Ok(block)
     }
@@ -433,7 +482,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Limited<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's duty.
-        unsafe { self.spend(Request::Block(layout)) }
+        unsafe { self.spend(Request::block(layout)) }
     }
 
     #[inline]
@@ -446,13 +495,13 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Limited<A> {
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's duty.
-        unsafe { self.spend(Request::Zeroed(layout)) }
+        unsafe { self.spend(Request::zeroed(layout)) }
     }
 
     #[inline]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller's duty.
-        let block = unsafe { self.spend(Request::Resized(pointer, layout, new_size)) };
+        let block = unsafe { self.spend(Request::resized(pointer, layout, new_size)) };
         if !block.is_null() && new_size < layout.size() {
             self.give_back(layout.size() - new_size);
         }

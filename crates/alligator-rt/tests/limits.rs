@@ -42,6 +42,8 @@ fn a_budget_counts_what_is_in_use_and_the_most() {
     assert!(get(&budget, 401).is_none());
     let other = get(&budget, 400).unwrap();
     give_back(&budget, block, 600);
+    let short = get(&budget, 100).unwrap();
+    give_back(&budget, short, 100);
     assert_eq!(
         (budget.used(), budget.peak(), budget.refused()),
         (400, 1_000, 1)

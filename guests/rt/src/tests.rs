@@ -121,15 +121,13 @@ extern "C" fn test_blocks_wait_and_go_back_a_few_at_a_time() {
         Guard::FREE
             .null()
             .during(|| give_back(&GUARDED, block, size));
-        if turn % 3 == 0 {
-            assert!(GUARDED.collect(4) <= 4);
-        }
+        // More come than go, so the list is full now and then, and a block is freed at once.
+        assert!(turn % 3 > 0 || GUARDED.collect(1) <= 1);
         assert!(GUARDED.deferred() <= 16);
     }
-    assert_eq!(
-        GUARDED.collect(100) + GUARDED.collect(1),
-        GUARDED.deferred() + 16
-    );
+    let waiting = GUARDED.deferred();
+    assert!(waiting >= 15, "{waiting}");
+    assert_eq!((GUARDED.collect(100), GUARDED.deferred()), (waiting, 0));
 }
 
 #[unsafe(no_mangle)]
