@@ -65,8 +65,8 @@ pub(crate) fn add_rows(text: &mut String) -> Result<()> {
          # \"guard\" and \"permitted\" enter and leave around a call of \"inside\"; \"deferring\" puts a free off."
     );
     for entry in &report.entries {
-        let known = OTHERS.contains(&entry.name.as_str());
-        let split = entry.name.split_once('_').filter(|_| !known);
+        let of_crate = OTHERS.contains(&entry.name.as_str()) && !entry.name.ends_with("_dealloc");
+        let split = entry.name.split_once('_').filter(|_| !of_crate);
         let (build, operation) = split.unwrap_or(("rt", &entry.name));
         add_row(text, build, operation, entry);
     }
