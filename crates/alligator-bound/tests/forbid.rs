@@ -177,5 +177,6 @@ fn an_excepted_function_is_not_followed_and_is_an_assumption() {
 fn a_function_that_is_not_there_is_an_error() {
     let bytes = wat::parse_str("(module)").expect("well formed");
     let error = forbid(&bytes, &demand("process"), &Options::default());
-    assert!(error.unwrap_err().to_string().contains("process"));
+    let error = error.expect_err("there is none").to_string();
+    assert!(error.contains("process"), "{error}");
 }

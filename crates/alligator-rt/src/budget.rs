@@ -2,7 +2,10 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 
 use crate::account::Account;
 use crate::failure::{self, Cause, Failure};
@@ -28,10 +31,55 @@ use crate::failure::{self, Cause, Failure};
 #[derive(Debug)]
 pub struct Budget<A> {
     inner: A,
+    book: Book,
+}
+
+/// What is known of a budget, whatever its allocator is.
+#[derive(Debug)]
+struct Book {
     name: &'static str,
     account: Account,
     limit: AtomicUsize,
     refused: AtomicU32,
+    is_listed: AtomicBool,
+    /// The next one of those that are listed: a `&'static Book`, or null.
+    next: AtomicPtr<Book>,
+}
+
+/// The budget that was listed last: a `&'static Book`, or null.
+static LISTED: AtomicPtr<Book> = AtomicPtr::new(ptr::null_mut());
+
+/// What a budget holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holding {
+    /// The budget's name.
+    pub name: &'static str,
+    /// Bytes in use.
+    pub used: usize,
+    /// The most bytes that were in use.
+    pub peak: usize,
+    /// The limit in bytes.
+    pub limit: usize,
+    /// How many requests the limit has refused, modulo 2³².
+    pub refused: u32,
+}
+
+/// Shows each budget that was [listed](Budget::list), the last one first: who holds the memory. It takes no block, so a
+/// hook may ask. *Time:* linear in their number.
+pub fn each_budget(mut visit: impl FnMut(&Holding)) {
+    let mut next = LISTED.load(Acquire);
+    // SAFETY: `list` alone writes these, from references that are good for ever.
+    while let Some(book) = unsafe { next.as_ref() } {
+        visit(&Holding {
+            name: book.name,
+            used: book.account.used(),
+            peak: book.account.peak(),
+            limit: book.limit.load(Relaxed),
+            refused: book.refused.load(Relaxed),
+        });
+        next = book.next.load(Acquire);
+    }
 }
 
 impl<A> Budget<A> {
@@ -39,16 +87,39 @@ impl<A> Budget<A> {
     pub const fn new(name: &'static str, limit: usize, inner: A) -> Self {
         Self {
             inner,
-            name,
-            account: Account::new(),
-            limit: AtomicUsize::new(limit),
-            refused: AtomicU32::new(0),
+            book: Book {
+                name,
+                account: Account::new(),
+                limit: AtomicUsize::new(limit),
+                refused: AtomicU32::new(0),
+                is_listed: AtomicBool::new(false),
+                next: AtomicPtr::new(ptr::null_mut()),
+            },
+        }
+    }
+
+    /// Puts the budget on the list that [`each_budget`] shows, once. *Time:* constant, other threads that do the same
+    /// apart.
+    pub fn list(&'static self) {
+        let book = &self.book;
+        if book.is_listed.swap(true, Relaxed) {
+            return;
+        }
+        let mut next = LISTED.load(Relaxed);
+        // A turn more for each other thread that comes between.
+        loop {
+            book.next.store(next, Relaxed);
+            let new = ptr::from_ref(book).cast_mut();
+            match LISTED.compare_exchange_weak(next, new, AcqRel, Relaxed) {
+                Ok(_) => return,
+                Err(other) => next = other,
+            }
         }
     }
 
     /// What the budget is for.
     pub const fn name(&self) -> &'static str {
-        self.name
+        self.book.name
     }
 
     /// The allocator itself. What is asked of it is not counted.
@@ -58,27 +129,27 @@ impl<A> Budget<A> {
 
     /// Bytes in use. *Time:* constant.
     pub fn used(&self) -> usize {
-        self.account.used()
+        self.book.account.used()
     }
 
     /// The most bytes that were in use. *Time:* constant.
     pub fn peak(&self) -> usize {
-        self.account.peak()
+        self.book.account.peak()
     }
 
     /// The peak is what is in use now. *Time:* constant.
     pub fn reset_peak(&self) {
-        self.account.reset_peak();
+        self.book.account.reset_peak();
     }
 
     /// The limit in bytes. *Time:* constant.
     pub fn limit(&self) -> usize {
-        self.limit.load(Relaxed)
+        self.book.limit.load(Relaxed)
     }
 
     /// Another limit, from the next request on. It may be below what is in use. *Time:* constant.
     pub fn set_limit(&self, bytes: usize) {
-        self.limit.store(bytes, Relaxed);
+        self.book.limit.store(bytes, Relaxed);
     }
 
     /// Bytes that can be asked for before the limit is reached. *Time:* constant.
@@ -88,7 +159,7 @@ impl<A> Budget<A> {
 
     /// How many requests the limit has refused, modulo 2³². *Time:* constant.
     pub fn refused(&self) -> u32 {
-        self.refused.load(Relaxed)
+        self.book.refused.load(Relaxed)
     }
 
     /// Does `request`, which gets `added` bytes more for a block of `size`.
@@ -100,7 +171,7 @@ impl<A> Budget<A> {
         align: usize,
         request: impl FnOnce() -> *mut u8,
     ) -> *mut u8 {
-        let used = self.account.add(added);
+        let used = self.book.account.add(added);
         if used > self.limit() {
             return self.fail(Cause::Limit, added, size, align);
         }
@@ -108,22 +179,22 @@ impl<A> Budget<A> {
         if block.is_null() {
             return self.fail(Cause::Heap, added, size, align);
         }
-        self.account.reach(used);
+        self.book.account.reach(used);
         block
     }
 
     #[cold]
     #[inline(never)]
     fn fail(&self, cause: Cause, added: usize, size: usize, align: usize) -> *mut u8 {
-        let in_use = self.account.remove(added);
+        let in_use = self.book.account.remove(added);
         let limit = (cause == Cause::Limit).then(|| self.limit());
         if limit.is_some() {
-            self.refused.fetch_add(1, Relaxed);
+            self.book.refused.fetch_add(1, Relaxed);
         }
         failure::note(Failure {
             in_use,
             limit,
-            name: self.name,
+            name: self.book.name,
             ..Failure::new(cause, size, align)
         });
         ptr::null_mut()
@@ -145,7 +216,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Budget<A> {
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: the caller's duty.
         unsafe { self.inner.dealloc(pointer, layout) };
-        self.account.remove(layout.size());
+        self.book.account.remove(layout.size());
     }
 
     #[inline]
@@ -165,7 +236,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Budget<A> {
             unsafe { self.inner.realloc(pointer, layout, new_size) }
         });
         if !block.is_null() && new_size < size {
-            self.account.remove(size - new_size);
+            self.book.account.remove(size - new_size);
         }
         block
     }

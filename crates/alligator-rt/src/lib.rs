@@ -22,7 +22,7 @@ mod slot;
 mod watched;
 mod word;
 
-pub use budget::{Budget, Shared};
+pub use budget::{Budget, Holding, Shared, each_budget};
 pub use event::{Event, Kind, event_count, last_event, on_event, reset_events};
 #[cfg(feature = "exports")]
 pub use exports::{

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use alligator_alloc::PAGE_BYTES;
 use alligator_rt::{
-    Budget, Cause, Guard, Limited, Shared, largest_block, last_failure, pages, permit,
+    Budget, Cause, Guard, Limited, Shared, each_budget, largest_block, last_failure, pages, permit,
 };
 use common::{alone, heap};
 
@@ -108,6 +108,25 @@ fn budgets_over_one_heap_are_apart() {
     assert_eq!(last_failure().unwrap().name, "textures");
     give_back(&textures, block, 90);
     give_back(&sounds, other, 90);
+}
+
+#[test]
+fn who_holds_the_memory_is_known_of_budgets_that_are_listed() {
+    static TEXTURES: Budget<System> = Budget::new("textures", 1_000, System);
+    static SOUNDS: Budget<System> = Budget::new("sounds", 2_000, System);
+    let _turn = alone();
+    TEXTURES.list();
+    SOUNDS.list();
+    TEXTURES.list(); // It is there.
+    let block = get(&TEXTURES, 700).unwrap();
+    assert!(get(&SOUNDS, 2_001).is_none());
+    let mut seen = Vec::new();
+    each_budget(|it| seen.push((it.name, it.used, it.peak, it.limit, it.refused)));
+    assert_eq!(
+        seen,
+        [("sounds", 0, 0, 2_000, 1), ("textures", 700, 700, 1_000, 0)]
+    );
+    give_back(&TEXTURES, block, 700);
 }
 
 #[test]
