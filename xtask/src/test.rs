@@ -121,18 +121,7 @@ fn source(features: &[String]) -> Vec<Step> {
         })
         .quick(),
     ];
-    steps.push(Step::new("lints, guards and limits, host and Wasm", || {
-        let selections = ["", "std", "alligator-alloc", "alligator-alloc,exports"];
-        selections.iter().try_for_each(|selection| {
-            cargo(&["clippy", "--quiet", "-p", "alligator-rt", "--all-targets"])
-                .args(&["--features", selection, "--", "-D", "warnings"])
-                .run()?;
-            cargo(&["clippy", "--quiet", "-p", "alligator-rt", "--target", WASM])
-                .args(&LINTS_APART)
-                .args(&["--features", selection, "--", "-D", "warnings"])
-                .run()
-        })
-    }));
+    steps.push(guards_and_limits());
     let selections = combinations(features);
     steps.push(Step::new(
         format!("lints, every selection of features, {WASM}"),
@@ -178,6 +167,23 @@ fn source(features: &[String]) -> Vec<Step> {
         program("bounds are as recorded", BOUNDS, "bounds --check").quick(),
     ]);
     steps
+}
+
+/// Lints of `alligator-rt`, by features, where it is tested and where it is used.
+fn guards_and_limits() -> Step {
+    Step::new("lints, guards and limits, host and Wasm", || {
+        let selections = ["", "std", "alligator-alloc", "alligator-alloc,exports"];
+        selections.iter().try_for_each(|selection| {
+            cargo(&["clippy", "--quiet", "-p", "alligator-rt", "--all-targets"])
+                .args(&["--features", selection, "--", "-D", "warnings"])
+                .run()?;
+            cargo(&["clippy", "--quiet", "-p", "alligator-rt"])
+                .args(&["--target", WASM, "--features", selection])
+                .args(&LINTS_APART)
+                .args(&["--", "-D", "warnings"])
+                .run()
+        })
+    })
 }
 
 /// What a selection of features is called.
