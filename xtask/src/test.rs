@@ -155,7 +155,10 @@ fn source(features: &[String]) -> Vec<Step> {
     steps.extend([
         Step::new("documentation", || {
             cargo(&["doc", "--workspace", "--no-deps", "--profile", "tools"])
-                .args(&["--features", "alligator-alloc/check"])
+                .args(&[
+                    "--features",
+                    "alligator-alloc/check,alligator-rt/alligator-alloc",
+                ])
                 .env("RUSTDOCFLAGS", "-D warnings")
                 .run()
         }),

@@ -1,4 +1,11 @@
 #![no_std]
+#![cfg_attr(
+    not(feature = "alligator-alloc"),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "what needs Alligator is mentioned and not there"
+    )
+)]
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
