@@ -246,6 +246,12 @@ fn allocator(features: &[String]) -> Vec<Step> {
             cargo(&["test", "-p", "alligator-rt", "--all-features", "--tests"]).run()
         })
         .quick(),
+        Step::new("tests, guards and limits, 32-bit host", || {
+            cargo(&["test", "-p", "alligator-rt", "--all-features", "--tests"])
+                .args(&["--target", HOST_32])
+                .run()
+        })
+        .needs(|| links_for(HOST_32)),
         program(
             format!("guards and limits, {WASM}, ours and peers"),
             WASM_TESTS,

@@ -17,7 +17,7 @@ use alligator_rt::{Budget, Guard, Guarded, Limited};
 const PAGES_MAX: usize = if cfg!(miri) { 40 } else { 64 };
 
 /// A limit in bytes that no clause reaches before the memory ends.
-const LIMIT: usize = 1 << 40;
+const LIMIT: usize = usize::MAX / 2;
 
 struct Pages;
 
