@@ -6,6 +6,12 @@
         reason = "what needs Alligator is mentioned and not there"
     )
 )]
+// Where the compiler is told of the feature as well, that is no mistake.
+#![cfg_attr(
+    all(nightly, feature = "allocator-api2"),
+    allow(duplicate_features),
+    feature(allocator_api)
+)]
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
@@ -24,6 +30,7 @@ mod guarded;
 mod hook;
 mod limited;
 pub mod pages;
+mod scope;
 mod slot;
 #[cfg(feature = "alligator-alloc")]
 mod watched;
@@ -40,6 +47,9 @@ pub use failure::{Cause, Failure, forget_failure, largest_block, last_failure};
 pub use guard::{Entered, Guard, is_permitted, permit};
 pub use guarded::Guarded;
 pub use limited::{Crossing, Limited};
+#[cfg(feature = "allocator-api2")]
+pub use scope::InCollections;
+pub use scope::{Frame, Frames, Level, Mark, Owned, Request, Scope, ScopedHeap};
 #[cfg(feature = "alligator-alloc")]
 pub use watched::{Watched, WatchedLock};
 
