@@ -147,7 +147,7 @@ fn no_call_asks_its_heap_more_than_twice() {
     let heap = Watched::new();
     heap.longest.set(0);
     let scope = Scope::new(&heap);
-    assert!(scope.alloc(1).is_none() && scope.alloc([0; 5000]).is_none());
+    assert!(scope.alloc(1).is_none() && scope.alloc([0_u8; 5000]).is_none());
     assert!(heap.calls.get() <= 4, "{}", heap.calls.get());
     assert!(!scope.reserve(1));
 }
@@ -324,6 +324,25 @@ fn a_rewind_goes_back_to_its_mark_and_keeps_what_was_reserved() {
 }
 
 #[test]
+fn a_restart_keeps_the_first_chunk_alone() {
+    let heap = Watched::new();
+    let mut scope = Scope::new(&heap);
+    scope.restart();
+    assert!(scope.alloc(()).is_some() && heap.count() == 0);
+    assert!(scope.reserve(2048));
+    let first = (&raw const *scope.alloc(1_u64).expect("memory")).addr();
+    for blocks in [0, 10, 1000] {
+        for _ in 0..blocks {
+            scope.alloc([0_u8; 100]).expect("memory");
+        }
+        scope.restart();
+        assert_eq!((heap.bytes(), scope.held_bytes()), (2048, 2048));
+        let again = (&raw const *scope.alloc(2_u64).expect("memory")).addr();
+        assert_eq!(first, again);
+    }
+}
+
+#[test]
 fn stale_and_foreign_marks_do_no_harm() {
     let heap = Watched::new();
     let mut scope = Scope::new(&heap);
@@ -460,6 +479,7 @@ fn a_heap_may_come_back_to_its_scope() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_scope_keeps_the_contract() {
     let mut storage = vec![Block::NONE; 16_384];
     for clause in CLAUSES {
@@ -472,6 +492,7 @@ fn a_scope_keeps_the_contract() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes minutes there")]
 fn a_scoped_heap_keeps_the_contract_in_a_request_and_without_one() {
     let mut storage = vec![Block::NONE; 16_384];
     let heap = ScopedHeap::new(System);

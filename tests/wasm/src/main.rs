@@ -6,8 +6,10 @@
 mod alloctests;
 mod call;
 mod contract;
+mod examples;
 mod faults;
 mod guards;
+mod scopes;
 mod suite;
 mod targets;
 mod wasi;
@@ -34,10 +36,14 @@ enum Command {
     Call(call::Options),
     /// Runs the allocators' contract on wasm32: ours with every selection of features, and two peers.
     Contract(contract::Options),
+    /// Runs a program of `examples/` that is about time, and holds it to what its README says.
+    Examples(examples::Options),
     /// Runs each misuse of guests/faults, which must stop the program with its fault.
     Faults,
     /// Runs guests/rt: guards and limits in a module, over Alligator and two peers.
     Guards,
+    /// Counts what the operations of scopes cost, beside bumpalo's, and says where they cost more than they may.
+    Scopes,
     /// Runs the tests of guests/tests, or of another crate like it.
     Suite(suite::Options),
     /// Tests each target that Alligator is for, with the toolchain that users have there.
@@ -65,8 +71,10 @@ fn main() -> ExitCode {
         Command::Alloctests(options) => alloctests::run(&options),
         Command::Call(options) => call::run(&options),
         Command::Contract(options) => contract::run(&options),
+        Command::Examples(options) => examples::run(&options),
         Command::Faults => faults::run(),
         Command::Guards => guards::run(),
+        Command::Scopes => scopes::run(),
         Command::Suite(options) => suite::run(&options),
         Command::Targets(options) => targets::run(&options),
         Command::Times(options) => wasi::times(&options),

@@ -3,7 +3,7 @@
 use core::alloc::GlobalAlloc;
 use core::ops::Deref;
 
-use super::{Level, Mark, Scope};
+use super::{Level, Scope};
 
 /// Memory for one frame after the other, with a part that stays reserved: a frame that needs no more than that calls the
 /// heap not at all.
@@ -22,7 +22,6 @@ use super::{Level, Mark, Scope};
 #[derive(Debug)]
 pub struct Frames<'h, A: GlobalAlloc + ?Sized> {
     scope: Scope<'h, A>,
-    start: Mark,
 }
 
 impl<'h, A: GlobalAlloc + ?Sized> Frames<'h, A> {
@@ -35,10 +34,7 @@ impl<'h, A: GlobalAlloc + ?Sized> Frames<'h, A> {
     /// The same, where no frame gets more than `limit` bytes of the heap.
     pub fn with_limit(heap: &'h A, bytes: usize, limit: usize) -> Option<Self> {
         let scope = Scope::with_limit(heap, limit);
-        scope.reserve(bytes).then(|| Self {
-            start: scope.mark(),
-            scope,
-        })
+        scope.reserve(bytes).then_some(Self { scope })
     }
 
     /// The next frame.
@@ -68,7 +64,8 @@ impl<'h, A: GlobalAlloc + ?Sized> Deref for Frame<'_, 'h, A> {
 }
 
 impl<A: GlobalAlloc + ?Sized> Drop for Frame<'_, '_, A> {
+    #[inline]
     fn drop(&mut self) {
-        self.0.scope.rewind(self.0.start);
+        self.0.scope.restart();
     }
 }

@@ -1,6 +1,6 @@
 //! A bump region: chunks of a heap, filled from their starts, and given back together.
 //!
-//! Each chunk is at least as long as all before it together, so that a region of any size has few: at most
+//! Each chunk is longer than all before it together, so that a region of any size has few: at most
 //! [`CHUNKS_MAX`]. A block that finds no room opens a chunk. If what is left of that one afterwards is less than what is
 //! left of the chunk before, the block keeps it for its own, and the chunk before is filled on.
 //!
@@ -21,7 +21,7 @@ const CHUNK_ALIGN: usize = 16;
 /// Chunks are multiples of this many bytes: Alligator's granule.
 const GRANULE_BYTES: usize = 2048;
 
-/// The most chunks that a region has. One of 2 KiB and each as long as all before are half the address space after
+/// The most chunks that a region has. One of 2 KiB, and each longer than all before, are half the address space after
 /// `usize::BITS - 11`; the others are for when the heap has no such length any more, and gives only what is needed.
 pub(crate) const CHUNKS_MAX: usize = usize::BITS as usize - 8;
 
@@ -109,23 +109,20 @@ impl Region {
         heap: &A,
         layout: Layout,
     ) -> Option<NonNull<u8>> {
-        if layout.align() <= CHUNK_ALIGN {
-            let next = self.next.get();
-            let mask = layout.align() - 1;
-            // Not above the chunk's end, which is a multiple of the alignment, too.
-            let place = next.as_ptr().map_addr(|address| (address + mask) & !mask);
-            // SAFETY: at or above `next`, which is not null.
-            let place = unsafe { NonNull::new_unchecked(place) };
-            if layout.size() <= self.end.get().addr().get() - place.addr().get() {
-                // SAFETY: the sum is at most the chunk's end; without a chunk it is the address itself.
-                self.next.set(unsafe { place.add(layout.size()) });
-                return Some(place);
-            }
+        let next = self.next.get();
+        let pad = next.addr().get().wrapping_neg() & (layout.align() - 1);
+        // No overflow: a size rounded up to its alignment is at most `isize::MAX`, and so is an alignment less one.
+        let needed = pad + layout.size();
+        if needed <= self.room() {
+            // SAFETY: at most the chunk's end; without a chunk, both are zero.
+            self.next.set(unsafe { next.add(needed) });
+            // SAFETY: as above.
+            return Some(unsafe { next.add(pad) });
         }
         self.allocate_elsewhere(heap, layout)
     }
 
-    /// [`allocate`](Self::allocate) where the chunk has no room, or the alignment is larger than a chunk's.
+    /// [`allocate`](Self::allocate) where the chunk has no room.
     #[cold]
     #[inline(never)]
     fn allocate_elsewhere<A: GlobalAlloc + ?Sized>(
@@ -137,20 +134,18 @@ impl Region {
             // Nothing is at a block of nothing. An alignment is not zero, and a multiple of itself.
             return NonNull::new(core::ptr::without_provenance_mut(layout.align()));
         }
-        if let Some(place) = aligned(self.next.get(), self.end.get(), layout) {
-            // SAFETY: `aligned` leaves so many bytes before the chunk's end.
-            self.next.set(unsafe { place.add(layout.size()) });
-            return Some(place);
-        }
         let slack = layout.align().saturating_sub(CHUNK_ALIGN);
-        let needed = layout.size().checked_add(slack)?;
-        let (index, Chunk { start, bytes }) = self.add(heap, needed)?;
+        // No overflow, as in `allocate`.
+        let (index, Chunk { start, bytes }) = self.add(heap, slack + layout.size())?;
+        let pad = start.addr().get().wrapping_neg() & (layout.align() - 1);
+        let used = pad + layout.size();
+        // SAFETY: the padding is at most the slack, since the chunk's start is aligned to the rest.
+        let place = unsafe { start.add(pad) };
+        // SAFETY: as above, so the chunk has so many bytes.
+        let next = unsafe { start.add(used) };
         // SAFETY: the chunk has so many bytes.
         let end = unsafe { start.add(bytes) };
-        let place = aligned(start, end, layout)?;
-        // SAFETY: `aligned` leaves so many bytes before the chunk's end.
-        let next = unsafe { place.add(layout.size()) };
-        if end.addr().get() - next.addr().get() >= self.room() {
+        if bytes - used >= self.room() {
             self.fill(index, next, end, start);
         }
         Some(place)
@@ -251,7 +246,26 @@ impl Region {
     ///
     /// Nobody uses blocks that are newer than the mark. If the region has been further back since, or the mark is
     /// another region's, nobody uses any block.
+    #[inline]
     pub(crate) unsafe fn rewind<A: GlobalAlloc + ?Sized>(&self, heap: &A, mark: Mark) {
+        let start = self.start.get();
+        let is_here = mark.count == self.count.get() && mark.current == self.current.get();
+        if is_here && mark.used <= self.end.get().addr().get() - start.addr().get() {
+            // SAFETY: at most the chunk's end, as was just seen.
+            self.next.set(unsafe { start.add(mark.used) });
+            return;
+        }
+        // SAFETY: the caller's duty.
+        unsafe { self.rewind_chunks(heap, mark) };
+    }
+
+    /// [`rewind`](Self::rewind) where there are more chunks, or another one is being filled.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[inline(never)]
+    unsafe fn rewind_chunks<A: GlobalAlloc + ?Sized>(&self, heap: &A, mark: Mark) {
         let chunk = self.chunk(mark.current);
         let known = chunk.filter(|chunk| {
             mark.current < mark.count && mark.count <= self.count.get() && mark.used <= chunk.bytes
@@ -260,10 +274,8 @@ impl Region {
             // SAFETY: the caller's duty: nothing was in use at the mark, or nothing is now.
             return unsafe { self.reset(heap) };
         };
-        if self.count.get() > mark.count {
-            // SAFETY: the caller's duty: these chunks are newer than the mark.
-            unsafe { self.give_back(heap, mark.count) };
-        }
+        // SAFETY: the caller's duty: these chunks are newer than the mark.
+        unsafe { self.give_back(heap, mark.count) };
         // SAFETY: the chunk has so many bytes.
         let end = unsafe { start.add(bytes) };
         // SAFETY: at most as many.
@@ -286,6 +298,38 @@ impl Region {
         self.fill(0, NOWHERE, NOWHERE, NOWHERE);
     }
 
+    /// Gives back all chunks but the first, and fills that from its start. *Time:* constant, as
+    /// [`rewind`](Self::rewind).
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses the region's blocks any more.
+    #[inline]
+    pub(crate) unsafe fn restart<A: GlobalAlloc + ?Sized>(&self, heap: &A) {
+        if self.count.get() > 1 {
+            // SAFETY: the caller's duty.
+            return unsafe { self.restart_first(heap) };
+        }
+        // The first chunk, or none, is being filled.
+        self.next.set(self.start.get());
+    }
+
+    /// [`restart`](Self::restart) where there are chunks besides the first.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[inline(never)]
+    unsafe fn restart_first<A: GlobalAlloc + ?Sized>(&self, heap: &A) {
+        // SAFETY: the caller's duty.
+        unsafe { self.give_back(heap, 1) };
+        if let Some(Chunk { start, bytes }) = self.chunk(0) {
+            // SAFETY: the chunk has so many bytes.
+            let end = unsafe { start.add(bytes) };
+            self.fill(0, start, end, start);
+        }
+    }
+
     /// Gives back the chunks from number `from` on.
     ///
     /// # Safety
@@ -294,14 +338,20 @@ impl Region {
     #[inline(always)]
     unsafe fn give_back<A: GlobalAlloc + ?Sized>(&self, heap: &A, from: usize) {
         let mut held = self.held.get();
-        // At most CHUNKS_MAX turns.
-        for turn in 0..CHUNKS_MAX {
-            let Some(chunk) = self.chunk(from + turn) else {
+        let count = self.count.get();
+        let mut index = from;
+        for _ in 0..CHUNKS_MAX {
+            if index >= count {
                 break;
-            };
+            }
+            // SAFETY: `count` is at most `CHUNKS_MAX`.
+            let entry = unsafe { self.chunks.get_unchecked(index) };
+            // SAFETY: the first `count` entries are written.
+            let chunk = unsafe { entry.get().assume_init() };
             held -= chunk.bytes;
             // SAFETY: the heap has given it for this layout, and it is in the table once.
             unsafe { heap.dealloc(chunk.start.as_ptr(), chunk_layout(chunk.bytes)) };
+            index += 1;
         }
         self.count.set(from);
         self.held.set(held);
@@ -325,8 +375,8 @@ impl Region {
         Some(unsafe { chunk.assume_init() })
     }
 
-    /// A new chunk of at least `bytes`, not zero, and its number: as many bytes as all others have, or, if the heap or
-    /// the limit has no such number, only what is needed.
+    /// A new chunk of at least `bytes`, not zero, and its number: as many bytes as all others have and the first one
+    /// once more, or, if the heap or the limit has no such number, only what is needed.
     fn add<A: GlobalAlloc + ?Sized>(&self, heap: &A, bytes: usize) -> Option<(usize, Chunk)> {
         let held = self.held.get();
         let allowed = self.limit.get().saturating_sub(held) / CHUNK_ALIGN * CHUNK_ALIGN;
@@ -334,7 +384,8 @@ impl Region {
         if least < bytes || self.count.get() == CHUNKS_MAX {
             return None;
         }
-        let wanted = least.max(held).min(allowed);
+        let first = self.chunk(0).map_or(0, |chunk| chunk.bytes);
+        let wanted = least.max(held.saturating_add(first)).min(allowed);
         let chunk = take(heap, wanted).or_else(|| {
             // A second request only if it is another one.
             (wanted > least).then(|| take(heap, least)).flatten()
@@ -365,14 +416,4 @@ fn take<A: GlobalAlloc + ?Sized>(heap: &A, bytes: usize) -> Option<Chunk> {
     // SAFETY: not of zero bytes.
     let start = NonNull::new(unsafe { heap.alloc(layout) })?;
     Some(Chunk { start, bytes })
-}
-
-/// The first place for `layout` from `next` on that leaves its size before `end`.
-fn aligned(next: NonNull<u8>, end: NonNull<u8>, layout: Layout) -> Option<NonNull<u8>> {
-    let mask = layout.align() - 1;
-    let address = next.addr().get().checked_add(mask)? & !mask;
-    if layout.size() > end.addr().get().checked_sub(address)? {
-        return None;
-    }
-    NonNull::new(next.as_ptr().with_addr(address))
 }

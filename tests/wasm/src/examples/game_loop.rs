@@ -1,0 +1,61 @@
+//! `examples/game-loop`: no frame grows the memory, and frames do not become dearer from level to level.
+
+use alligator_meter::counting_engine;
+use alligator_tools::guest;
+use anyhow::{Result, ensure};
+use wasmtime::Module;
+
+use super::{Running, build};
+
+/// Levels played, and how many there are before they begin again.
+const LEVELS: u32 = 40;
+const KINDS: u32 = 8;
+
+/// Frames of each: five seconds.
+const FRAMES: u32 = 300;
+
+/// Runs the example.
+pub(super) fn run() -> Result<()> {
+    guest::ensure_target(guest::TARGET)?;
+    let engine = counting_engine()?;
+    let module = Module::from_file(&engine, build("game-loop", guest::TARGET, None)?)?;
+    let mut running = Running::new(&engine, &module)?;
+    let start = running.function::<(), u32>("start")?;
+    let level = running.function::<u32, ()>("level")?;
+    let frame = running.function::<(), u32>("frame")?;
+    let beyond = running.function::<(), u32>("frame_bytes_beyond")?;
+    let (is_started, _) = running.call(&start, ())?;
+    ensure!(is_started == 1, "no memory");
+    let pages = running.pages()?;
+    let mut dearest = Vec::new();
+    let mut asteroids = 0;
+    for number in 0..LEVELS {
+        running.call(&level, number)?;
+        let mut most = 0;
+        for _ in 0..FRAMES {
+            let (count, cost) = running.call(&frame, ())?;
+            ensure!(count > 0, "level {number}: a frame failed");
+            let (bytes, _) = running.call(&beyond, ())?;
+            ensure!(
+                bytes == 0,
+                "level {number}: a frame keeps {bytes} bytes beyond its reserve"
+            );
+            asteroids += u64::from(count);
+            most = cost.max(most);
+        }
+        dearest.push(most);
+    }
+    ensure!(running.pages()? == pages, "a frame has grown the memory");
+    let of = |from: u32| {
+        let levels = &dearest[from as usize..(from + KINDS) as usize];
+        levels.iter().copied().max().unwrap_or_default()
+    };
+    let (first, last) = (of(0), of(LEVELS - KINDS));
+    println!(
+        "{LEVELS} levels of {FRAMES} frames, {} asteroids on average: {pages} pages all along; dearest frame {first} \
+         instructions in the first {KINDS} levels, {last} in the last",
+        asteroids / u64::from(LEVELS * FRAMES)
+    );
+    ensure!(last * 10 <= first * 11, "frames have become dearer");
+    Ok(())
+}
