@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod clib;
+mod examples;
 mod fuzz;
 mod mutants;
 mod release;

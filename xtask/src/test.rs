@@ -12,7 +12,7 @@ use alligator_tools::guest::{self, WASI};
 use anyhow::Result;
 
 use crate::steps::{self, Options, Step};
-use crate::{clib, mutants, release, tidy};
+use crate::{clib, examples, mutants, release, tidy};
 use alligator_tools::programs::{self, BOUNDS, LAB, WASM_TESTS};
 
 /// Targets that the steps build for.
@@ -322,7 +322,7 @@ fn on_engines() -> Vec<Step> {
     const MODEL: &str = "model-runner";
     const CHECKED: &str = "--operations 600000 --seed 1000000 --length 400 --check-every 1";
     const LONG: &str = "--operations 60000000 --seed 1000000 --length 300000";
-    let steps = [
+    let mut steps = vec![
         program("the model finds a planted fault", MODEL, "--canary").group(MODEL),
         program(
             "the model, the heap checked after each step",
@@ -333,7 +333,8 @@ fn on_engines() -> Vec<Step> {
         program("the model, long programs", MODEL, LONG).group(MODEL),
         program("the same addresses and contents", LAB, "same"),
     ];
-    steps.into()
+    steps.extend(examples::steps());
+    steps
 }
 
 /// Short portions of the lab, and the demo.
@@ -402,6 +403,18 @@ fn on_nightly() -> Vec<Step> {
             .env("RUSTFLAGS", "--cfg has_alloc_error_hook")
             .run()
     }));
+    for model in [STACKED_BORROWS, TREE_BORROWS] {
+        let name = format!("scopes under Miri (nightly): {}", model.name);
+        let step = Step::new(name, move || {
+            rustup_nightly(&["miri", "test", "-p", "alligator-rt"])
+                .args(&["--features", "allocator-api2"])
+                .args(&["--test", "scope", "--test", "scope_model"])
+                .args(&["--test", "scope_collections"])
+                .env("MIRIFLAGS", model.flags)
+                .run()
+        });
+        steps.push(step.needs(|| nightly_has("miri").and_then(|()| nightly_has("rust-src"))));
+    }
     steps
 }
 

@@ -41,6 +41,7 @@ struct Offer {
     next: u32,
 }
 
+#[repr(C)] // The input comes first.
 struct State {
     input: [u8; TEXT_BYTES_MAX],
     offers: [Offer; OFFERS],

@@ -32,6 +32,17 @@ static BUFFER: Single<[u8; BUFFER_BYTES]> = Single(UnsafeCell::new([0; BUFFER_BY
 /// How often each customer has ordered. It outlives requests.
 static ORDERS: Single<BTreeMap<String, u64>> = Single(UnsafeCell::new(BTreeMap::new()));
 
+/// What a host of WASI calls first, once. Without it, the linker would have all of it done and undone at each call.
+#[cfg(target_family = "wasm")]
+#[unsafe(no_mangle)]
+pub extern "C" fn _initialize() {
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+    // SAFETY: the linker makes it, and it is called once, before all else.
+    unsafe { __wasm_call_ctors() };
+}
+
 /// Where the host writes requests, and reads answers.
 #[unsafe(no_mangle)]
 pub extern "C" fn buffer() -> *mut u8 {

@@ -32,6 +32,10 @@ const FRAME_BYTES: usize = 256 << 10;
 const FIELD: f32 = 1024.0;
 const CELLS: usize = 32;
 
+/// With fewer asteroids than this a new one comes, with more none breaks into two.
+const ASTEROIDS_MIN: u32 = 250;
+const ASTEROIDS_MAX: u32 = 1000;
+
 #[derive(Clone, Copy)]
 struct Position(f32, f32);
 
@@ -40,8 +44,8 @@ struct Velocity(f32, f32);
 
 struct Asteroid {
     radius: f32,
-    /// Its outline, a block of its own.
-    outline: Box<[(f32, f32)]>,
+    /// Its outline, a block of its own, which would be drawn.
+    _outline: Box<[(f32, f32)]>,
 }
 
 /// A name that some of them have.
@@ -83,11 +87,12 @@ pub extern "C" fn start() -> u32 {
     u32::from(game().is_some())
 }
 
-/// Leaves the level and enters another one, with more asteroids the higher its number.
+/// Leaves the level and enters another one, of eight that differ. The same one is played the same each time.
 #[unsafe(no_mangle)]
 pub extern "C" fn level(number: u32) {
     if let Some(game) = game() {
         game.world = World::new();
+        game.random = 1 + number % 8;
         for _ in 0..200 + 50 * (number % 8) {
             let position = Position(game.number() * FIELD, game.number() * FIELD);
             let radius = 4.0 + 12.0 * game.number();
@@ -122,10 +127,10 @@ impl Game {
     fn spawn(&mut self, position: Position, radius: f32) {
         let velocity = Velocity(self.number() * 4.0 - 2.0, self.number() * 4.0 - 2.0);
         let corners = 8 + (self.number() * 40.0) as usize;
-        let outline = (0..corners)
+        let _outline = (0..corners)
             .map(|corner| (radius * corner as f32, radius * self.number()))
             .collect();
-        let asteroid = Asteroid { radius, outline };
+        let asteroid = Asteroid { radius, _outline };
         if self.number() < 0.25 {
             let name = Name(format!("asteroid {corners} at {:.1}", position.0));
             self.world.spawn((position, velocity, asteroid, name));
@@ -150,10 +155,8 @@ impl Game {
                     self.names_told += name.0.len() as u64;
                 }
                 let half = asteroid.radius / 2.0;
-                if half > 2.0 {
+                if half > 2.0 && self.world.len() < ASTEROIDS_MAX {
                     born.extend([(position, half); 2]);
-                } else if asteroid.outline.len() % 2 == 0 {
-                    born.push((Position(position.1, position.0), 12.0));
                 }
                 let _ = self.world.despawn(entity);
             }
@@ -162,7 +165,7 @@ impl Game {
         for (position, radius) in born {
             self.spawn(position, radius);
         }
-        if self.world.len() < 150 {
+        if self.world.len() < ASTEROIDS_MIN {
             let position = Position(self.number() * FIELD, self.number() * FIELD);
             self.spawn(position, 16.0);
         }

@@ -64,6 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     )?;
     add_programs(&mut ours)?;
     rt::add_rows(&mut ours)?;
+    crate::scopes::add(&mut ours)?;
     let compiler = guest::compiler()?;
     let _ = writeln!(peers, "\nBuilt by {compiler}.");
     let _ = writeln!(ours, "# Built by {compiler}.");
@@ -158,7 +159,8 @@ fn prove_program(output: &str, features: &[&str], opt_level: &str) -> Result<Rep
 }
 
 fn operation(entry: &EntryReport) -> &str {
-    let named = OPERATIONS.iter().find(|(export, _)| *export == entry.name);
+    let mut names = OPERATIONS.iter().chain(&crate::scopes::OPERATIONS);
+    let named = names.find(|(export, _)| *export == entry.name);
     let known = named.map(|(_, operation)| *operation).or(entry.role);
     known.unwrap_or(&entry.name)
 }
@@ -193,7 +195,7 @@ fn ours_header() -> String {
     text
 }
 
-fn add_ours(text: &mut String, name: &str, report: &Report) {
+pub(crate) fn add_ours(text: &mut String, name: &str, report: &Report) {
     for entry in &report.entries {
         add_row(text, name, operation(entry), entry);
     }

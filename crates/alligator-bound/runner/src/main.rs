@@ -4,6 +4,7 @@
 mod bounds;
 mod lean;
 mod rt;
+mod scopes;
 
 use std::path::{Path, PathBuf};
 

@@ -11,7 +11,6 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
-use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 /// What every chunk is aligned to. The starts and ends of chunks are multiples of it, so rounding an address up to a
@@ -46,8 +45,8 @@ pub struct Mark {
 /// Chunks of a heap, which every method is told.
 ///
 /// Invariants: `start <= next <= end` are of the chunk numbered `current`, or all of them are [`NOWHERE`] while there is
-/// no chunk. `start` and `end` are multiples of [`CHUNK_ALIGN`]. The first `count` entries of `chunks` are written, and
-/// are blocks of the heap; `held` is their length together, at most `limit`.
+/// no chunk. `start` and `end` are multiples of [`CHUNK_ALIGN`]. The first `count` entries of `chunks` are blocks
+/// of the heap, the others may have been; `held` is their length together, at most `limit`.
 pub(crate) struct Region {
     next: Cell<NonNull<u8>>,
     end: Cell<NonNull<u8>>,
@@ -56,7 +55,7 @@ pub(crate) struct Region {
     count: Cell<usize>,
     held: Cell<usize>,
     limit: Cell<usize>,
-    chunks: [Cell<MaybeUninit<Chunk>>; CHUNKS_MAX],
+    chunks: [Cell<Option<Chunk>>; CHUNKS_MAX],
 }
 
 /// An address at which there is nothing, a multiple of [`CHUNK_ALIGN`].
@@ -77,7 +76,7 @@ impl Region {
             count: Cell::new(0),
             held: Cell::new(0),
             limit: Cell::new(limit),
-            chunks: [const { Cell::new(MaybeUninit::uninit()) }; CHUNKS_MAX],
+            chunks: [const { Cell::new(None) }; CHUNKS_MAX],
         }
     }
 
@@ -110,14 +109,28 @@ impl Region {
         layout: Layout,
     ) -> Option<NonNull<u8>> {
         let next = self.next.get();
-        let pad = next.addr().get().wrapping_neg() & (layout.align() - 1);
-        // No overflow: a size rounded up to its alignment is at most `isize::MAX`, and so is an alignment less one.
-        let needed = pad + layout.size();
-        if needed <= self.room() {
-            // SAFETY: at most the chunk's end; without a chunk, both are zero.
-            self.next.set(unsafe { next.add(needed) });
-            // SAFETY: as above.
-            return Some(unsafe { next.add(pad) });
+        let mask = layout.align() - 1;
+        if layout.align() <= CHUNK_ALIGN {
+            // Not above the chunk's end, which is a multiple of the alignment, too. Where the compiler knows the layout,
+            // this is shorter than what follows.
+            let place = next.as_ptr().map_addr(|address| (address + mask) & !mask);
+            // SAFETY: at or above `next`, which is not null.
+            let place = unsafe { NonNull::new_unchecked(place) };
+            if layout.size() <= self.end.get().addr().get() - place.addr().get() {
+                // SAFETY: at most the chunk's end; without a chunk, the size is zero.
+                self.next.set(unsafe { place.add(layout.size()) });
+                return Some(place);
+            }
+        } else {
+            let pad = next.addr().get().wrapping_neg() & mask;
+            // No overflow: a size rounded up to its alignment is at most `isize::MAX`, and so is an alignment less one.
+            let needed = pad + layout.size();
+            if needed <= self.room() {
+                // SAFETY: at most the chunk's end; without a chunk, both are zero.
+                self.next.set(unsafe { next.add(needed) });
+                // SAFETY: as above.
+                return Some(unsafe { next.add(pad) });
+            }
         }
         self.allocate_elsewhere(heap, layout)
     }
@@ -337,24 +350,100 @@ impl Region {
     /// Nobody uses their blocks any more, and another chunk will be filled.
     #[inline(always)]
     unsafe fn give_back<A: GlobalAlloc + ?Sized>(&self, heap: &A, from: usize) {
-        let mut held = self.held.get();
         let count = self.count.get();
-        let mut index = from;
-        for _ in 0..CHUNKS_MAX {
-            if index >= count {
-                break;
+        if from < count {
+            // SAFETY: the caller's duty, here and below.
+            let are_more = unsafe { self.give_back_one(heap, from, count) };
+            if are_more {
+                // SAFETY: as above.
+                unsafe { self.give_back_several(heap, from + 1, count) };
             }
-            // SAFETY: `count` is at most `CHUNKS_MAX`.
-            let entry = unsafe { self.chunks.get_unchecked(index) };
-            // SAFETY: the first `count` entries are written.
-            let chunk = unsafe { entry.get().assume_init() };
-            held -= chunk.bytes;
-            // SAFETY: the heap has given it for this layout, and it is in the table once.
-            unsafe { heap.dealloc(chunk.start.as_ptr(), chunk_layout(chunk.bytes)) };
-            index += 1;
         }
         self.count.set(from);
-        self.held.set(held);
+    }
+
+    /// Gives back the chunks from number `from`, which is there, to `count`: without a loop, so that a prover of bounds
+    /// needs nobody's word for its turns.
+    ///
+    /// # Safety
+    ///
+    /// As for [`give_back`](Self::give_back).
+    #[inline(never)]
+    unsafe fn give_back_several<A: GlobalAlloc + ?Sized>(
+        &self,
+        heap: &A,
+        from: usize,
+        count: usize,
+    ) {
+        const { assert!(CHUNKS_MAX == 24 || CHUNKS_MAX == 56) };
+        // SAFETY: the caller's duty.
+        let eight = |from| unsafe { self.give_back_eight(heap, from, count) };
+        let are_more = eight(from) && eight(from + 8) && eight(from + 16) && CHUNKS_MAX > 24;
+        let _ = are_more
+            && eight(from + 24)
+            && eight(from + 32)
+            && eight(from + 40)
+            && eight(from + 48);
+    }
+
+    /// Gives back the chunks from number `from`, which is there, to `count`, eight at most. True if there are more.
+    ///
+    /// # Safety
+    ///
+    /// As for [`give_back`](Self::give_back).
+    #[inline(never)]
+    unsafe fn give_back_eight<A: GlobalAlloc + ?Sized>(
+        &self,
+        heap: &A,
+        from: usize,
+        count: usize,
+    ) -> bool {
+        // SAFETY: the caller's duty.
+        let one = |index| unsafe { self.give_back_next(heap, index, count) };
+        one(from)
+            && one(from + 1)
+            && one(from + 2)
+            && one(from + 3)
+            && one(from + 4)
+            && one(from + 5)
+            && one(from + 6)
+            && one(from + 7)
+    }
+
+    /// [`give_back_one`](Self::give_back_one), once for all places.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[inline(never)]
+    unsafe fn give_back_next<A: GlobalAlloc + ?Sized>(
+        &self,
+        heap: &A,
+        index: usize,
+        count: usize,
+    ) -> bool {
+        // SAFETY: the caller's duty.
+        unsafe { self.give_back_one(heap, index, count) }
+    }
+
+    /// Gives back chunk number `index`, which is there. True if it is not the last of `count`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`give_back`](Self::give_back).
+    #[inline(always)]
+    unsafe fn give_back_one<A: GlobalAlloc + ?Sized>(
+        &self,
+        heap: &A,
+        index: usize,
+        count: usize,
+    ) -> bool {
+        if let Some(chunk) = self.chunks.get(index).and_then(Cell::get) {
+            self.held.set(self.held.get() - chunk.bytes);
+            // SAFETY: the heap has given it for this layout, and from now on it is above the count.
+            unsafe { heap.dealloc(chunk.start.as_ptr(), chunk_layout(chunk.bytes)) };
+        }
+        index + 1 < count
     }
 
     /// Fills chunk number `index` from `next` on.
@@ -370,9 +459,7 @@ impl Region {
         if index >= self.count.get() {
             return None;
         }
-        let chunk = self.chunks.get(index)?.get();
-        // SAFETY: the first `count` entries are written.
-        Some(unsafe { chunk.assume_init() })
+        self.chunks.get(index)?.get()
     }
 
     /// A new chunk of at least `bytes`, not zero, and its number: as many bytes as all others have and the first one
@@ -397,7 +484,7 @@ impl Region {
             unsafe { heap.dealloc(chunk.start.as_ptr(), chunk_layout(chunk.bytes)) };
             return None;
         };
-        entry.set(MaybeUninit::new(chunk));
+        entry.set(Some(chunk));
         self.count.set(index + 1);
         self.held.set(self.held.get() + chunk.bytes);
         Some((index, chunk))

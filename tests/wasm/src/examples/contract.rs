@@ -16,7 +16,7 @@ const COUNT: usize = 200_000;
 const PART: usize = COUNT / 10;
 
 /// Bytes of memory that the contract is set up with: about what its offers need, so that some calls are refused.
-const BYTES: u32 = 3 << 20;
+const BYTES: u32 = 512 << 10;
 
 /// An offer that should be there.
 struct Offer {
@@ -98,7 +98,8 @@ fn call_all(running: &mut Running) -> Result<Vec<[u64; 3]>> {
             2..=4 => 2 * usize::from(is_filling),
             _ => 2 * usize::from(!is_filling),
         };
-        let bytes = numbers.below(1 << numbers.below(13)) + 1;
+        let doublings = numbers.below(13);
+        let bytes = numbers.below(1 << doublings) + 1;
         mark = mark.wrapping_add(1);
         let cost = if kind == 0 {
             running.write(input, &vec![mark; bytes as usize])?;

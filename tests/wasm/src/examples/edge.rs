@@ -69,6 +69,7 @@ impl Server {
         // Now and then one that is long, and one that is none.
         let count = match number % WARM {
             500 => 900,
+            1 => 7,
             _ => number % 12,
         };
         let items: Vec<_> = (0..count)

@@ -1,0 +1,97 @@
+// Runs the synthesizer in a browser without a window, and looks at what it has done: node test.mjs chromium|firefox
+//
+// Exit status 77 says that the browser is not there. Asserted is what does not depend on the machine: the samples, growths
+// and refusals. The same score in Node.js says what the samples should be.
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { serve } from "./serve.mjs";
+
+const QUANTA = 14_000;
+const RESERVE = 8 << 20;
+const SECONDS = 240;
+
+const BROWSERS = {
+    chromium: (profile, url) => ["--headless=new", "--no-sandbox", "--disable-gpu", "--mute-audio", "--no-first-run", "--autoplay-policy=no-user-gesture-required", `--user-data-dir=${profile}`, url],
+    firefox: (profile, url) => {
+        const prefs = { "media.autoplay.default": 0, "browser.shell.checkDefaultBrowser": false, "datareporting.policy.dataSubmissionEnabled": false, "app.update.enabled": false };
+        const lines = Object.entries(prefs).map(([name, value]) => `user_pref("${name}", ${value});`);
+        writeFileSync(join(profile, "user.js"), lines.join("\n"));
+        return ["--headless", "--no-remote", "--profile", profile, url];
+    },
+};
+
+const name = process.argv[2];
+if (!BROWSERS[name]) throw new Error("which browser? chromium or firefox");
+if (spawnSync(name, ["--version"], { stdio: "ignore" }).status !== 0) {
+    console.log(`left out: ${name} is not installed`);
+    process.exit(77);
+}
+
+// The hash of the score's samples in Node.js: tests/wasm and synth.js have the same.
+function hashHere(allocator) {
+    const bytes = readFileSync(new URL(`pkg/${allocator}.wasm`, import.meta.url));
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+    exports.start(48000, RESERVE);
+    exports.play_score(1);
+    let hash = 0x811c9dc5;
+    for (let quantum = 0; quantum < QUANTA; quantum++) {
+        exports.process();
+        for (const bits of new Uint32Array(exports.memory.buffer, exports.output(), 256)) hash = Math.imul(hash ^ bits, 0x01000193);
+    }
+    return hash >>> 0;
+}
+
+async function runInBrowser() {
+    const profile = mkdtempSync(join(tmpdir(), "strings-"));
+    let browser;
+    try {
+        return await new Promise(async (resolve, reject) => {
+            const server = await serve(0, (result) => {
+                server.close();
+                resolve(result);
+            });
+            const url = `http://127.0.0.1:${server.address().port}/test.html?quanta=${QUANTA}&reserve=${RESERVE}`;
+            browser = spawn(name, BROWSERS[name](profile, url), { stdio: "ignore", detached: true });
+            browser.on("error", reject);
+            browser.on("exit", (code) => reject(new Error(`${name} has ended with ${code}, without a result`)));
+            setTimeout(() => reject(new Error(`${name} has no result after ${SECONDS} s`)), SECONDS * 1000).unref();
+        });
+    } finally {
+        browser?.removeAllListeners("exit");
+        const ended = new Promise((resolve) => browser.on("exit", resolve));
+        // A browser is several processes: its group.
+        try { process.kill(-browser.pid); } catch { /* It has ended. */ }
+        await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 5000))]);
+        rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    }
+}
+
+const wrong = [];
+const expect = (holds, text) => holds || wrong.push(text);
+const result = await runInBrowser();
+if (result.error) throw new Error(result.error);
+const hash = hashHere("alligator");
+for (const { allocator, reserve, growths, refused, notes, quanta, hash: heard, pages, longest, clock } of result.offline) {
+    const what = `${allocator}, ${reserve >> 20} MiB reserved`;
+    console.log(`${what}: ${quanta} quanta, ${notes} notes, ${refused} refused, ${growths} growths, ${pages} pages, samples ${heard.toString(16)}; longest ${longest.toFixed(0)} µs by ${clock}`);
+    expect(quanta === QUANTA, `${what}: ${quanta} quanta`);
+    if (allocator === "alligator-fixed" && reserve < RESERVE) {
+        expect(refused > 0 && growths === 0, `${what}: notes are refused, and nothing grows`);
+        continue;
+    }
+    expect(heard === hash, `${what}: other samples than in Node.js, ${hash.toString(16)}`);
+    expect(refused === 0, `${what}: notes are refused`);
+    if (reserve === 0) expect(growths > 10, `${what}: ${growths} growths`);
+    else if (allocator.startsWith("alligator")) expect(growths === 0, `${what}: a callback grows the memory`);
+}
+if (result.live.missing) {
+    console.log(`live: left out: ${result.live.missing}`);
+} else {
+    const { quanta, notes, growths, refused, late, longest, clock } = result.live;
+    console.log(`live: ${quanta} quanta, ${notes} notes, ${growths} growths, ${refused} refused; ${late} longer than a quantum, longest ${longest.toFixed(0)} µs by ${clock}`);
+    expect(growths === 0 && refused === 0, "live: a callback grows the memory, or refuses a note");
+}
+for (const text of wrong) console.error(`error: ${text}`);
+process.exit(wrong.length > 0 ? 1 : 0);
