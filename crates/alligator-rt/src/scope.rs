@@ -190,3 +190,8 @@ unsafe impl<A: GlobalAlloc + ?Sized> GlobalAlloc for Scope<'_, A> {
 fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
     block.map_or(ptr::null_mut(), NonNull::as_ptr)
 }
+
+/// The programs of the chapter on scopes, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/real-time-scopes.md")]
+struct Chapter;

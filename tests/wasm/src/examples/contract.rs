@@ -11,12 +11,15 @@ use super::{Numbers, Running, build};
 /// What is called.
 const CALLS: [&str; 3] = ["make", "change", "withdraw"];
 
-/// Calls in all, and in each part whose dearest ones are compared.
+/// Calls in all, and in each of the parts that are compared.
 const COUNT: usize = 200_000;
-const PART: usize = COUNT / 10;
+const PART: usize = COUNT / 2;
+
+/// Calls until the heap is filled, and until it is emptied again.
+const PHASE: usize = COUNT / 40;
 
 /// Bytes of memory that the contract is set up with: about what its offers need, so that some calls are refused.
-const BYTES: u32 = 512 << 10;
+const BYTES: u32 = 400 << 10;
 
 /// An offer that should be there.
 struct Offer {
@@ -37,25 +40,44 @@ pub(super) fn run() -> Result<()> {
     let (is_set_up, _) = running.call(&init, BYTES)?;
     ensure!(is_set_up == 1, "no memory");
     let pages = running.pages()?;
-    let dearest = call_all(&mut running)?;
+    let spent = call_all(&mut running)?;
     ensure!(running.pages()? == pages, "a call has grown the memory");
-    let last = dearest.len() - 1;
     for (index, name) in CALLS.into_iter().enumerate() {
-        let of_part = |part: usize| dearest[part][index];
-        let most = (0..dearest.len()).map(of_part).max().unwrap_or_default();
+        let [first, second] = spent[index];
+        let dearest = first.dearest.max(second.dearest);
+        let price = prices[index];
         println!(
-            "{name:<9} price {:>5}, dearest call {most:>5}; of the last tenth {}, of that before {}",
-            prices[index],
-            of_part(last),
-            of_part(last - 1)
+            "{name:<9} price {price:>5}, dearest call {dearest:>5}; on average {} in the first half, {} in the second",
+            first.mean(),
+            second.mean()
         );
-        ensure!(most <= prices[index], "{name} costs more than its price");
+        ensure!(dearest <= price, "{name} costs more than its price");
         ensure!(
-            of_part(last).abs_diff(of_part(last - 1)) * 20 <= most,
-            "{name}: what the dearest call costs depends on what was called before"
+            first.mean().abs_diff(second.mean()) * 20 <= first.mean(),
+            "{name}: what a call costs depends on what was called before"
         );
     }
     Ok(())
+}
+
+/// What calls of one kind have cost.
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    total: u64,
+    calls: u64,
+    dearest: u64,
+}
+
+impl Spent {
+    fn add(&mut self, cost: u64) {
+        self.total += cost;
+        self.calls += 1;
+        self.dearest = self.dearest.max(cost);
+    }
+
+    fn mean(self) -> u64 {
+        self.total / self.calls.max(1)
+    }
 }
 
 /// The proved price of each call: the longest path, refusals included.
@@ -79,8 +101,8 @@ fn prices(module: &[u8]) -> Result<[u64; 3]> {
     Ok(prices)
 }
 
-/// Makes, changes and withdraws offers. The dearest call of each kind, for each part.
-fn call_all(running: &mut Running) -> Result<Vec<[u64; 3]>> {
+/// Makes, changes and withdraws offers. What was spent on each kind of call, in each half.
+fn call_all(running: &mut Running) -> Result<[[Spent; 2]; 3]> {
     let input = running.function::<(), u32>("input")?;
     let (input, _) = running.call(&input, ())?;
     let make = running.function::<u32, i32>("make")?;
@@ -88,11 +110,11 @@ fn call_all(running: &mut Running) -> Result<Vec<[u64; 3]>> {
     let withdraw = running.function::<u32, u32>("withdraw")?;
     let mut numbers = Numbers(24);
     let mut offers: Vec<Offer> = Vec::new();
-    let mut dearest = vec![[0; 3]; COUNT / PART];
+    let mut spent = [[Spent::default(); 2]; 3];
     let (mut refused, mut mark) = (0, 0_u8);
     for call in 0..COUNT {
         // The heap is filled to the brim and nearly emptied again, in turn.
-        let is_filling = call / (PART / 4) % 2 == 0;
+        let is_filling = call / PHASE % 2 == 0;
         let kind = match numbers.below(10) {
             0 | 1 => 1,
             2..=4 => 2 * usize::from(is_filling),
@@ -137,12 +159,11 @@ fn call_all(running: &mut Running) -> Result<Vec<[u64; 3]>> {
                 cost
             }
         };
-        let most = &mut dearest[call / PART][kind];
-        *most = cost.max(*most);
+        spent[kind][call / PART].add(cost);
     }
     ensure!(refused > 0, "the heap was never full");
     println!("{COUNT} calls, {refused} refused for want of memory");
-    Ok(dearest)
+    Ok(spent)
 }
 
 /// Whether the offer's text is what it should be.
