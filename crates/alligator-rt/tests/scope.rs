@@ -102,7 +102,7 @@ fn there_are_few_chunks_and_at_most_half_is_unused() {
     let heap = Watched::new();
     let scope = Scope::new(&heap);
     let mut used = 0;
-    for index in 0..100_000_usize {
+    for index in 0..if cfg!(miri) { 2000 } else { 100_000_usize } {
         let bytes =
             [8, 24, 100, 3000, 20_000][index % 5 * usize::from(index % 50 == 4)] + index % 3;
         scope
@@ -437,6 +437,7 @@ fn a_scope_may_be_the_heap_of_another() {
 struct Reentrant<'a> {
     scope: Cell<Option<&'a ScopedHeap<Self>>>,
     inside: Cell<u32>,
+    live: Cell<u32>,
 }
 
 // SAFETY: all blocks are the system's.
@@ -444,6 +445,7 @@ unsafe impl GlobalAlloc for Reentrant<'_> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's duty.
         let block = unsafe { System.alloc(layout) };
+        self.live.set(self.live.get() + 1);
         if let Some(scope) = self.scope.take() {
             // SAFETY: not of zero bytes.
             let own = unsafe { scope.alloc(Layout::new::<[u8; 3000]>()) };
@@ -455,6 +457,7 @@ unsafe impl GlobalAlloc for Reentrant<'_> {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        self.live.set(self.live.get() - 1);
         // SAFETY: the caller's duty.
         unsafe { System.dealloc(pointer, layout) };
     }
@@ -465,6 +468,7 @@ fn a_heap_may_come_back_to_its_scope() {
     let heap = ScopedHeap::new(Reentrant {
         scope: Cell::new(None),
         inside: Cell::new(0),
+        live: Cell::new(0),
     });
     // SAFETY: no block is used after the request.
     let request = unsafe { heap.begin(usize::MAX) }.expect("no other");
@@ -475,7 +479,52 @@ fn a_heap_may_come_back_to_its_scope() {
     // SAFETY: a new block of so many bytes.
     unsafe { block.write_bytes(2, 5000) };
     assert_eq!(heap.heap().inside.get(), 1);
-    drop(request); // Miri sees what does not go back.
+    drop(request);
+    assert_eq!(heap.heap().live.get(), 0);
+}
+
+/// A heap whose blocks lie each just below the one before.
+struct Downwards {
+    memory: core::ptr::NonNull<u8>,
+    used: Cell<usize>,
+}
+
+impl Downwards {
+    const LAYOUT: Layout = Layout::new::<[u128; 1 << 12]>();
+}
+
+// SAFETY: blocks are apart, as long as all are multiples of 16, and none is given out twice.
+unsafe impl GlobalAlloc for Downwards {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        assert!(layout.align() <= 16 && layout.size() % 16 == 0);
+        self.used.set(self.used.get() + layout.size());
+        let offset = Self::LAYOUT.size() - self.used.get();
+        // SAFETY: below the length, or the subtraction has panicked.
+        unsafe { self.memory.add(offset) }.as_ptr()
+    }
+
+    unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
+}
+
+#[test]
+fn a_block_that_ends_where_the_chunk_begins_is_not_its_last_one() {
+    // SAFETY: not of zero bytes.
+    let memory = core::ptr::NonNull::new(unsafe { System.alloc(Downwards::LAYOUT) });
+    let heap = Downwards {
+        memory: memory.expect("memory"),
+        used: Cell::new(0),
+    };
+    let scope = Scope::new(&heap);
+    assert!(scope.reserve(2048));
+    let own = Layout::new::<[u8; 4096]>();
+    let block = scope.alloc_layout(own).expect("memory").as_ptr();
+    // SAFETY: the block is the scope's, of this layout.
+    unsafe { scope.dealloc(block, own) };
+    let next = scope.alloc(1_u8).expect("memory");
+    assert_eq!((&raw const *next).addr(), block.addr() + 4096);
+    drop(scope);
+    // SAFETY: the system's block, of this layout.
+    unsafe { System.dealloc(heap.memory.as_ptr(), Downwards::LAYOUT) };
 }
 
 #[test]
