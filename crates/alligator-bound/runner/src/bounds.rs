@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use alligator_tools::allocator::{Allocator, Exports, Kind, known};
 use alligator_tools::guest::{self, Guest};
 
-use crate::rt;
+use crate::{rt, scopes};
 
 /// Operations bounded, by export of `lab/driver`, in the order of the reports.
 pub(crate) const OPERATIONS: [(&str, &str); 4] = [
@@ -64,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     )?;
     add_programs(&mut ours)?;
     rt::add_rows(&mut ours)?;
-    crate::scopes::add(&mut ours)?;
+    scopes::add(&mut ours)?;
     let compiler = guest::compiler()?;
     let _ = writeln!(peers, "\nBuilt by {compiler}.");
     let _ = writeln!(ours, "# Built by {compiler}.");
@@ -159,8 +159,7 @@ fn prove_program(output: &str, features: &[&str], opt_level: &str) -> Result<Rep
 }
 
 fn operation(entry: &EntryReport) -> &str {
-    let mut names = OPERATIONS.iter().chain(&crate::scopes::OPERATIONS);
-    let named = names.find(|(export, _)| *export == entry.name);
+    let named = OPERATIONS.iter().find(|(export, _)| *export == entry.name);
     let known = named.map(|(_, operation)| *operation).or(entry.role);
     known.unwrap_or(&entry.name)
 }
@@ -195,7 +194,7 @@ fn ours_header() -> String {
     text
 }
 
-pub(crate) fn add_ours(text: &mut String, name: &str, report: &Report) {
+fn add_ours(text: &mut String, name: &str, report: &Report) {
     for entry in &report.entries {
         add_row(text, name, operation(entry), entry);
     }

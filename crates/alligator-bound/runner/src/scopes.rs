@@ -4,12 +4,12 @@ use core::fmt::Write as _;
 
 use alligator_bound::{Options as BoundOptions, analyze};
 use alligator_tools::guest::{self, Guest};
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 
-use crate::bounds::add_ours;
+use crate::bounds::add_row;
 
 /// Operations of a scope, by export of `guests/scopes`, and what they are called in the reports.
-pub(crate) const OPERATIONS: [(&str, &str); 4] = [
+const OPERATIONS: [(&str, &str); 4] = [
     ("scope_layout", "allocate"),
     ("scope_reset", "reset"),
     ("scope_restart", "restart"),
@@ -36,6 +36,13 @@ pub(crate) fn add(text: &mut String) -> Result<()> {
         text,
         "# A scope of alligator-rt (guests/scopes), with as many chunks as it can have:"
     );
-    add_ours(text, "scope", &report);
+    for (entry, (_, operation)) in report.entries.iter().zip(OPERATIONS) {
+        let bound = entry
+            .without_growth
+            .as_ref()
+            .and_then(|figure| figure.bound);
+        ensure!(bound.is_some(), "{} of a scope has no bound", entry.name);
+        add_row(text, "scope", operation, entry);
+    }
     Ok(())
 }
