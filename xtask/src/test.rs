@@ -403,6 +403,14 @@ fn on_nightly() -> Vec<Step> {
             .env("RUSTFLAGS", "--cfg has_alloc_error_hook")
             .run()
     }));
+    steps.push(
+        Step::new("std's collections in scopes (nightly)", || {
+            rustup_nightly(&["test", "-p", "alligator-rt", "--test", "scope_collections"])
+                .args(&["--features", "allocator-api2,allocator-api2/nightly"])
+                .run()
+        })
+        .needs(|| nightly_has("rustc")),
+    );
     for model in [STACKED_BORROWS, TREE_BORROWS] {
         let name = format!("scopes under Miri (nightly): {}", model.name);
         let step = Step::new(name, move || {

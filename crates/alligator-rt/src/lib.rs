@@ -6,10 +6,10 @@
         reason = "what needs Alligator is mentioned and not there"
     )
 )]
-// Where the compiler is told of the feature as well, that is no mistake.
+// Where the compiler is told of the feature as well, or nobody needs it, that is no mistake.
 #![cfg_attr(
     all(nightly, feature = "allocator-api2"),
-    allow(duplicate_features),
+    allow(duplicate_features, unused_features),
     feature(allocator_api)
 )]
 #![doc = include_str!("../README.md")]

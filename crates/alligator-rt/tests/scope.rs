@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use alligator_contract::{Block, CLAUSES, Unknown};
 use alligator_rt::{Frames, Scope, ScopedHeap};
 
+/// Blocks enough for several chunks; fewer where each step takes long.
+const MANY: u64 = if cfg!(miri) { 600 } else { 10_000 };
+
 /// A heap that knows its blocks, and may refuse long ones.
 struct Watched {
     blocks: RefCell<BTreeMap<usize, Layout>>,
@@ -65,7 +68,7 @@ fn a_new_scope_takes_nothing() {
 fn values_are_where_they_were_put() {
     let heap = Watched::new();
     let scope = Scope::new(&heap);
-    let numbers: Vec<_> = (0..10_000_u64)
+    let numbers: Vec<_> = (0..MANY)
         .map(|number| scope.alloc(number).expect("memory"))
         .collect();
     let text = scope.alloc_str("names").expect("memory");

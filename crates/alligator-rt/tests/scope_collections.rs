@@ -1,4 +1,6 @@
-//! Collections of allocator-api2 that live in a scope, and heaps that only such collections know.
+//! Collections of allocator-api2 that live in a scope, and heaps that only such collections know. With that crate's own
+//! feature `nightly`, the collections are std's.
+#![cfg_attr(nightly, allow(unused_features), feature(allocator_api))]
 #![cfg(feature = "allocator-api2")]
 
 use std::alloc::System;
