@@ -1,7 +1,8 @@
-// Runs the synthesizer in a browser without a window, and looks at what it has done: node test.mjs chromium|firefox
+// Runs the synthesizer in a browser without a window, and looks at what it has done: node test.mjs chromium|firefox [SECONDS]
 //
-// Exit status 77 says that the browser is not there. Asserted is what does not depend on the machine: the samples, growths
-// and refusals. The same score in Node.js says what the samples should be.
+// SECONDS is how long it is played live, half a second by default. Exit status 77 says that the browser is not there.
+// Asserted is what does not depend on the machine: the samples, growths and refusals. The same score in Node.js says what
+// the samples should be.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +11,9 @@ import { serve } from "./serve.mjs";
 
 const QUANTA = 14_000;
 const RESERVE = 8 << 20;
-const SECONDS = 240;
+const LIVE_SECONDS = Number(process.argv[3] ?? 0.5);
+const LIVE_QUANTA = Math.ceil((LIVE_SECONDS * 48000) / 128);
+const SECONDS = 240 + LIVE_SECONDS;
 
 const BROWSERS = {
     chromium: (profile, url) => ["--headless=new", "--no-sandbox", "--disable-gpu", "--mute-audio", "--no-first-run", "--autoplay-policy=no-user-gesture-required", `--user-data-dir=${profile}`, url],
@@ -52,7 +55,7 @@ async function runInBrowser() {
                 server.close();
                 resolve(result);
             });
-            const url = `http://127.0.0.1:${server.address().port}/test.html?quanta=${QUANTA}&reserve=${RESERVE}`;
+            const url = `http://127.0.0.1:${server.address().port}/test.html?quanta=${QUANTA}&reserve=${RESERVE}&live=${LIVE_QUANTA}`;
             browser = spawn(name, BROWSERS[name](profile, url), { stdio: "ignore", detached: true });
             browser.on("error", reject);
             browser.on("exit", (code) => reject(new Error(`${name} has ended with ${code}, without a result`)));
