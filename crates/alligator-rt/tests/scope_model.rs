@@ -20,7 +20,8 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let bytes = || prop_oneof![6 => 0..200_usize, 2 => 0..5000_usize, 1 => 0..60_000_usize];
+    let longest = if cfg!(miri) { 3000 } else { 60_000_usize };
+    let bytes = move || prop_oneof![6 => 0..200_usize, 2 => 0..2500_usize, 1 => 0..longest];
     let step = prop_oneof![
         30 => (bytes(), 0..8_u32).prop_map(|(bytes, shift)| Step::Allocate { bytes, shift }),
         10 => (any::<usize>(), bytes()).prop_map(|(block, bytes)| Step::Resize { block, bytes }),
@@ -30,7 +31,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => bytes().prop_map(|bytes| Step::Reserve { bytes }),
         1 => Just(Step::Reset),
     ];
-    vec(step, 0..if cfg!(miri) { 40 } else { 200 })
+    vec(step, 0..if cfg!(miri) { 25 } else { 200 })
 }
 
 /// A block in use, every byte of which is `mark`.
@@ -172,7 +173,7 @@ impl Model<'_> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 12 } else { 400 },
+        cases: if cfg!(miri) { 6 } else { 400 },
         failure_persistence: None,
         rng_seed: proptest::test_runner::RngSeed::Fixed(24),
         ..ProptestConfig::default()

@@ -4,6 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, alloc, dealloc, realloc};
 
 use alligator_alloc::{AlligatorAlloc, Arena, Heap};
+use alligator_rt::ScopedHeap;
 
 #[global_allocator]
 static ALLOC: AlligatorAlloc = AlligatorAlloc::new();
@@ -133,4 +134,28 @@ extern "C" fn fault_6_a_write_past_a_block_into_headers() {
     }
     // SAFETY: the heap gave the block for this layout.
     unsafe { ALLOC.dealloc(last, RUN) };
+}
+
+/// A request's second block, when the request is over.
+fn of_a_request() -> (&'static ScopedHeap<AlligatorAlloc>, *mut u8) {
+    static SCOPED: ScopedHeap<AlligatorAlloc> = ScopedHeap::new(AlligatorAlloc::new());
+    // SAFETY: no layout here is empty.
+    let two = || [SLOT, SLOT].map(|layout| unsafe { SCOPED.alloc(layout) });
+    // SAFETY: what is done with the block after the request is the fault.
+    let blocks = unsafe { SCOPED.in_request(1 << 20, two) };
+    (&SCOPED, blocks.map_or(std::ptr::null_mut(), |[_, second]| second))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn fault_1_a_requests_block_given_back_after_it() {
+    let (heap, block) = of_a_request();
+    // SAFETY: it is wrong, and the heap stops the program.
+    unsafe { heap.dealloc(block, SLOT) };
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn fault_1_a_requests_block_resized_after_it() {
+    let (heap, block) = of_a_request();
+    // SAFETY: it is wrong, and the heap stops the program.
+    unsafe { heap.realloc(block, SLOT, 200) };
 }

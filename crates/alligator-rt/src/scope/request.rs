@@ -62,7 +62,7 @@ impl<A: GlobalAlloc> ScopedHeap<A> {
     ///
     /// # Safety
     ///
-    /// Until the [`Request`] has ended, no other thread uses this allocator; and no block that was allocated meanwhile,
+    /// Until the [`Request`] has ended, no other thread uses this allocator in any way; and no block that was allocated meanwhile,
     /// but for those of [`outside`](Self::outside), is used or given back after its end. What a program sets up when it is
     /// first used must so be set up before, or outside: standard output's buffer, a `OnceLock`, a cache that a request
     /// fills, a collection from before that a request makes longer by allocating anew, as a `HashMap` does.
@@ -79,7 +79,8 @@ impl<A: GlobalAlloc> ScopedHeap<A> {
     ///
     /// # Safety
     ///
-    /// As for [`begin`](Self::begin); what is returned has no block, either.
+    /// As for [`begin`](Self::begin). What is returned has no block of the request, either; nor does the action panic where
+    /// that unwinds, since the message is such a block.
     pub unsafe fn in_request<R>(&self, limit: usize, action: impl FnOnce() -> R) -> Option<R> {
         // SAFETY: the caller's duty.
         let _request = unsafe { self.begin(limit) }?;
