@@ -24,13 +24,19 @@ static ALLOCATOR: alligator_alloc::AlligatorAlloc<alligator_alloc::WasmMemory<Fi
     alligator_alloc::AlligatorAlloc::new();
 
 /// Brings memory in.
-#[cfg(all(target_family = "wasm", any(feature = "alligator", feature = "alligator-fixed")))]
+#[cfg(all(
+    target_family = "wasm",
+    any(feature = "alligator", feature = "alligator-fixed")
+))]
 pub fn reserve(bytes: usize) -> bool {
     bytes == 0 || ALLOCATOR.reserve(bytes)
 }
 
 /// Brings memory in as far as that can be done without an interface for it: by a block that is freed again.
-#[cfg(not(all(target_family = "wasm", any(feature = "alligator", feature = "alligator-fixed"))))]
+#[cfg(not(all(
+    target_family = "wasm",
+    any(feature = "alligator", feature = "alligator-fixed")
+)))]
 pub fn reserve(bytes: usize) -> bool {
     let mut block = Vec::<u8>::new();
     let is_there = block.try_reserve_exact(bytes).is_ok();

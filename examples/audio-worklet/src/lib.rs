@@ -94,7 +94,9 @@ pub extern "C" fn note_on(key: u32, echo_seconds: f32) {
 pub extern "C" fn note_off(key: u32) {
     if let Some(synth) = synth() {
         let voices = synth.voices.iter_mut();
-        voices.filter(|voice| voice.key() == key).for_each(Voice::release);
+        voices
+            .filter(|voice| voice.key() == key)
+            .for_each(Voice::release);
     }
 }
 

@@ -16,7 +16,10 @@ pub struct Score {
 
 impl Score {
     pub fn new() -> Self {
-        Self { quantum: 0, random: 0x2545_F491 }
+        Self {
+            quantum: 0,
+            random: 0x2545_F491,
+        }
     }
 
     fn below(&mut self, end: u32) -> u32 {

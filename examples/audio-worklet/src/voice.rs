@@ -66,13 +66,21 @@ impl Voice {
     /// Adds the next frames to both channels. False if the note is over.
     pub fn add_to(&mut self, left: &mut [f32], right: &mut [f32]) -> bool {
         for (left, right) in left.iter_mut().zip(right) {
-            let next_at = if self.string_at + 1 == self.string.len() { 0 } else { self.string_at + 1 };
+            let next_at = if self.string_at + 1 == self.string.len() {
+                0
+            } else {
+                self.string_at + 1
+            };
             let swing = self.string[self.string_at];
             self.string[self.string_at] = self.keep * (swing + self.string[next_at]);
             self.string_at = next_at;
             let echo = self.echo[self.echo_at];
             self.echo[self.echo_at] = swing * 0.5 + echo * 0.3;
-            self.echo_at = if self.echo_at + 1 == self.echo.len() { 0 } else { self.echo_at + 1 };
+            self.echo_at = if self.echo_at + 1 == self.echo.len() {
+                0
+            } else {
+                self.echo_at + 1
+            };
             let sample = (swing + echo * 0.5) * 0.06;
             *left += sample * (1.0 - self.right);
             *right += sample * self.right;

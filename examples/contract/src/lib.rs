@@ -58,7 +58,11 @@ unsafe impl Sync for Single {}
 
 static STATE: Single = Single(UnsafeCell::new(State {
     input: [0; TEXT_BYTES_MAX],
-    offers: [Offer { text: ptr::null_mut(), bytes: 0, next: 0 }; OFFERS],
+    offers: [Offer {
+        text: ptr::null_mut(),
+        bytes: 0,
+        next: 0,
+    }; OFFERS],
     free: 0,
     used: 0,
 }));
@@ -94,7 +98,11 @@ pub extern "C" fn make(bytes: u32) -> i32 {
     if bytes as usize > TEXT_BYTES_MAX {
         return -1;
     }
-    let place = if state.free != 0 { state.free - 1 } else { state.used };
+    let place = if state.free != 0 {
+        state.free - 1
+    } else {
+        state.used
+    };
     let Some(offer) = state.offers.get_mut(place as usize) else {
         return -1;
     };
@@ -110,7 +118,11 @@ pub extern "C" fn make(bytes: u32) -> i32 {
     } else {
         state.free = offer.next;
     }
-    *offer = Offer { text, bytes, next: 0 };
+    *offer = Offer {
+        text,
+        bytes,
+        next: 0,
+    };
     place.cast_signed()
 }
 
@@ -149,7 +161,11 @@ pub extern "C" fn withdraw(number: u32) -> u32 {
     }
     // SAFETY: the offer's block, of this layout.
     unsafe { dealloc(offer.text, layout(offer.bytes)) };
-    *offer = Offer { text: ptr::null_mut(), bytes: 0, next: state.free };
+    *offer = Offer {
+        text: ptr::null_mut(),
+        bytes: 0,
+        next: state.free,
+    };
     state.free = number + 1;
     1
 }

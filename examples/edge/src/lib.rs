@@ -75,7 +75,11 @@ fn answer(length: usize) -> usize {
         body.len()
     );
     let unused = left.len();
-    if written.is_ok() { BUFFER_BYTES - unused } else { 0 }
+    if written.is_ok() {
+        BUFFER_BYTES - unused
+    } else {
+        0
+    }
 }
 
 /// The bill for an order.
@@ -102,7 +106,9 @@ fn bill(request: &[u8]) -> Result<Value, String> {
         total += price;
         lines.push(json!({ "name": item["name"], "count": count, "price": price }));
     }
-    Ok(json!({ "customer": customer, "orders": remember(customer), "lines": lines, "total": total }))
+    Ok(
+        json!({ "customer": customer, "orders": remember(customer), "lines": lines, "total": total }),
+    )
 }
 
 /// How often `customer` has ordered, this order counted.

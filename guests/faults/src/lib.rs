@@ -143,7 +143,10 @@ fn of_a_request() -> (&'static ScopedHeap<AlligatorAlloc>, *mut u8) {
     let two = || [SLOT, SLOT].map(|layout| unsafe { SCOPED.alloc(layout) });
     // SAFETY: what is done with the block after the request is the fault.
     let blocks = unsafe { SCOPED.in_request(1 << 20, two) };
-    (&SCOPED, blocks.map_or(std::ptr::null_mut(), |[_, second]| second))
+    (
+        &SCOPED,
+        blocks.map_or(std::ptr::null_mut(), |[_, second]| second),
+    )
 }
 
 #[unsafe(no_mangle)]
