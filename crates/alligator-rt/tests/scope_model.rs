@@ -51,7 +51,9 @@ impl Block {
     fn is_whole(&self, bytes: usize) -> bool {
         // SAFETY: a block has so many bytes, and they are written.
         let bytes = unsafe { core::slice::from_raw_parts(self.at, bytes) };
-        bytes.iter().all(|&byte| byte == self.mark)
+        // Miri takes long for each, and sees wrong accesses by itself.
+        let step = if cfg!(miri) { 97 } else { 1 };
+        bytes.iter().step_by(step).all(|&byte| byte == self.mark)
     }
 }
 
