@@ -17,7 +17,7 @@ use wasmtime::{Engine, Instance, Linker, Module, Store, TypedFunc, WasmParams, W
 /// An example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Example {
-    /// A synthesizer in an AudioWorklet: here without a browser.
+    /// A synthesizer in an audio worklet: here without a browser.
     AudioWorklet,
     /// A contract with a price list.
     Contract,

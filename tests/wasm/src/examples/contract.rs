@@ -114,7 +114,7 @@ fn call_all(running: &mut Running) -> Result<[[Spent; 2]; 3]> {
     let (mut refused, mut mark) = (0, 0_u8);
     for call in 0..COUNT {
         // The heap is filled to the brim and nearly emptied again, in turn.
-        let is_filling = call / PHASE % 2 == 0;
+        let is_filling = (call / PHASE).is_multiple_of(2);
         let kind = match numbers.below(10) {
             0 | 1 => 1,
             2..=4 => 2 * usize::from(is_filling),

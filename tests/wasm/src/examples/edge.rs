@@ -93,7 +93,7 @@ impl Server {
             return Ok(cost);
         }
         // The requests that were none had a customer who orders in vain.
-        let vain = u64::from(number % 50 == 0) * ((number + 300) / WARM);
+        let vain = u64::from(number.is_multiple_of(50)) * ((number + 300) / WARM);
         ensure!(
             head.starts_with("HTTP/1.1 200")
                 && body["total"] == 250 * count * (count + 1) / 2
