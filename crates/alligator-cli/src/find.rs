@@ -8,6 +8,7 @@ use alligator_find::beside::beside;
 use alligator_find::confirm::Engine;
 use alligator_find::glue::GLUE_BYTES_MAX;
 use alligator_find::heap::{Heap, HeapFunction, Outcome};
+use alligator_find::module::Module;
 use alligator_find::names::{Parameter, Role};
 use alligator_find::{Options, find};
 use alligator_meter::sandbox::Sandbox;
@@ -86,6 +87,24 @@ impl Ways {
             engine: sandbox.as_ref().map(|sandbox| sandbox as &dyn Engine),
         };
         find(bytes, &options).map_err(|error| located(path, &error))
+    }
+
+    /// Finds the heap of a module with what stands behind the functions that have names, for who watches all calls.
+    pub(crate) fn find_all(&self, path: &Path, bytes: &[u8]) -> Result<Heap, String> {
+        let mut heap = self.find(path, bytes)?;
+        if !self.no_run && !self.by_shape && heap.outcome == Outcome::Found {
+            let sandbox = Sandbox::new()?;
+            let options = Options {
+                without_names: true,
+                engine: Some(&sandbox as &dyn Engine),
+                ..Options::default()
+            };
+            let located = |error| located(path, &error);
+            let by_shape = find(bytes, &options).map_err(located)?;
+            let module = Module::parse(bytes).map_err(located)?;
+            alligator_record::add_behind(&module, &mut heap, &by_shape);
+        }
+        Ok(heap)
     }
 
     fn read_glue(&self, path: &Path) -> Result<Vec<String>, String> {

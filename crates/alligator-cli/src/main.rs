@@ -8,6 +8,7 @@
 mod bound;
 mod find;
 mod forbid;
+mod record;
 mod replay;
 
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Finds the allocator in a module: which functions it has, how that is known, and which allocator it is.
     Find(find::Arguments),
+    /// Makes a module record its heap.
+    Record(record::Arguments),
     /// Proves the worst case of an allocator's operations from a compiled module.
     Bound(bound::Arguments),
     /// Runs calls on a module, counting, and holds each against its proved bound.
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     };
     let result = match &arguments.command {
         Command::Find(arguments) => find::run(arguments),
+        Command::Record(arguments) => record::run(arguments),
         Command::Bound(arguments) => bound::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
     };

@@ -34,7 +34,7 @@ fn write(seeds: &[(u8, u64, u64, u8)]) -> (Vec<u8>, Vec<Event>) {
     let mut time_ns = 0_u64;
     let mut site = StackId::NONE;
     for (sequence, (sort, one, other, small)) in seeds.iter().copied().enumerate() {
-        time_ns += other & 0xff * u64::from(small & 1);
+        time_ns += other & (0xff * u64::from(small & 1));
         if small & 2 != 0 {
             let name = format!("function {}", one % 5);
             let frame = Frame {
@@ -50,12 +50,12 @@ fn write(seeds: &[(u8, u64, u64, u8)]) -> (Vec<u8>, Vec<Event>) {
             site = StackId::NONE;
         }
         let address = one >> 1;
-        let size = other >> 1;
+        let bytes = other >> 1;
         let align = if small & 16 == 0 { 0 } else { 1 << (one & 63) };
         let kind = match sort % 6 {
             0 => Kind::Alloc {
                 address,
-                size,
+                size: bytes,
                 align,
                 zeroed: small & 32 != 0,
             },
@@ -63,12 +63,12 @@ fn write(seeds: &[(u8, u64, u64, u8)]) -> (Vec<u8>, Vec<Event>) {
             2 => Kind::Realloc {
                 old: one,
                 address,
-                size,
+                size: bytes,
                 align,
             },
             3 => Kind::Grow {
-                before: address.min(size),
-                after: address.max(size),
+                before: address.min(bytes),
+                after: address.max(bytes),
             },
             4 => Kind::Mark {
                 name: writer.string(&format!("mark {}", one % 7)).expect("few"),
@@ -209,7 +209,7 @@ fn a_long_trace_is_written_in_several_blocks_of_a_few_bytes_an_event() {
 
 #[test]
 fn what_is_no_trace_is_refused_with_a_reason() {
-    let of = |bytes: &[u8]| Reader::new(bytes).map(|_| ()).unwrap_err().to_string();
+    let of = |bytes: &[u8]| Reader::new(bytes).expect_err("is no trace").to_string();
     assert_eq!(
         of(b""),
         "no trace: it does not start as one (at offset 0x0)"
