@@ -10,6 +10,8 @@ mod find;
 mod forbid;
 mod record;
 mod replay;
+#[cfg(feature = "run")]
+mod run;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,9 @@ enum Command {
     Find(find::Arguments),
     /// Makes a module record its heap.
     Record(record::Arguments),
+    /// Runs a WASI program and records its heap.
+    #[cfg(feature = "run")]
+    Run(run::Arguments),
     /// Proves the worst case of an allocator's operations from a compiled module.
     Bound(bound::Arguments),
     /// Runs calls on a module, counting, and holds each against its proved bound.
@@ -50,6 +55,8 @@ fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Find(arguments) => find::run(arguments),
         Command::Record(arguments) => record::run(arguments),
+        #[cfg(feature = "run")]
+        Command::Run(arguments) => run::run(arguments),
         Command::Bound(arguments) => bound::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
     };

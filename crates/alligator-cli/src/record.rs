@@ -10,7 +10,7 @@ use crate::bound::{located, read};
 use crate::find::Ways;
 
 /// Nothing to record, or not found.
-const NOTHING: u8 = 2;
+pub(crate) const NOTHING: u8 = 2;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {

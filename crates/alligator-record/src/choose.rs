@@ -6,6 +6,7 @@ use alligator_find::calls::Calls;
 use alligator_find::heap::{Heap, HeapFunction, How};
 use alligator_find::module::{InputError, Module};
 use alligator_find::names::{Parameter, Role};
+use wasmparser::Operator;
 
 /// Functions that give a script's objects, and what they are made of: an object's address is not that of its block.
 const OBJECTS: [(&str, &str); 2] = [("__new", "__alloc"), ("__renew", "__realloc")];
@@ -64,6 +65,7 @@ pub fn chosen(
                 .to_owned(),
         );
     }
+    notes.extend(inlined(module, &functions));
     if heap.allocator.name.starts_with("Alligator") {
         notes.push(
             "parts of Alligator are inlined where the compiler knows a size; those calls are not seen unless the program \
@@ -95,6 +97,67 @@ fn can_be_recorded(module: &Module<'_>, function: &HeapFunction) -> bool {
         .get(function.function as usize)
         .is_some_and(|it| it.body.is_some());
     needed && has_body && count == Some(function.parameters.len())
+}
+
+/// Functions outside the allocator that use its records, at least so many of them: an optimiser has put one of its
+/// functions into them.
+const RECORDS_MIN: usize = 4;
+
+/// Below this, a constant is no address of a record: linkers leave the first addresses free.
+const ADDRESS_MIN: u64 = 1_024;
+
+/// A remark for each function that does an allocator's work without calling it: that is not seen.
+fn inlined(module: &Module<'_>, functions: &[HeapFunction]) -> Vec<String> {
+    let calls = Calls::of(module);
+    let of_role = |role| {
+        functions
+            .iter()
+            .filter(move |it| it.role == role)
+            .map(|it| it.function)
+    };
+    let records = |function: u32| -> BTreeSet<u64> {
+        let from = BTreeSet::from([function]);
+        let reached = calls.reached(&from, &BTreeSet::new());
+        reached
+            .iter()
+            .flat_map(|it| addresses(module, *it))
+            .collect()
+    };
+    let given: BTreeSet<u64> = of_role(Role::Alloc).flat_map(records).collect();
+    let taken: BTreeSet<u64> = of_role(Role::Dealloc).flat_map(records).collect();
+    let shared: BTreeSet<u64> = given.intersection(&taken).copied().collect();
+    let own: BTreeSet<u32> = functions.iter().map(|it| it.function).collect();
+    let inside = calls.reached(&own, &BTreeSet::new());
+    let outside = calls.callees.keys().filter(|it| !inside.contains(it));
+    outside
+        .filter(|it| addresses(module, **it).intersection(&shared).count() >= RECORDS_MIN)
+        .map(|it| {
+            format!(
+                "{} works on the heap's records itself: a function of the allocator was inlined there, or has no name; what \
+                 it does is not seen, and blocks may seem to overlap",
+                module.display_name(*it)
+            )
+        })
+        .collect()
+}
+
+/// Constants that a function uses as addresses, or near the start of one.
+fn addresses(module: &Module<'_>, function: u32) -> BTreeSet<u64> {
+    let body = module.functions[function as usize].body.as_ref();
+    let Some(Ok(operators)) = body.map(wasmparser::FunctionBody::get_operators_reader) else {
+        return BTreeSet::new();
+    };
+    let places =
+        operators
+            .into_iter()
+            .map_while(Result::ok)
+            .filter_map(|operator| match operator {
+                Operator::I32Const { value } => u64::try_from(value).ok(),
+                Operator::I64Const { value } => u64::try_from(value).ok(),
+                Operator::I32Load { memarg } | Operator::I32Store { memarg } => Some(memarg.offset),
+                _ => None,
+            });
+    places.filter(|place| *place >= ADDRESS_MIN).collect()
 }
 
 /// Adds the functions that a search by shape found behind those that were found otherwise. A module without names has an

@@ -79,23 +79,26 @@ struct Addresses {
 
 impl Addresses {
     fn constant(&self, code: &mut InstructionSink<'_>, value: u32) {
-        match self.is_64 {
-            true => code.i64_const(i64::from(value)),
-            false => code.i32_const(value.cast_signed()),
+        if self.is_64 {
+            code.i64_const(i64::from(value))
+        } else {
+            code.i32_const(value.cast_signed())
         };
     }
 
     fn store(&self, code: &mut InstructionSink<'_>, to: MemArg) {
-        match self.is_64 {
-            true => code.i64_store(to),
-            false => code.i32_store(to),
+        if self.is_64 {
+            code.i64_store(to)
+        } else {
+            code.i32_store(to)
         };
     }
 
     fn is_different(&self, code: &mut InstructionSink<'_>) {
-        match self.is_64 {
-            true => code.i64_ne(),
-            false => code.i32_ne(),
+        if self.is_64 {
+            code.i64_ne()
+        } else {
+            code.i32_ne()
         };
     }
 
@@ -150,9 +153,9 @@ fn store_record(
         .global_set(added.at);
 }
 
-/// The value of a record's number that a parameter has.
-fn parameter(code: &mut InstructionSink<'_>, number: u32) {
-    code.local_get(number);
+/// Leaves a local: the value of a record's number, where these are an event's parameters.
+fn parameter(code: &mut InstructionSink<'_>, local: u32) {
+    code.local_get(local);
 }
 
 /// Empties the buffer if it is full.
@@ -173,25 +176,28 @@ fn emit(plan: &Plan) -> Function {
     let mut function = Function::new([(1, ValType::I32)]);
     let mut code = function.instructions();
     let program = added.program;
+    if plan.options.stacks && plan.has_buffer() {
+        code.call(added.send_stack);
+    }
+    let with_depth = |code: &mut InstructionSink<'_>| {
+        if plan.options.stacks {
+            depth_in_tag(plan, code);
+            code.i32_or();
+        }
+    };
     code.memory_size(program).global_get(added.known_pages);
     of.is_different(&mut code);
-    code.if_(BlockType::Empty)
-        .i32_const(RawKind::Grow.tag())
-        .global_get(added.known_pages)
-        .memory_size(program);
+    code.if_(BlockType::Empty).i32_const(RawKind::Grow.tag());
+    with_depth(&mut code);
+    code.global_get(added.known_pages).memory_size(program);
     of.constant(&mut code, 0);
     code.call(added.put)
         .memory_size(program)
         .global_set(added.known_pages)
         .end();
-    if plan.options.stacks {
-        if plan.has_buffer() {
-            code.call(added.send_stack);
-        }
-        code.local_get(0);
-        depth_in_tag(plan, &mut code);
-        code.i32_or().local_set(0);
-    }
+    code.local_get(0);
+    with_depth(&mut code);
+    code.local_set(0);
     if plan.has_buffer() {
         store_record(plan, &mut code, 4, parameter);
         look_whether_full(plan, &mut code);
@@ -378,18 +384,20 @@ fn coin(plan: &Plan) -> Function {
 /// Leaves the byte of an address's bit, of which there is one for each four bytes.
 fn byte_of_bit(plan: &Plan, code: &mut InstructionSink<'_>) {
     code.local_get(0);
-    match plan.is_64 {
-        true => code.i64_const(5).i64_shr_u().i32_wrap_i64(),
-        false => code.i32_const(5).i32_shr_u(),
+    if plan.is_64 {
+        code.i64_const(5).i64_shr_u().i32_wrap_i64()
+    } else {
+        code.i32_const(5).i32_shr_u()
     };
 }
 
 /// Leaves the mask of an address's bit in its byte.
 fn mask_of_bit(plan: &Plan, code: &mut InstructionSink<'_>) {
     code.i32_const(1).local_get(0);
-    match plan.is_64 {
-        true => code.i64_const(2).i64_shr_u().i32_wrap_i64(),
-        false => code.i32_const(2).i32_shr_u(),
+    if plan.is_64 {
+        code.i64_const(2).i64_shr_u().i32_wrap_i64()
+    } else {
+        code.i32_const(2).i32_shr_u()
     };
     code.i32_const(7).i32_and().i32_shl();
 }
@@ -532,12 +540,10 @@ fn mark(plan: &Plan) -> Function {
         depth_in_tag(plan, &mut code);
         code.i32_or().local_set(tag);
     }
-    store_record(plan, &mut code, place, |code, number| {
-        match number {
-            0 => code.local_get(tag),
-            3 => code.local_get(length),
-            _ => return addresses(plan).constant(code, 0),
-        };
+    store_record(plan, &mut code, place, |code, number| match number {
+        0 => parameter(code, tag),
+        3 => parameter(code, length),
+        _ => addresses(plan).constant(code, 0),
     });
     code.local_get(place).local_get(name).local_get(length);
     if plan.is_64 {
@@ -773,9 +779,10 @@ impl Wrapper<'_> {
         };
         code.if_(address).local_get(place);
         let from = at(0, self.plan.added.program);
-        match self.plan.is_64 {
-            true => code.i64_load(from),
-            false => code.i32_load(from),
+        if self.plan.is_64 {
+            code.i64_load(from)
+        } else {
+            code.i32_load(from)
         };
         code.else_();
         of.constant(code, 0);

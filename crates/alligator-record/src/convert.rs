@@ -51,10 +51,10 @@ pub fn sites_of(recorded: &[u8]) -> Result<SiteTable, InputError> {
 
 fn section<'a>(bytes: &'a [u8], name: &str) -> Result<Option<(&'a [u8], u64)>, InputError> {
     for payload in Parser::new(0).parse_all(bytes) {
-        if let Payload::CustomSection(section) = payload? {
-            if section.name() == name {
-                return Ok(Some((section.data(), section.data_offset())));
-            }
+        if let Payload::CustomSection(section) = payload?
+            && section.name() == name
+        {
+            return Ok(Some((section.data(), section.data_offset())));
         }
     }
     Ok(None)
@@ -127,9 +127,12 @@ impl<W: Write> Conversion<W> {
         while !bytes.is_empty() {
             let (record, rest) = bytes.split_at_checked(length).ok_or_else(cut_off)?;
             bytes = rest;
-            let number = |place: usize| match is_64 {
-                true => word(record, place * 8, 8),
-                false => word(record, place * 4, 4),
+            let number = |place: usize| {
+                if is_64 {
+                    word(record, place * 8, 8)
+                } else {
+                    word(record, place * 4, 4)
+                }
             };
             let raw = Raw {
                 tag: u32::try_from(number(0) & 0xffff_ffff).unwrap_or(0),
@@ -241,10 +244,10 @@ impl<W: Write> Conversion<W> {
             Kind::Alloc { address, .. } if self.meta.header.sample_bytes != 0 => {
                 self.live.insert(*address);
             }
-            Kind::Free { address } if self.meta.header.sample_bytes != 0 => {
-                if !self.live.remove(address) {
-                    return Ok(());
-                }
+            Kind::Free { address }
+                if self.meta.header.sample_bytes != 0 && !self.live.remove(address) =>
+            {
+                return Ok(());
             }
             _ => {}
         }

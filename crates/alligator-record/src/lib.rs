@@ -34,7 +34,7 @@ pub use alligator_find::module::InputError;
 use alligator_find::module::Module;
 use alligator_trace::{Clock, Entry, Header, ModuleInfo};
 pub use choose::{add_behind, chosen};
-pub use convert::{Conversion, meta_of, sites_of};
+pub use convert::{Conversion, Raw, meta_of, sites_of};
 use sha2::{Digest as _, Sha256};
 
 use crate::plan::Plan;

@@ -62,7 +62,7 @@ impl<'a> Lines<'a> {
             });
         }
         // The module's own name is the one by which the function is known elsewhere.
-        places[0].name = name.to_owned();
+        name.clone_into(&mut places[0].name);
         for place in &mut places {
             cut(&mut place.name);
         }

@@ -325,9 +325,10 @@ impl Plan {
 
 /// Whether a function has the type of one that sets marks: it takes an address and a length.
 fn takes_a_name(module: &Module<'_>, function: u32) -> bool {
-    let address = match module.memories.first().is_some_and(|it| it.is_64) {
-        true => wasmparser::ValType::I64,
-        false => wasmparser::ValType::I32,
+    let address = if module.memories.first().is_some_and(|it| it.is_64) {
+        wasmparser::ValType::I64
+    } else {
+        wasmparser::ValType::I32
     };
     module
         .signature_of(function)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alligator_find::calls::Calls;
 use alligator_find::module::Module;
-use wasmparser::Operator;
+use wasmparser::{FunctionBody, Operator};
 
 /// From which functions and call sites some functions can be reached.
 #[derive(Debug, Clone, Default)]
@@ -85,7 +85,10 @@ impl Callers {
     fn of(module: &Module<'_>) -> Self {
         let mut callers = Self::default();
         for (function, caller) in module.functions.iter().zip(0_u32..) {
-            let Some(Ok(operators)) = function.body.as_ref().map(|it| it.get_operators_reader())
+            let Some(Ok(operators)) = function
+                .body
+                .as_ref()
+                .map(FunctionBody::get_operators_reader)
             else {
                 continue;
             };

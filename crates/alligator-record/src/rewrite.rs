@@ -36,9 +36,10 @@ pub(crate) fn rewrite(
     let mut plan = plan.clone();
     let helpers = code::helpers(&mut plan);
     let address = plan.address();
-    let hook = match plan.has_buffer() {
-        true => plan.signature(vec![ValType::I32], vec![ValType::I32]),
-        false => plan.signature(vec![ValType::I32, address, address, address], vec![]),
+    let hook = if plan.has_buffer() {
+        plan.signature(vec![ValType::I32], vec![ValType::I32])
+    } else {
+        plan.signature(vec![ValType::I32, address, address, address], vec![])
     };
     let mut rewriter = Rewriter {
         plan: &plan,
@@ -311,9 +312,10 @@ impl Rewriter<'_> {
     }
 
     fn add_imports(&self, imports: &mut ImportSection) {
-        let name = match self.plan.has_buffer() {
-            true => IMPORT_EVENTS,
-            false => IMPORT_EVENT,
+        let name = if self.plan.has_buffer() {
+            IMPORT_EVENTS
+        } else {
+            IMPORT_EVENT
         };
         imports.import(IMPORT_MODULE, name, EntityType::Function(self.hook));
         if self.plan.shares_a_counter() {
@@ -372,9 +374,10 @@ impl Rewriter<'_> {
         let end = (BUFFER_PAGES << 16) - SLACK_BYTES;
         // The pages of an imported memory are known at the first event.
         let pages = if plan.is_imported { 0 } else { plan.pages };
-        let pages = match plan.is_64 {
-            true => ConstExpr::i64_const(pages.cast_signed()),
-            false => ConstExpr::i32_const(u32::try_from(pages).unwrap_or(0).cast_signed()),
+        let pages = if plan.is_64 {
+            ConstExpr::i64_const(pages.cast_signed())
+        } else {
+            ConstExpr::i32_const(u32::try_from(pages).unwrap_or(0).cast_signed())
         };
         let number = |value: u32| (ValType::I32, ConstExpr::i32_const(value.cast_signed()));
         for (val_type, value) in [
