@@ -85,10 +85,6 @@ class Conversion {
     this.#writer = new TraceWriter({ ...meta.header, engine: engine() });
   }
 
-  get totals() {
-    return this.#writer.totals;
-  }
-
   // Events of a thread: an ArrayBuffer of whole records.
   events(thread, time, buffer, length) {
     const { shared, record_bytes: step, header } = this.#meta;
@@ -186,14 +182,20 @@ function newShared() {
   return new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
 }
 
+/** Has all of `bytes` go through a stream that packs or unpacks. */
+async function through(bytes, stream) {
+  return new Response(new Blob([bytes]).stream().pipeThrough(stream)).arrayBuffer();
+}
+
 export class Recording {
   #began = performance.now();
   #meta;
   #conversion = null;
   #instance = null;
   #sink = null;
-  // Events of an instance that is not attached yet.
-  #early = [];
+  // What happened, in order: buffers of events, packed, and marks. It becomes a trace at the end.
+  #parts = [];
+  #events = 0;
   // Events that are taken one by one, where no sink can: their words, and how many there are.
   #words = null;
   #count = 0;
@@ -253,24 +255,21 @@ export class Recording {
   imports(imports = {}) {
     const alligator = { ...imports.alligator };
     if (this.#meta.mode === "import") alligator.event = this.#event();
-    else alligator.events = (end) => this.#take(end);
+    else alligator.events = (end) => this.#handOver(end);
     if (this.#shared) alligator.shared = this.#shared;
     return { ...imports, alligator };
   }
 
   /** Says which instance was made with these imports. */
   attach(instance) {
-    this.#instance = instance;
-    for (const part of this.#early.splice(0)) part();
-    return instance;
+    return (this.#instance = instance);
   }
 
   /** Sets a mark. */
   mark(name) {
     if (!this.#conversion) throw new Error("only the thread that collects sets marks from JavaScript");
     this.flush();
-    const sequence = this.#shared ? this.#nextNumber() : 0;
-    this.#conversion.event(this.#thread, this.#now(), MARK, 0, 0, 0, sequence, String(name));
+    this.#mark(MARK, String(name));
   }
 
   /** Takes the events that are still in the module. */
@@ -279,12 +278,12 @@ export class Recording {
     if (this.#sink) {
       const end = this.#sink.at.value;
       this.#sink.at.value = 0;
-      if (end > 0) this.#events(this.#sink.memory.buffer, end);
+      if (end > 0) this.#take(this.#sink.memory.buffer, end);
     }
     if (this.#count > 0) {
       const length = this.#count * 4;
       this.#count = 0;
-      this.#events(this.#words.buffer, length);
+      this.#take(this.#words.buffer, length);
     }
   }
 
@@ -295,7 +294,8 @@ export class Recording {
     const ended = new Promise((resolve) => {
       port1.onmessage = ({ data }) => {
         if (data.ended) resolve(port1.close());
-        else this.#conversion.events(thread, data.time, data.buffer, data.buffer.byteLength);
+        else if (data.name === undefined) this.#keep(thread, data.time, data.buffer);
+        else this.#parts.push({ thread, ...data });
       };
     });
     this.#threads.push(ended);
@@ -318,6 +318,14 @@ export class Recording {
     this.flush();
     await Promise.all(this.#threads);
     if (this.#instance?.exports.alligator_inside?.value) ending = `${ending ?? "ended"}, inside the allocator`;
+    for (const { thread, time, packed, tag, name, sequence } of this.#parts.splice(0)) {
+      if (name !== undefined) {
+        this.#conversion.event(thread, time, tag, 0, 0, 0, sequence, name);
+        continue;
+      }
+      const buffer = await through(await packed, new DecompressionStream("deflate"));
+      this.#conversion.events(thread, time, buffer, buffer.byteLength);
+    }
     return this.#conversion.finish(ending);
   }
 
@@ -331,9 +339,9 @@ export class Recording {
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
-  /** What was counted so far. */
-  get totals() {
-    return this.#conversion?.totals;
+  /** Records so far: events, and with call stacks their parts. */
+  get records() {
+    return this.#events;
   }
 
   #now() {
@@ -344,21 +352,30 @@ export class Recording {
     return Atomics.add(new Int32Array(this.#shared.buffer), 2, 1) >>> 0;
   }
 
-  // Events in a buffer that is used again after this.
-  #events(buffer, length) {
+  // Takes events from a buffer that is used again after this.
+  #take(buffer, length) {
     const time = this.#now();
-    if (this.#conversion) {
-      this.#conversion.events(this.#thread, time, buffer, length);
-    } else {
-      const copy = buffer.slice(0, length);
-      this.#port.postMessage({ time, buffer: copy }, [copy]);
-    }
+    const copy = buffer.slice(0, length);
+    if (this.#conversion) this.#keep(this.#thread, time, copy);
+    else this.#port.postMessage({ time, buffer: copy }, [copy]);
+  }
+
+  // Keeps events of a thread. They are packed on another thread of the engine's; the program does not wait.
+  #keep(thread, time, buffer) {
+    this.#events += buffer.byteLength / this.#meta.record_bytes;
+    this.#parts.push({ thread, time, packed: through(buffer, new CompressionStream("deflate")) });
+  }
+
+  #mark(tag, name) {
+    const part = { thread: this.#thread, time: this.#now(), tag, name, sequence: this.#shared ? this.#nextNumber() : 0 };
+    if (this.#conversion) this.#parts.push(part);
+    else this.#port.postMessage(part);
   }
 
   // The import of a module with a second memory, which is known when the instance is: until then, it keeps its events.
-  #take(end) {
+  #handOver(end) {
     if (!this.#instance) return 1;
-    if (end > 0) this.#events(this.#instance.exports.alligator_events.buffer, end);
+    if (end > 0) this.#take(this.#instance.exports.alligator_events.buffer, end);
     return 0;
   }
 
@@ -367,7 +384,7 @@ export class Recording {
     const is64 = this.#meta.header.pointer_bytes === 8;
     if (is64 || this.#shared) return (...numbers) => this.#single(is64, ...numbers);
     const bytes = Uint8Array.from(atob(SINK), (character) => character.charCodeAt(0));
-    const full = (end) => this.#events(this.#sink.memory.buffer, end);
+    const full = (end) => this.#take(this.#sink.memory.buffer, end);
     const mark = (tag, name, length) => this.#marked(tag, name >>> 0, length >>> 0);
     this.#sink = new WebAssembly.Instance(new WebAssembly.Module(bytes), { "": { full, mark } }).exports;
     return this.#sink.event;
@@ -397,10 +414,8 @@ export class Recording {
   #marked(tag, name, length) {
     const memories = Object.values(this.#instance?.exports ?? {});
     const memory = memories.find((item) => item instanceof WebAssembly.Memory);
-    if (!memory || !this.#conversion) return;
+    if (!memory) return;
     this.flush();
-    const text = utf8.decode(new Uint8Array(memory.buffer, name, Math.min(length, 256)).slice());
-    const sequence = this.#shared ? this.#nextNumber() : 0;
-    this.#conversion.event(this.#thread, this.#now(), tag, 0, 0, 0, sequence, text);
+    this.#mark(tag, utf8.decode(new Uint8Array(memory.buffer, name, Math.min(length, 256)).slice()));
   }
 }

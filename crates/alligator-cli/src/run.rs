@@ -9,7 +9,7 @@ use alligator_record::abi::{
     EXPORT_FLUSH, EXPORT_INSIDE, EXPORT_MEMORY, IMPORT_EVENTS, IMPORT_MODULE,
 };
 use alligator_record::sites::SiteTable;
-use alligator_record::{Conversion, Meta, Mode, Recorded, meta_of, sites_of};
+use alligator_record::{Collector, Conversion, Meta, Mode, Recorded, meta_of, sites_of};
 use alligator_trace::Totals;
 use wasmtime::{Caller, Config, Engine, Extern, Linker, Module, Store};
 use wasmtime_wasi::p1::{WasiP1Ctx, add_to_linker_sync};
@@ -54,7 +54,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 /// What the imports use.
 struct Host {
     wasi: WasiP1Ctx,
-    conversion: Option<Conversion<BufWriter<File>>>,
+    collector: Collector<BufWriter<File>>,
     began: Instant,
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
         Conversion::new(BufWriter::new(file), meta, sites, ENGINE).map_err(unwritten)?;
     let host = Host {
         wasi,
-        conversion: Some(conversion),
+        collector: Collector::new(conversion),
         began: Instant::now(),
     };
     let mut store = Store::new(&engine, host);
@@ -107,10 +107,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
     if inside {
         ending.push_str(", inside the allocator");
     }
-    let conversion = store.into_data().conversion;
-    let conversion =
-        conversion.ok_or_else(|| located(&output, &"the trace could not be written"))?;
-    let (_, totals) = conversion.finish(Some(&ending)).map_err(unwritten)?;
+    let collector = store.into_data().collector;
+    let (_, totals) = collector.finish(Some(&ending)).map_err(unwritten)?;
     eprintln!(
         "alligator: {ending}; wrote {}: {}",
         output.display(),
@@ -152,13 +150,8 @@ fn take(mut caller: Caller<'_, Host>, end: u32) -> wasmtime::Result<i32> {
     let (bytes, host) = memory.data_and_store_mut(&mut caller);
     let events = bytes.get(..end as usize).unwrap_or_default();
     let time_ns = u64::try_from(host.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    if let Some(conversion) = &mut host.conversion {
-        if let Err(error) = conversion.events(0, time_ns, events) {
-            host.conversion = None;
-            return Err(wasmtime::Error::msg(format!(
-                "the trace cannot be written: {error}"
-            )));
-        }
+    if !host.collector.events(0, time_ns, events) {
+        return Err(wasmtime::Error::msg("the trace cannot be written"));
     }
     Ok(0)
 }

@@ -13,12 +13,13 @@
 //! | `rewrite` | the module, section by section |
 //! | `lines` | names and source lines of call sites |
 //! | [`sites`] | call sites, as a section of the module |
-//! | `convert` | what the module says, as a trace |
+//! | `convert`, `collector` | what the module says, as a trace |
 #![forbid(unsafe_code)]
 
 pub mod abi;
 mod choose;
 mod code;
+mod collector;
 mod convert;
 mod lines;
 mod plan;
@@ -34,6 +35,7 @@ pub use alligator_find::module::InputError;
 use alligator_find::module::Module;
 use alligator_trace::{Clock, Entry, Header, ModuleInfo};
 pub use choose::{add_behind, chosen};
+pub use collector::Collector;
 pub use convert::{Conversion, Raw, meta_of, sites_of};
 use sha2::{Digest as _, Sha256};
 

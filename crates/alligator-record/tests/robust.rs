@@ -142,7 +142,7 @@ fn whatever_is_valid_is_valid_when_it_records() {
     let mut random = Random(11);
     let (mut written, mut seen) = (0, 0);
     for number in 0..400_u64 {
-        let seed = random.bytes(4096);
+        let choices = random.bytes(4096);
         let config = wasm_smith::Config {
             max_funcs: 20,
             max_imports: 5,
@@ -157,7 +157,7 @@ fn whatever_is_valid_is_valid_when_it_records() {
             exports: Some(exports.clone()),
             ..wasm_smith::Config::default()
         };
-        let Ok(module) = wasm_smith::Module::new(config, &mut Unstructured::new(&seed)) else {
+        let Ok(module) = wasm_smith::Module::new(config, &mut Unstructured::new(&choices)) else {
             continue;
         };
         seen += 1;
