@@ -11,6 +11,9 @@ const [ALLOC, FREE, REALLOC, GROW, MARK, FRAME, LOST] = [0, 1, 2, 3, 4, 5, 6];
 // Bytes of a buffer of events in JavaScript.
 const BUFFER_BYTES = 1 << 18;
 
+// Buffers and marks that are packed together.
+const PARTS = 16;
+
 // A module that takes single events and keeps them in a memory until it is full: a call from one module to another is far
 // cheaper than one to JavaScript. Its source is test/sink.wat.
 const SINK =
@@ -85,11 +88,11 @@ class Conversion {
     this.#writer = new TraceWriter({ ...meta.header, engine: engine() });
   }
 
-  // Events of a thread: an ArrayBuffer of whole records.
-  events(thread, time, buffer, length) {
+  // Events of a thread: whole records in a buffer, from a byte on.
+  events(thread, time, buffer, start, length) {
     const { shared, record_bytes: step, header } = this.#meta;
     const is64 = header.pointer_bytes === 8;
-    const words = new Uint32Array(buffer, 0, length >>> 2);
+    const words = new Uint32Array(buffer, start, length >>> 2);
     const wide = (at) => words[at] + words[at + 1] * 0x100000000;
     for (let at = 0; at < words.length; at += step >>> 2) {
       const tag = words[at];
@@ -99,7 +102,7 @@ class Conversion {
       let name;
       const sequence = shared ? wide(at + (is64 ? 8 : 4)) : 0;
       if ((tag & 7) === MARK) {
-        name = utf8.decode(new Uint8Array(buffer, (at << 2) + step, size).slice());
+        name = utf8.decode(new Uint8Array(buffer, start + (at << 2) + step, size).slice());
         at += (Math.ceil(size / step) * step) >>> 2;
       }
       this.event(thread, time, tag, old, address, size, sequence, name);
@@ -182,9 +185,9 @@ function newShared() {
   return new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
 }
 
-/** Has all of `bytes` go through a stream that packs or unpacks. */
-async function through(bytes, stream) {
-  return new Response(new Blob([bytes]).stream().pipeThrough(stream)).arrayBuffer();
+/** Has buffers go through a stream that packs or unpacks. */
+async function through(buffers, stream) {
+  return new Response(new Blob(buffers).stream().pipeThrough(stream)).arrayBuffer();
 }
 
 export class Recording {
@@ -193,8 +196,9 @@ export class Recording {
   #conversion = null;
   #instance = null;
   #sink = null;
-  // What happened, in order: buffers of events, packed, and marks. It becomes a trace at the end.
-  #parts = [];
+  // What happened, in order: buffers of events, and marks. So many together are packed; it becomes a trace at the end.
+  #open = [];
+  #packed = [];
   #events = 0;
   // Events that are taken one by one, where no sink can: their words, and how many there are.
   #words = null;
@@ -294,8 +298,7 @@ export class Recording {
     const ended = new Promise((resolve) => {
       port1.onmessage = ({ data }) => {
         if (data.ended) resolve(port1.close());
-        else if (data.name === undefined) this.#keep(thread, data.time, data.buffer);
-        else this.#parts.push({ thread, ...data });
+        else this.#keep({ thread, ...data });
       };
     });
     this.#threads.push(ended);
@@ -318,13 +321,15 @@ export class Recording {
     this.flush();
     await Promise.all(this.#threads);
     if (this.#instance?.exports.alligator_inside?.value) ending = `${ending ?? "ended"}, inside the allocator`;
-    for (const { thread, time, packed, tag, name, sequence } of this.#parts.splice(0)) {
-      if (name !== undefined) {
-        this.#conversion.event(thread, time, tag, 0, 0, 0, sequence, name);
-        continue;
+    this.#pack();
+    for (const { parts, packed } of this.#packed.splice(0)) {
+      const buffer = await through([await packed], new DecompressionStream("deflate"));
+      let at = 0;
+      for (const { thread, time, length, tag, name, sequence } of parts) {
+        if (name !== undefined) this.#conversion.event(thread, time, tag, 0, 0, 0, sequence, name);
+        else this.#conversion.events(thread, time, buffer, at, length);
+        at += length;
       }
-      const buffer = await through(await packed, new DecompressionStream("deflate"));
-      this.#conversion.events(thread, time, buffer, buffer.byteLength);
     }
     return this.#conversion.finish(ending);
   }
@@ -356,20 +361,28 @@ export class Recording {
   #take(buffer, length) {
     const time = this.#now();
     const copy = buffer.slice(0, length);
-    if (this.#conversion) this.#keep(this.#thread, time, copy);
+    if (this.#conversion) this.#keep({ thread: this.#thread, time, buffer: copy });
     else this.#port.postMessage({ time, buffer: copy }, [copy]);
   }
 
-  // Keeps events of a thread. They are packed on another thread of the engine's; the program does not wait.
-  #keep(thread, time, buffer) {
-    this.#events += buffer.byteLength / this.#meta.record_bytes;
-    this.#parts.push({ thread, time, packed: through(buffer, new CompressionStream("deflate")) });
+  #mark(tag, name) {
+    const mark = { time: this.#now(), tag, name, sequence: this.#shared ? this.#nextNumber() : 0 };
+    if (this.#conversion) this.#keep({ thread: this.#thread, ...mark });
+    else this.#port.postMessage(mark);
   }
 
-  #mark(tag, name) {
-    const part = { thread: this.#thread, time: this.#now(), tag, name, sequence: this.#shared ? this.#nextNumber() : 0 };
-    if (this.#conversion) this.#parts.push(part);
-    else this.#port.postMessage(part);
+  #keep({ buffer, ...part }) {
+    const length = buffer?.byteLength ?? 0;
+    this.#events += length / this.#meta.record_bytes;
+    this.#open.push({ ...part, length, buffer });
+    if (this.#open.length >= PARTS) this.#pack();
+  }
+
+  // Packs what is there, on another thread of the engine's. That is set up seldom: it takes longer than the rest.
+  #pack() {
+    const buffers = this.#open.flatMap(({ buffer }) => buffer ?? []);
+    const parts = this.#open.splice(0).map(({ buffer, ...part }) => part);
+    this.#packed.push({ parts, packed: through(buffers, new CompressionStream("deflate")) });
   }
 
   // The import of a module with a second memory, which is known when the instance is: until then, it keeps its events.

@@ -71,7 +71,15 @@ pub(crate) fn cargo(dir: &Path, args: &[&str]) -> Command {
 /// The files of the repository that are published.
 pub(crate) fn files(crates: &[Crate]) -> Result<Vec<String>> {
     let mut files = vec!["Cargo.toml".to_owned()];
-    let npm = ["index.js", "index.d.ts", "package.json", "README.md"];
+    let npm = [
+        "index.js",
+        "index.d.ts",
+        "record.js",
+        "record.d.ts",
+        "trace.js",
+        "package.json",
+        "README.md",
+    ];
     files.extend(npm.map(|name| format!("npm/{name}")));
     for it in crates {
         let args = ["package", "--list", "--allow-dirty", "-p", it.name()];
