@@ -13,7 +13,7 @@ use alligator_record::{Collector, Conversion, Meta, Mode, Recorded, meta_of, sit
 use alligator_trace::Totals;
 use wasmtime::{Caller, Config, Engine, Extern, Linker, Module, Store};
 use wasmtime_wasi::p1::{WasiP1Ctx, add_to_linker_sync};
-use wasmtime_wasi::{DirPerms, FilePerms, I32Exit, WasiCtxBuilder};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 
 use crate::bound::{located, read};
 use crate::find::Ways;
@@ -171,7 +171,7 @@ fn wasi(arguments: &Arguments) -> Result<WasiP1Ctx, String> {
     for dir in &arguments.dirs {
         let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
         builder
-            .preopened_dir(host, guest, DirPerms::all(), FilePerms::all())
+            .preopened_dir(host, guest, FsPerms::ReadWrite)
             .map_err(|error| located(Path::new(host), &first_line(&error)))?;
     }
     Ok(builder.build_p1())

@@ -4,7 +4,7 @@ import { WASI } from "node:wasi";
 import { Recording } from "../../../../npm/record.js";
 
 const [file, trace, ...rest] = process.argv.slice(2);
-const wasi = new WASI({ version: "preview1", args: ["program", ...rest], env: {}, returnOnExit: true });
+const wasi = new WASI({ version: "preview1", args: ["program.wasm", ...rest], env: {}, returnOnExit: true });
 const bytes = await readFile(file);
 if (trace === "-") {
   const { instance } = await WebAssembly.instantiate(bytes, wasi.getImportObject());
