@@ -9,7 +9,7 @@
 //! | `choose` | which of the functions found are recorded |
 //! | `reach` | which functions have call sites that matter |
 //! | `plan` | what is added to the module, and its indices |
-//! | `code` | the functions that are added |
+//! | `code`, `wrapper` | the functions that are added |
 //! | `rewrite` | the module, section by section |
 //! | `lines` | names and source lines of call sites |
 //! | [`sites`] | call sites, as a section of the module |
@@ -26,6 +26,7 @@ mod plan;
 mod reach;
 mod rewrite;
 pub mod sites;
+mod wrapper;
 
 use core::fmt::Write as _;
 

@@ -20,6 +20,7 @@ use crate::code::{self, ENTRY_BYTES, Made};
 use crate::lines::Lines;
 use crate::plan::Plan;
 use crate::sites::{SiteList, encode};
+use crate::wrapper::wrapper;
 
 type Done<T> = Result<T, Error>;
 
@@ -415,7 +416,7 @@ impl Rewriter<'_> {
         if let Some((original, wrapped)) = plan.original(index) {
             let copied = self.copied(body)?;
             self.originals.insert(original, copied);
-            return Ok(code::wrapper(plan, self.module, wrapped, original));
+            return Ok(wrapper(plan, self.module, wrapped, original));
         }
         if plan.reach.from.contains(&index) {
             return self.with_sites(index, body);
