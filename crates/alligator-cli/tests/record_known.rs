@@ -3,7 +3,7 @@
 mod common;
 
 use alligator_trace::{Kind, Reader};
-use common::{Host, Told, record, scratch};
+use common::{Host, Told, alligator, record, scratch, told};
 use wasmtime::Val;
 
 const KNOWN: &str = include_str!("programs/known.wat");
@@ -192,4 +192,84 @@ fn a_sample_is_as_large_as_it_should_be() {
         );
         assert!(count(|it| matches!(it, Kind::Grow { .. })) > 5);
     }
+}
+
+#[test]
+fn a_browser_takes_what_a_second_memory_holds() {
+    let browser = std::process::Command::new("chromium")
+        .arg("--version")
+        .output();
+    if browser.is_err() {
+        println!("left out: a browser: no chromium");
+        return;
+    }
+    let folder = scratch("browser");
+    let module = record(&folder, "page.wat", KNOWN, &["--stacks"]);
+    let hex = module
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for name in ["record.js", "trace.js"] {
+        std::fs::copy(root.join("../../npm").join(name), folder.join(name)).expect("can be copied");
+    }
+    let page = std::fs::read_to_string(root.join("tests/programs/page.html")).expect("is there");
+    std::fs::write(folder.join("page.html"), page.replace("MODULE", &hex)).expect("can be written");
+    let output = std::process::Command::new("chromium")
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--allow-file-access-from-files",
+        ])
+        .args(["--virtual-time-budget=60000", "--dump-dom"])
+        .arg(format!("file://{}", folder.join("page.html").display()))
+        .output()
+        .expect("starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let trace = text
+        .split("trace:")
+        .nth(1)
+        .and_then(|it| it.split(":trace").next());
+    let trace = trace.unwrap_or_else(|| panic!("no trace in {text}"));
+    let bytes: Vec<u8> = (0..trace.len() / 2)
+        .map(|at| u8::from_str_radix(&trace[2 * at..2 * at + 2], 16).expect("is hexadecimal"))
+        .collect();
+    let events = told(&bytes);
+    let known = &expected()[..15];
+    assert_eq!(&events[..15], known);
+    assert_eq!(events.last(), Some(&mark("from the page")));
+    let frees = events
+        .iter()
+        .filter(|it| matches!(it, Told::Kind(Kind::Free { .. })));
+    assert_eq!(frees.count(), 1 + 30_000);
+}
+
+#[test]
+fn what_cannot_be_recorded_is_told_in_a_line_and_nothing_is_written() {
+    let folder = scratch("refused");
+    let of = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.join(name), bytes).expect("can be written");
+        let output = alligator(&["record", name, "-o", "out.wasm"], &folder);
+        assert!(!folder.join("out.wasm").exists(), "{name} was written");
+        let line = String::from_utf8(output.stderr).expect("is UTF-8");
+        assert_eq!(line.lines().count(), 1, "{line}");
+        (output.status.code(), line)
+    };
+    let module = |text| wat::parse_str(text).expect("is a module");
+    let (status, line) = of("cut.wasm", &module(KNOWN)[..40]);
+    assert_eq!(status, Some(3), "{line}");
+    assert!(
+        line.contains("cut.wasm") && line.contains("offset"),
+        "{line}"
+    );
+    assert_eq!(of("text.wasm", b"(module)").0, Some(3));
+    let (status, line) = of("component.wasm", &module("(component)"));
+    assert_eq!(status, Some(3), "{line}");
+    let (status, line) = of("none.wasm", &module("(module (memory 1))"));
+    assert_eq!(status, Some(2), "{line}");
+    let again = record(&folder, "again.wat", KNOWN, &[]);
+    std::fs::remove_file(folder.join("recorded.wasm")).expect("was written");
+    let (status, line) = of("again.wasm", &again);
+    assert_eq!(status, Some(3), "{line}");
+    assert!(line.contains("records its heap already"), "{line}");
 }
