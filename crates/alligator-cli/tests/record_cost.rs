@@ -16,6 +16,9 @@ use wasmtime::{Caller, Config, Engine, Extern, Linker, Module, Store, TypedFunc}
 /// Blocks of one call; each is an event when it is given, and one when it is taken back.
 const COUNT: u32 = 250_000;
 
+/// Calls of which times are the mean.
+const CALLS: u32 = 8;
+
 /// What the program may cost with the recorder, in that it costs without.
 const FACTOR_MAX: f64 = 2.0;
 
@@ -97,7 +100,8 @@ fn instructions(bytes: &[u8]) -> f64 {
     let before = store.get_fuel().expect("counts");
     churn.call(&mut store, COUNT).expect("returns");
     let fuel = before - store.get_fuel().expect("counts");
-    fuel as f64 / f64::from(2 * COUNT)
+    let fuel = u32::try_from(fuel).expect("is below 2^32");
+    f64::from(fuel) / f64::from(2 * COUNT)
 }
 
 /// Nanoseconds for each event under wasmtime that the program's thread is on a processor, the mean of some calls. The trace
@@ -106,7 +110,6 @@ fn nanoseconds(bytes: &[u8]) -> f64 {
     let engine = Engine::new(&Config::new()).expect("compiles for this machine");
     let mut store = Store::new(&engine, None);
     let churn = start(&engine, &mut store, bytes);
-    const CALLS: u32 = 8;
     let began = on_processor();
     for _ in 0..CALLS {
         churn.call(&mut store, COUNT).expect("returns");

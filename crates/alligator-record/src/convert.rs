@@ -49,7 +49,11 @@ pub fn sites_of(recorded: &[u8]) -> Result<SiteTable, InputError> {
     }
 }
 
-fn section<'a>(bytes: &'a [u8], name: &str) -> Result<Option<(&'a [u8], u64)>, InputError> {
+/// A custom section of a module, with its offset.
+pub(crate) fn section<'a>(
+    bytes: &'a [u8],
+    name: &str,
+) -> Result<Option<(&'a [u8], u64)>, InputError> {
     for payload in Parser::new(0).parse_all(bytes) {
         if let Payload::CustomSection(section) = payload?
             && section.name() == name

@@ -11,6 +11,7 @@ use crate::Options;
 use crate::abi::{
     EXPORT_FLUSH, EXPORT_INSIDE, EXPORT_MEMORY, IMPORT_MODULE, MARK, Mode, SECTION_META,
 };
+use crate::convert::section;
 use crate::reach::Reach;
 
 /// How a module catches exceptions: a wrapper must catch them in the same way.
@@ -107,6 +108,9 @@ struct Scan {
 }
 
 fn scan(bytes: &[u8]) -> Result<Scan, InputError> {
+    if let Some((_, at)) = section(bytes, SECTION_META)? {
+        return Err(InputError::at(at, "the module records its heap already"));
+    }
     let mut scan = Scan::default();
     let refuse = |what: &str, at: u64| Err(InputError::at(at, what.to_owned()));
     for payload in Parser::new(0).parse_all(bytes) {
@@ -144,9 +148,6 @@ fn scan(bytes: &[u8]) -> Result<Scan, InputError> {
             }
             Payload::CustomSection(section) => {
                 let at = section.range().start;
-                if section.name() == SECTION_META {
-                    return refuse("the module records its heap already", at);
-                }
                 if section.name() == "linking" {
                     return refuse("an object file; link it first", at);
                 }

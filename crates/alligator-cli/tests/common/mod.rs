@@ -202,8 +202,9 @@ fn take_one(mut caller: Caller<'_, State>, tag: i32, old: i32, address: i32, siz
         let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
             panic!("no memory");
         };
-        let length = raw.size.min(u64::from(MARK_BYTES_MAX)) as usize;
-        let bytes = &memory.data(&caller)[raw.old as usize..][..length];
+        let place = |number: u64| usize::try_from(number).expect("is an address");
+        let length = place(raw.size.min(u64::from(MARK_BYTES_MAX)));
+        let bytes = &memory.data(&caller)[place(raw.old)..][..length];
         name = String::from_utf8_lossy(bytes).into_owned();
     }
     let conversion = caller.data_mut().conversion.as_mut().expect("records");
