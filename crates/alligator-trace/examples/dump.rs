@@ -25,7 +25,11 @@ fn dump(path: &str) -> Result<(), Box<dyn core::error::Error>> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     writeln!(out, "{:?}", reader.header())?;
     while let Some(event) = reader.next_event()? {
-        write!(out, "{} {}ns thread {} ", event.sequence, event.time_ns, event.thread)?;
+        write!(
+            out,
+            "{} {}ns thread {} ",
+            event.sequence, event.time_ns, event.thread
+        )?;
         match event.kind {
             Kind::Mark { name } => {
                 let name = reader.sites().string(name).unwrap_or_default();
