@@ -1,10 +1,8 @@
 //! The tool `alligator`.
 //!
 //! Exit status: 0 bounded, what is forbidden out of reach, or heap found or none there; 1 above `--max`, what is
-//! forbidden in reach, or measured above proved; 2 unbounded or conditional, or a heap that is there and not found; 3 bad
-//! input.
-//! Exit status: 0 bounded, or heap found or none there; 1 above `--max` or measured above proved; 2 unbounded or
-//! conditional, a heap that is there and not found, or nothing to record; 3 bad input. `run` ends with the program's.
+//! forbidden in reach, or measured above proved; 2 unbounded or conditional, a heap that is there and not found, or
+//! nothing to record; 3 bad input. `run` ends with the program's.
 #![forbid(unsafe_code)]
 
 mod bound;
