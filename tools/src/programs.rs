@@ -15,13 +15,14 @@ use crate::guest;
 pub const LEFT_OUT: u8 = 77;
 
 /// The packages, each with one program of the same name.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     LAB,
     "attacks",
     BOUNDS,
     "clib-runner",
     "find-runner",
     "model-runner",
+    "report-runner",
     WASM_TESTS,
 ];
 

@@ -49,6 +49,8 @@ enum Command {
     Measure(Forwarded),
     /// Runs random programs on the heap against a model, by the thousand million (crates/alligator-model).
     Model(Forwarded),
+    /// Opens reports of heaps in browsers and in other tools, and times them (crates/alligator-report).
+    Reports(Forwarded),
     /// Runs the same programs on every engine: they agree on every address and every byte (lab).
     Same(Forwarded),
     /// Searches for calls that come close to our bounds, and prints how close (lab).
@@ -93,6 +95,7 @@ fn run() -> Result<ExitCode> {
     match Cli::parse().command {
         Command::Attacks(args) => return args.run("attacks", None),
         Command::Heaps(args) => return args.run("find-runner", None),
+        Command::Reports(args) => return args.run("report-runner", None),
         Command::Model(args) => return args.run("model-runner", None),
         Command::Bounds(args) => return args.run(programs::BOUNDS, Some("bounds")),
         Command::Alloctests(args) => return args.run(programs::WASM_TESTS, Some("alloctests")),

@@ -293,6 +293,21 @@ fn of_tools() -> Vec<Step> {
             "alloctests --target wasm",
         ),
         program(
+            "the page of a report, in browsers",
+            "report-runner",
+            "browsers --events 200000",
+        ),
+        program(
+            "exported files, in the tools for them",
+            "report-runner",
+            "consumers",
+        ),
+        program(
+            "a long trace takes no more memory",
+            "report-runner",
+            "memory --events 2000000",
+        ),
+        program(
             "attacks: a short search, and the known ones",
             "attacks",
             "--check --trials 500",

@@ -3,6 +3,8 @@
 //! Exit status: 0 bounded, what is forbidden out of reach, or heap found or none there; 1 above `--max`, what is
 //! forbidden in reach, or measured above proved; 2 unbounded or conditional, a heap that is there and not found, or
 //! nothing to record; 3 bad input. `run` ends with the program's.
+//! Exit status: 0 bounded, or heap found or none there, or reported; 1 above `--max` or another limit, or measured above
+//! proved; 2 unbounded or conditional, or a heap that is there and not found; 3 bad input.
 #![forbid(unsafe_code)]
 
 mod bound;
@@ -12,6 +14,7 @@ mod record;
 mod replay;
 #[cfg(feature = "run")]
 mod run;
+mod report;
 
 use std::process::ExitCode;
 
@@ -41,6 +44,8 @@ enum Command {
     Bound(bound::Arguments),
     /// Runs calls on a module, counting, and holds each against its proved bound.
     Replay(replay::Arguments),
+    /// Reports what a recorded heap did: a text, a page, files for other tools.
+    Report(report::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(arguments),
         Command::Bound(arguments) => bound::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
     };
     match result {
         Ok(status) => ExitCode::from(status),

@@ -84,6 +84,11 @@ impl<R: Read> Reader<R> {
         &self.sites
     }
 
+    /// The sites that were defined so far, for those who need no more events.
+    pub fn into_sites(self) -> Sites {
+        self.sites
+    }
+
     /// What was counted so far.
     pub fn counted(&self) -> &Totals {
         &self.counted
