@@ -51,6 +51,16 @@ class Heap {
     return Math.min(firstAbove(this.data.timeline.event, moment - 1), this.data.timeline.event.length - 1);
   }
 
+  /** The most pages: those of the memory, or those that blocks lie in if the trace says none. */
+  get pagesMost() {
+    const { end, peak, blocks, pageBytes } = this.data;
+    let most = Math.max(end.pages, peak.pages, 1);
+    for (let index = 0; index < blocks.length; index += 1) {
+      most = Math.max(most, Math.ceil((blocks.address[index] + blocks.size[index]) / pageBytes));
+    }
+    return most;
+  }
+
   /** Pages of memory at a moment. */
   pagesAt(moment) {
     let pages = this.data.firstPages;

@@ -15,7 +15,7 @@ async function start() {
     draw();
   });
   const timeline = new Timeline(byId("timeline"), heap, (moment) => go(moment));
-  const pagesMost = Math.max(data.end.pages, data.peak.pages, 1);
+  const { pagesMost } = heap;
   let settle = 0;
   let frame = 0;
 
@@ -35,7 +35,7 @@ async function start() {
     const { moment, base } = state;
     const live = heap.liveAt(moment);
     const mode = byId("mode").value;
-    const pagesNow = heap.pagesAt(moment);
+    const pagesNow = data.end.pages > 0 ? heap.pagesAt(moment) : pagesMost;
     const showsDifference = mode === "difference" && base !== null;
     let gone = null;
     if (showsDifference) {

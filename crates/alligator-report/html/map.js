@@ -6,6 +6,9 @@ const LAYOUTS = [
   [64, 8], [64, 6], [64, 5], [32, 4], [16, 4], [16, 3], [8, 4], [8, 3], [8, 2], [4, 3], [4, 2], [2, 3], [2, 2], [1, 3], [1, 2], [1, 1],
 ];
 
+/** Pages that are drawn, at most: those of 64 GiB. */
+const PAGES_MAX = 1 << 20;
+
 /** Sizes in bytes whose colours differ. */
 const SIZE_STEPS = [16, 32, 64, 128, 256, 512, 1024, 4096, 16384, 65536, 1048576];
 
@@ -69,7 +72,7 @@ class HeapMap {
   layout(pages) {
     const width = Math.max(this.canvas.parentElement.clientWidth, 100);
     const height = Math.min(Math.max(innerHeight * 0.6, 260), 560);
-    const count = this.page === null ? Math.max(pages, 1) : 1;
+    const count = this.page === null ? Math.min(Math.max(pages, 1), PAGES_MAX) : 1;
     for (const [side, pixels] of LAYOUTS) {
       const tile = side * pixels + 1;
       const columns = Math.floor(width / tile);

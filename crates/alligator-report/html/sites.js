@@ -67,7 +67,7 @@ class SiteTable {
     const rows = chosen.slice(0, this.rows).flatMap((index) => this.row(columns, index));
     const body = element("tbody", {}, ...rows);
     if (chosen.length === 0) body.append(element("tr", {}, element("td", { colspan: columns.length }, "no site")));
-    this.table.replaceChildren(this.table.caption, element("thead", {}, element("tr", {}, ...heads)), body);
+    this.table.replaceChildren(element("thead", {}, element("tr", {}, ...heads)), body);
     this.more.hidden = chosen.length <= this.rows;
     this.more.textContent = `Show more of ${count(chosen.length)} sites`;
   }

@@ -34,6 +34,9 @@ impl Block {
     }
 }
 
+/// What a block of a sampled trace stands for, at most.
+const WEIGHT_MAX: u64 = 1 << 32;
+
 /// What resizes a block has behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Chain {
@@ -141,7 +144,7 @@ impl Heap {
                 Change::default()
             }
             Kind::Lost { events } => {
-                self.oddities.lost += events;
+                self.oddities.lost = self.oddities.lost.saturating_add(events);
                 Change::default()
             }
             Kind::Mark { .. } => Change::default(),
@@ -170,7 +173,9 @@ impl Heap {
         }
         let weight = match before {
             Some(before) => before.weight,
-            None if size > 0 => (self.sample_bytes.saturating_add(size / 2) / size).max(1),
+            None if size > 0 => {
+                (self.sample_bytes.saturating_add(size / 2) / size).clamp(1, WEIGHT_MAX)
+            }
             None => 1,
         };
         let block = Block {
@@ -184,8 +189,13 @@ impl Heap {
                 let moved = before.address != address;
                 Chain {
                     resizes: before.chain.resizes + 1,
-                    leaps: before.chain.leaps + u64::from(size >= before.size + before.size / 2),
-                    copied: before.chain.copied + if moved { before.size.min(size) } else { 0 },
+                    leaps: before.chain.leaps
+                        + u64::from(size >= before.size.saturating_add(before.size / 2)),
+                    copied: before.chain.copied.saturating_add(if moved {
+                        before.size.min(size)
+                    } else {
+                        0
+                    }),
                     ..before.chain
                 }
             }),

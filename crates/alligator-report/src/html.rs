@@ -241,8 +241,9 @@ fn views(before: Option<&Report>) -> Markup {
                 h2 { "Sites" }
                 label { "with " input #filter type="search" placeholder="function" aria-label="Only sites whose call stack contains"; }
             }
+            p.hint { "Choose a site to see its call stack, and its blocks on the map." }
             div.scroll tabindex="0" role="region" aria-label="Sites, a table that scrolls" {
-                table #sites { caption { "Choose a site to see its call stack, and its blocks on the map." } }
+                table #sites {}
             }
             button #more type="button" hidden {}
         }

@@ -3,7 +3,7 @@
 use crate::compare::Comparison;
 use crate::format::{bytes, count};
 use crate::report::Report;
-use crate::sites::site_name;
+use crate::sites::{site_name, sum};
 
 /// Blocks that must not be left at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +89,8 @@ fn leak_failure(report: &Report, leaks: Leaks) -> Option<String> {
     let first = bad.first()?;
     Some(format!(
         "leaks: {} in {} blocks of {} sites{} were never given back, most from {} (--leaks-fail)",
-        bytes(bad.iter().map(|row| row.end.bytes).sum()),
-        count(bad.iter().map(|row| row.end.blocks).sum()),
+        bytes(sum(bad.iter().map(|row| row.end.bytes))),
+        count(sum(bad.iter().map(|row| row.end.blocks))),
         count(bad.len() as u64),
         match leaks {
             Leaks::Any => "",

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::heap::Block;
-use crate::sites::Amount;
+use crate::sites::{Amount, sum};
 
 /// Largest holes of each row of [`Fragmentation::by_size`] but the last, in bytes.
 const HOLES: [u64; 7] = [16, 64, 256, 1024, 4096, 16_384, 65_536];
@@ -93,7 +93,8 @@ impl Fragmentation {
                     }
                     None => {
                         let overlap = figures.highest - block.address;
-                        figures.overlap_bytes += overlap.min(block.size);
+                        let overlap = overlap.min(block.size);
+                        figures.overlap_bytes = figures.overlap_bytes.saturating_add(overlap);
                     }
                 }
             }
@@ -131,7 +132,8 @@ impl HeldPages {
 
     fn add(&mut self, block: &Block) {
         let first = (block.address / self.page_bytes).max(self.next);
-        let after = block.address.saturating_add(block.size.max(1) - 1) / self.page_bytes + 1;
+        let after = block.address.saturating_add(block.size.max(1) - 1) / self.page_bytes;
+        let after = after.saturating_add(1);
         self.count += after.saturating_sub(first);
         self.next = self.next.max(after);
     }
@@ -216,7 +218,8 @@ impl StayRow {
     fn of(blocks: &[Block], page_bytes: u64) -> Self {
         let mut by_site = std::collections::BTreeMap::<u32, u64>::new();
         for block in blocks {
-            *by_site.entry(block.site).or_default() += block.size;
+            let bytes = by_site.entry(block.site).or_default();
+            *bytes = bytes.saturating_add(block.size);
         }
         let most = by_site
             .iter()
@@ -226,7 +229,7 @@ impl StayRow {
             page: blocks.first().map_or(0, |block| block.address / page_bytes),
             live: Amount {
                 blocks: blocks.len() as u64,
-                bytes: by_site.values().sum(),
+                bytes: sum(by_site.values().copied()),
             },
             site,
             site_bytes,

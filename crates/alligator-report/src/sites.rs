@@ -28,6 +28,11 @@ impl Amount {
     }
 }
 
+/// The sum of numbers, or the largest number if it is larger.
+pub(crate) fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
+    numbers.into_iter().fold(0, u64::saturating_add)
+}
+
 /// Quarters of a trace, by events.
 const QUARTERS: usize = 4;
 

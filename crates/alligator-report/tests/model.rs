@@ -4,7 +4,8 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use alligator_report::{Options, analyse};
+use alligator_report::export::{Format, Value, export};
+use alligator_report::{Leaks, Limits, Options, analyse};
 use alligator_trace::{Clock, Header, Kind, StackId};
 use common::Trace;
 use proptest::prelude::*;
@@ -73,6 +74,54 @@ fn kind((sort, one, other, size, _): (u8, u64, u64, u64, u8)) -> Kind {
             before: 1,
             after: 1 + size,
         },
+    }
+}
+
+/// Numbers of any length.
+fn any_length() -> impl Strategy<Value = u64> {
+    (0_u32..64, any::<u64>()).prop_map(|(shift, number)| number >> shift)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_event_is_too_strange(
+        events in prop::collection::vec((0_u8..10, any_length(), any_length(), any_length()), 0..60),
+        page_bytes in any_length(),
+        pages in any_length(),
+        sample_bytes in any_length(),
+        is_sampled in any::<bool>(),
+    ) {
+        let sample_bytes = if is_sampled { sample_bytes } else { 0 };
+        let mut trace = Trace::new(&Header { page_bytes, pages, sample_bytes, ..common::header() });
+        let site = trace.site(&["main"]);
+        let (align, zeroed) = (0, false);
+        for (sort, one, other, size) in events {
+            let kind = match sort {
+                0..=2 => Kind::Alloc { address: one, size, align, zeroed },
+                3 => Kind::Free { address: one },
+                4..=6 => Kind::Realloc { old: one, address: other, size, align },
+                7 => Kind::Grow { before: one.min(other), after: one.max(other) },
+                8 => Kind::Lost { events: one },
+                _ => Kind::Realloc { old: one, address: one, size, align },
+            };
+            // What no trace can hold, its writer refuses.
+            let _ = trace.writer.event(0, 0, site, kind);
+        }
+        let trace = trace.finish();
+        let analysis = common::analysis(&trace);
+        let report = &analysis.report;
+        prop_assert!(!alligator_report::text(report, 5).is_empty());
+        prop_assert!(alligator_report::page(&analysis, Some(report)).is_ok());
+        let formats = [
+            Format::Pprof, Format::Dhat, Format::Chrome, Format::HeapProfile, Format::Collapsed, Format::Dot, Format::Csv, Format::CsvTimeline,
+        ];
+        for format in formats {
+            prop_assert!(export(report, format, Value::Bytes).is_ok());
+        }
+        let limits = Limits { leaks: Some(Leaks::Any), peak_max: Some(0), baseline: Some(report), tolerance_percent: 0.0 };
+        prop_assert!(limits.failures(report).len() <= 2);
     }
 }
 

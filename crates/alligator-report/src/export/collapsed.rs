@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Value, tree};
 use crate::report::Report;
+use crate::sites::sum;
 
 pub(super) fn write(report: &Report, value: Value) -> Vec<u8> {
     let mut lines = BTreeMap::<String, u64>::new();
@@ -12,7 +13,8 @@ pub(super) fn write(report: &Report, value: Value) -> Vec<u8> {
         if number > 0 {
             let frames = tree::stack(report, row.site);
             let names: Vec<String> = frames.iter().map(|frame| plain(frame.name)).collect();
-            *lines.entry(names.join(";")).or_default() += number;
+            let line = lines.entry(names.join(";")).or_default();
+            *line = sum([*line, number]);
         }
     }
     let lines = lines

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Value, tree};
 use crate::format::{bytes, count, percent};
 use crate::report::Report;
+use crate::sites::sum;
 
 /// Functions that are drawn, at most: those with the largest totals.
 const NODES_MAX: usize = 100;
@@ -19,26 +20,29 @@ struct Sums {
 pub(super) fn write(report: &Report, value: Value) -> Vec<u8> {
     let mut functions = BTreeMap::<&str, Sums>::new();
     let mut calls = BTreeMap::<(&str, &str), u64>::new();
-    let mut all = 0;
+    let mut all = 0_u64;
     for row in &report.sites {
         let number = value.of(row);
         if number == 0 {
             continue;
         }
-        all += number;
+        all = sum([all, number]);
         let frames = tree::stack(report, row.site);
         let names: Vec<&str> = frames.iter().map(|frame| frame.name).collect();
         // A function that calls itself counts once.
         for name in names.iter().collect::<BTreeSet<_>>() {
-            functions.entry(name).or_default().total += number;
+            let total = &mut functions.entry(name).or_default().total;
+            *total = sum([*total, number]);
         }
         if let Some(name) = names.last() {
-            functions.entry(name).or_default().own += number;
+            let own = &mut functions.entry(name).or_default().own;
+            *own = sum([*own, number]);
         }
         let pairs: BTreeSet<(&str, &str)> =
             names.windows(2).map(|pair| (pair[0], pair[1])).collect();
         for pair in pairs {
-            *calls.entry(pair).or_default() += number;
+            let call = calls.entry(pair).or_default();
+            *call = sum([*call, number]);
         }
     }
     draw(report, value, &functions, &calls, all).into_bytes()

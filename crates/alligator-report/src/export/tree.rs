@@ -4,6 +4,7 @@ use crate::heap::FxHashMap;
 use alligator_trace::{Frame, StackId};
 
 use crate::report::Report;
+use crate::sites::sum;
 
 /// Frames of a stack that are kept, at most: the innermost ones.
 const DEPTH_MAX: usize = 400;
@@ -64,11 +65,11 @@ impl Tree {
         let own: Vec<u64> = self
             .nodes
             .iter()
-            .map(|node| node.sites.iter().map(|site| value(*site)).sum())
+            .map(|node| sum(node.sites.iter().map(|site| value(*site))))
             .collect();
         let mut total = own.clone();
         for (index, node) in self.nodes.iter().enumerate().skip(1).rev() {
-            total[node.parent] += total[index];
+            total[node.parent] = total[node.parent].saturating_add(total[index]);
         }
         (own, total)
     }
