@@ -69,11 +69,11 @@ struct LimitArguments {
 enum FormatName {
     /// Gzipped profile.proto: `go tool pprof`, Perfetto, speedscope
     Pprof,
-    /// DHAT's JSON, version 2: dh_view, Firefox Profiler
+    /// DHAT's JSON, version 2: Valgrind's viewer, Firefox Profiler
     Dhat,
-    /// Trace events: Perfetto, chrome://tracing
+    /// Trace events: Perfetto, Chrome
     Chrome,
-    /// V8's .heapprofile: DevTools, VS Code
+    /// V8's .heapprofile: Chrome, VS Code
     Heapprofile,
     /// Collapsed stacks: flame graphs
     Collapsed,
@@ -183,21 +183,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
         let page = page(&analysis, before.as_ref().map(|before| &before.report));
         write(path, page.map_err(|error| error.to_string())?.as_bytes())?;
     }
-    let shown = match arguments.format {
-        Some(format) => export(report, format.format(), arguments.value.value())
-            .map_err(|error| error.to_string())?,
-        None => {
-            let mut shown = text(report, arguments.rows);
-            if let Some(before) = &before {
-                let comparison = Comparison {
-                    before: &before.report,
-                    after: report,
-                };
-                shown.push('\n');
-                shown.push_str(&text_of_two(&comparison, arguments.rows));
-            }
-            shown.into_bytes()
+    let shown = if let Some(format) = arguments.format {
+        export(report, format.format(), arguments.value.value())
+            .map_err(|error| error.to_string())?
+    } else {
+        let mut shown = text(report, arguments.rows);
+        if let Some(before) = &before {
+            let comparison = Comparison {
+                before: &before.report,
+                after: report,
+            };
+            shown.push('\n');
+            shown.push_str(&text_of_two(&comparison, arguments.rows));
         }
+        shown.into_bytes()
     };
     match &arguments.output {
         Some(path) => write(path, &shown)?,

@@ -104,6 +104,11 @@ impl Report {
         self.header.clock != Clock::None
     }
 
+    /// Whether each event has a time of its own.
+    pub fn has_exact_times(&self) -> bool {
+        self.header.clock == Clock::Event
+    }
+
     /// Whether blocks are estimated from samples.
     pub fn is_sampled(&self) -> bool {
         self.header.sample_bytes > 0

@@ -132,7 +132,7 @@ fn lifetimes(report: &Report) -> Option<Section> {
             count(row.blocks),
             percent(row.blocks, taken),
             bytes(row.bytes),
-            if report.has_times() && row.events_max.is_some() {
+            if report.has_exact_times() && row.events_max.is_some() {
                 duration(mean)
             } else {
                 "-".to_owned()
@@ -280,6 +280,9 @@ fn fragmentation(report: &Report) -> Option<Section> {
     });
     let mut section = Section::new("At the peak: live blocks and holes");
     section.before = fragmentation_lines(figures);
+    if figures.holes == 0 {
+        return Some(section);
+    }
     let header = ["holes", "count", "bytes", "of all"];
     Some(section.table(header, 1, rows))
 }
@@ -312,7 +315,7 @@ fn growths(report: &Report) -> Option<Section> {
     if !steps.is_empty() {
         section = section.line(steps.join(", "));
     }
-    if let (alligator_trace::Clock::Event, Some(longest)) = (report.header.clock, figures.longest) {
+    if let (true, Some(longest)) = (report.has_exact_times(), figures.longest) {
         section = section.line(format!(
             "longest time between a growth and the event before it: {}, at event {} (no growth stalled for longer)",
             duration(longest.since_ns),

@@ -173,32 +173,38 @@ impl SiteCounts {
 }
 
 /// Functions of languages' libraries between the program and the allocator: not what a reader looks for.
-const LIBRARIES: [&str; 20] = [
+const LIBRARIES: [&str; 16] = [
     "alloc::",
     "core::",
     "std::",
     "hashbrown::",
-    "<alloc::",
-    "<core::",
-    "<std::",
-    "<hashbrown::",
     "__rust",
     "__rdl",
     "__rg_",
     "__wbindgen_",
     "cabi_realloc",
     "operator new",
-    "std::__",
     "malloc",
     "calloc",
     "realloc",
     "posix_memalign",
     "aligned_alloc",
+    "__libc_",
 ];
 
-/// Whether a function belongs to a language's library.
+/// Whether a function belongs to a language's library. One of a trait does, `<type as trait>::name`, if neither its type
+/// nor its trait is anybody else's.
 fn is_library(name: &str) -> bool {
-    LIBRARIES.iter().any(|prefix| name.starts_with(prefix))
+    let begins = |name: &str| LIBRARIES.iter().any(|prefix| name.starts_with(prefix));
+    match name.strip_prefix('<') {
+        Some(rest) => {
+            let alone = rest.split('>').next().unwrap_or(rest);
+            let (own, of) = rest.split_once(" as ").unwrap_or((alone, "core::"));
+            let is_plain = !own.contains("::");
+            (is_plain || begins(own)) && begins(of)
+        }
+        None => begins(name),
+    }
 }
 
 /// Where a frame is, `file:line`, if that is known.
@@ -215,7 +221,7 @@ pub(crate) fn frame_name(frame: &Frame<'_>) -> String {
     }
 }
 
-/// What a call stack is called in one line: the innermost function that is the program's own, and who called it.
+/// What a call stack is called in one line: the two innermost functions that are the program's own.
 pub(crate) fn site_name(stacks: &Sites, site: u32) -> String {
     let frames: Vec<Frame<'_>> = stacks.frames(StackId(site)).collect();
     let Some(innermost) = frames.first() else {
@@ -229,7 +235,8 @@ pub(crate) fn site_name(stacks: &Sites, site: u32) -> String {
         let file = file.rsplit(['/', '\\']).next().unwrap_or(file);
         let _ = write!(name, " {file}:{}", frame.line);
     }
-    if let Some(caller) = frames.get(at + 1) {
+    let mut callers = frames.iter().skip(at + 1);
+    if let Some(caller) = callers.find(|frame| !is_library(frame.name)) {
         name.push_str(" < ");
         name.push_str(caller.name);
     }
@@ -244,4 +251,30 @@ pub(crate) fn stack_key(stacks: &Sites, site: u32) -> Vec<String> {
         .collect();
     names.reverse();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_is_told_by_its_names() {
+        let libraries = [
+            "alloc::vec::Vec<T,A>::push",
+            "<u8 as alloc::vec::spec_from_elem::SpecFromElem>::from_elem",
+            "<alloc::vec::Vec<T> as core::clone::Clone>::clone",
+            "<[T]>::to_vec",
+            "__rustc::__rust_alloc",
+            "operator new(unsigned long)",
+        ];
+        let programs = [
+            "main",
+            "app::core::start",
+            "<app::Thing as core::clone::Clone>::clone",
+            "<u8 as app::Write>::write",
+            "<app::Thing>::new",
+        ];
+        assert!(libraries.iter().all(|name| is_library(name)));
+        assert!(!programs.iter().any(|name| is_library(name)));
+    }
 }

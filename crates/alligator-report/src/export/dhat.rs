@@ -49,7 +49,7 @@ struct Point {
 }
 
 pub(super) fn write(report: &Report) -> Result<Vec<u8>, Error> {
-    let has_times = report.has_times();
+    let has_times = report.has_exact_times();
     let time = |at: &Moment| {
         if has_times {
             at.time_ns / 1000
