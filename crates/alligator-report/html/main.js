@@ -83,6 +83,7 @@ async function start() {
     const bucket = heap.bucketAt(moment);
     const isWhole = data.leftOut === 0 && data.oneIn === 1;
     const when = data.hasTimes ? `, ${duration(heap.timeAt(moment))}` : "";
+    byId("now").dataset.bytes = sum;
     byId("when").textContent = `event ${count(moment)} of ${count(data.events)}${when}`;
     const shown = `${bytes(sum)} in ${count(live.length)} blocks`;
     const rough = `about ${bytes(data.timeline.bytes[bucket] ?? 0)} live; the map shows ${shown}`;

@@ -200,6 +200,10 @@ fn is_library(name: &str) -> bool {
         Some(rest) => {
             let alone = rest.split('>').next().unwrap_or(rest);
             let (own, of) = rest.split_once(" as ").unwrap_or((alone, "core::"));
+            // A reference or a trait object is what it is to.
+            let own = own.trim_start_matches(['&', '*', '(', '[']);
+            let words = ["mut ", "const ", "dyn "].iter();
+            let own = words.fold(own, |own, word| own.strip_prefix(word).unwrap_or(own));
             let is_plain = !own.contains("::");
             (is_plain || begins(own)) && begins(of)
         }
@@ -264,6 +268,7 @@ mod tests {
             "<u8 as alloc::vec::spec_from_elem::SpecFromElem>::from_elem",
             "<alloc::vec::Vec<T> as core::clone::Clone>::clone",
             "<[T]>::to_vec",
+            "<&dyn core::ops::Fn() as core::ops::FnOnce<()>>::call_once",
             "__rustc::__rust_alloc",
             "operator new(unsigned long)",
         ];
@@ -273,6 +278,7 @@ mod tests {
             "<app::Thing as core::clone::Clone>::clone",
             "<u8 as app::Write>::write",
             "<app::Thing>::new",
+            "<&mut app::Thing as core::fmt::Debug>::fmt",
         ];
         assert!(libraries.iter().all(|name| is_library(name)));
         assert!(!programs.iter().any(|name| is_library(name)));

@@ -28,6 +28,13 @@ async function goTo(moment) {
   await until(() => Number(page.dataset.settled) === moment, `event ${moment} is shown`);
 }
 
+/** The figures that the page has from the report. */
+async function figures() {
+  const packed = Uint8Array.from(atob($("#figures").textContent), (character) => character.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  return new Response(stream).json();
+}
+
 /** Elements whose text does not fit into them, or that stick out of the window. */
 function clipped(view) {
   const found = [];
@@ -114,6 +121,15 @@ async function read() {
   await goTo(0);
   check($("#now").textContent.startsWith("0 B in 0 blocks"), `nothing is live at the start: ${$("#now").textContent}`);
   check($("#flame-note").textContent.startsWith("nothing live"), "the flame graph of nothing");
+
+  // So are those of other moments: ends of the time line's pieces, after blocks taken and blocks given back.
+  const { timeline } = await figures();
+  for (let step = 0; step < 40; step += 1) {
+    const at = Math.floor((timeline.event.length * step) / 40);
+    await goTo(timeline.event[at]);
+    const bytes = Number($("#now").dataset.bytes);
+    check(bytes === timeline.bytes[at], `event ${timeline.event[at]}: ${bytes} bytes, not ${timeline.bytes[at]}`);
+  }
 
   // The map has more colours where more is live, and says what lies under the pointer.
   const empty = mapColours().size;
