@@ -1,10 +1,8 @@
 //! The tool `alligator`.
 //!
-//! Exit status: 0 bounded, what is forbidden out of reach, or heap found or none there; 1 above `--max`, what is
-//! forbidden in reach, or measured above proved; 2 unbounded or conditional, a heap that is there and not found, or
-//! nothing to record; 3 bad input. `run` ends with the program's.
-//! Exit status: 0 bounded, or heap found or none there, or reported; 1 above `--max` or another limit, or measured above
-//! proved; 2 unbounded or conditional, or a heap that is there and not found; 3 bad input.
+//! Exit status: 0 bounded, reported, what is forbidden out of reach, or heap found or none there; 1 above `--max` or
+//! another limit, what is forbidden in reach, or measured above proved; 2 unbounded or conditional, a heap that is there
+//! and not found, or nothing to record; 3 bad input. `run` ends with the program's.
 #![forbid(unsafe_code)]
 
 mod bound;
@@ -12,9 +10,9 @@ mod find;
 mod forbid;
 mod record;
 mod replay;
+mod report;
 #[cfg(feature = "run")]
 mod run;
-mod report;
 
 use std::process::ExitCode;
 
