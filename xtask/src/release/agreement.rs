@@ -96,7 +96,10 @@ pub(crate) fn pages(crates: &[Crate]) -> Result<Outcome> {
     let mut paths = vec![root.join("README.md"), root.join("npm/README.md")];
     paths.extend(crates.iter().map(|it| it.dir().join("README.md")));
     for entry in fs::read_dir(root.join("docs"))? {
-        paths.push(entry?.path());
+        let path = entry?.path();
+        if path.extension().is_some_and(|it| it == "md") {
+            paths.push(path);
+        }
     }
     let (mut wrong, mut count) = (Vec::new(), 0);
     for path in &paths {

@@ -16,7 +16,7 @@ const ARCHIVE_MAX: u64 = 128 << 10;
 
 /// What an archive contains, all of it, if the crate has it. Tests stay in the repository, but for the contract's, which
 /// need nothing of it.
-const CONTENTS: [&str; 12] = [
+const CONTENTS: [&str; 13] = [
     ".cargo_vcs_info.json",
     "Cargo.lock",
     "Cargo.toml",
@@ -27,6 +27,7 @@ const CONTENTS: [&str; 12] = [
     "build.rs",
     "cbindgen.toml",
     "examples",
+    "html",
     "src",
     "tests",
 ];
