@@ -132,6 +132,7 @@ async function read() {
   }
 
   // The map has more colours where more is live, and says what lies under the pointer.
+  await goTo(0);
   const empty = mapColours().size;
   await goTo(peak);
   check(mapColours().size > empty + 5, "the map has no more colours at the peak than of an empty heap");
