@@ -8,11 +8,12 @@ mod wasmtime;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use anyhow::Result;
+use alligator_replay::Trace;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 /// An engine.
@@ -69,6 +70,20 @@ pub(crate) struct TraceFile {
     pub(crate) path: PathBuf,
     pub(crate) ops: usize,
     pub(crate) blocks: u32,
+}
+
+impl TraceFile {
+    /// Writes a trace into a file of `dir`.
+    pub(crate) fn write(trace: &Trace, dir: &Path) -> Result<Self> {
+        let path = dir.join(format!("{}.trace", trace.name));
+        std::fs::write(&path, trace.encode())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self {
+            path,
+            ops: trace.ops.len(),
+            blocks: trace.block_count,
+        })
+    }
 }
 
 /// Something to measure with several modules side by side.

@@ -2,15 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod bench;
-mod check;
+mod convert;
 mod demo;
 mod engines;
-mod fuel;
+mod guests;
 mod hardened;
 mod measure;
 mod options;
 mod oracle;
-mod probe;
 mod programs;
 mod progress;
 mod record;
@@ -22,11 +21,11 @@ mod special;
 mod stats;
 mod table;
 mod tightness;
-mod trace;
 mod workloads;
 
 use std::path::PathBuf;
 
+use alligator_replay::{fuel, probe};
 use alligator_tools::guest;
 use clap::{Parser, Subcommand};
 
@@ -43,6 +42,8 @@ enum Command {
     Bench(bench::Options),
     /// Runs a real program on std's allocator and on Alligator, and reports what the heap cost.
     Demo(demo::Options),
+    /// Builds the allocators that come with the command `alligator`, and writes them into its crate.
+    Guests(guests::Options),
     /// Measures what the feature `hardened` costs, and writes docs/hardened.md's table.
     Hardened(hardened::Options),
     /// Measures the allocator and its peers: instructions, memory, code size, time.
@@ -51,16 +52,20 @@ enum Command {
     Same(same::Options),
     /// Searches for sequences of calls that come close to the proved bounds, and prints how close.
     Tightness(tightness::Options),
+    /// Writes a workload as a trace of a program, for `alligator report`, `replay` and `advise`.
+    Trace(convert::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Bench(options) => bench::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Guests(options) => guests::run(&options),
         Command::Hardened(options) => hardened::run(&options),
         Command::Measure(options) => measure::run(&options),
         Command::Same(options) => same::run(&options),
         Command::Tightness(options) => tightness::run(&options),
+        Command::Trace(options) => convert::run(&options),
     }
 }
 

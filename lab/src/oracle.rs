@@ -1,8 +1,8 @@
 //! What a trace's checksum must be, computed from the trace alone: a model of the guest's check
 //! (`lab/driver/check.rs`) in which every block has the contents it should have.
 
-use super::trace::{Op, Trace};
 use super::workloads::Checksum;
+use alligator_replay::{Op, Trace};
 
 /// As in the guest.
 const FULL_BYTES: u32 = 16_384;
@@ -65,7 +65,7 @@ fn word(fill: u32, offset: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::Recorder;
+    use alligator_replay::Recorder;
 
     fn checksum_of(write: impl FnOnce(&mut Recorder)) -> Checksum {
         let mut recorder = Recorder::default();

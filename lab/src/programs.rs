@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, ensure};
 use wasmtime::{Caller, Engine, Func, Instance, Module, Store};
 
-use super::trace::{Block, BlockId, Recorder, Trace};
 use super::workloads::{Checksum, Program};
 use alligator_meter::counting_store;
+use alligator_replay::{Block, BlockId, Recorder, Trace};
 use alligator_tools::allocator::{self, Exports};
 use alligator_tools::guest::{self, Guest};
 

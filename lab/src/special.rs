@@ -4,8 +4,8 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use wasmtime::{Engine, Module};
 
-use super::fuel::PAGE_BYTES;
-use super::probe::Probe;
+use crate::fuel::PAGE_BYTES;
+use crate::probe::Probe;
 use crate::stats::ratio;
 
 /// How many holes the search is confronted with.

@@ -6,7 +6,7 @@ mod patterns;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::trace::{Recorder, Trace};
+use alligator_replay::{Recorder, Trace};
 use alligator_tools::random::Random;
 use generators::Generator;
 
@@ -116,7 +116,7 @@ mod tests {
 
     use super::*;
     use crate::oracle;
-    use crate::trace::Op;
+    use alligator_replay::Op;
 
     fn quick_traces() -> Result<Vec<Trace>> {
         Ok(synthetic()?.iter().map(|one| one.trace(true)).collect())

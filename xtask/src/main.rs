@@ -41,6 +41,8 @@ enum Command {
     Demo(Forwarded),
     /// Fuzzes the heap, the C functions and the prover, guided by coverage (needs a nightly toolchain and cargo-fuzz).
     Fuzz(fuzz::Options),
+    /// Builds the allocators that come with the command `alligator`, and writes them into its crate (lab).
+    Guests(Forwarded),
     /// Measures what the feature `hardened` costs, and writes docs/hardened.md's table (lab).
     Hardened(Forwarded),
     /// Finds the heaps of modules shipped by npm and PyPI, which `--fetch` brings (crates/alligator-find).
@@ -55,6 +57,8 @@ enum Command {
     Same(Forwarded),
     /// Searches for calls that come close to our bounds, and prints how close (lab).
     Tightness(Forwarded),
+    /// Writes a workload of the lab as a trace of a program, for `alligator report`, `replay` and `advise` (lab).
+    Trace(Forwarded),
     /// Plants faults in a copy of the allocator, which its tests must notice.
     Mutants(mutants::Options),
     /// Makes and checks all that a release publishes, and publishes nothing.
@@ -102,10 +106,12 @@ fn run() -> Result<ExitCode> {
         Command::Contract(args) => return args.run(programs::WASM_TESTS, Some("contract")),
         Command::Bench(args) => return args.run(LAB, Some("bench")),
         Command::Demo(args) => return args.run(LAB, Some("demo")),
+        Command::Guests(args) => return args.run(LAB, Some("guests")),
         Command::Hardened(args) => return args.run(LAB, Some("hardened")),
         Command::Measure(args) => return args.run(LAB, Some("measure")),
         Command::Same(args) => return args.run(LAB, Some("same")),
         Command::Tightness(args) => return args.run(LAB, Some("tightness")),
+        Command::Trace(args) => return args.run(LAB, Some("trace")),
         Command::Clib(options) => return clib::run(&options),
         Command::Release(options) => return release::run(&options),
         Command::Test(options) => return test::run(&options),

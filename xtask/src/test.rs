@@ -364,6 +364,11 @@ fn lab() -> Vec<Step> {
         ),
         program("the lab: a short run and its report", LAB, SHORT),
         program(
+            "the allocators that ship with the command are the lab's",
+            LAB,
+            "guests --check",
+        ),
+        program(
             "the demo: the same output, and ahead of std's heap",
             LAB,
             "demo --check",

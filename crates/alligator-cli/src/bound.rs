@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 use std::collections::HashMap;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use alligator_bound::cost::CostTable;
@@ -86,6 +86,15 @@ impl Files {
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| located(path, &error))
+}
+
+/// The first bytes of a file, at most so many.
+pub(crate) fn read_start(path: &Path, bytes: usize) -> Result<Vec<u8>, String> {
+    let file = std::fs::File::open(path).map_err(|error| located(path, &error))?;
+    let mut start = Vec::new();
+    let read = file.take(bytes as u64).read_to_end(&mut start);
+    read.map_err(|error| located(path, &error))?;
+    Ok(start)
 }
 
 fn read_text(path: &Path) -> Result<String, String> {

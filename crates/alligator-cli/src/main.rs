@@ -1,13 +1,15 @@
 //! The tool `alligator`.
 //!
-//! Exit status: 0 bounded, reported, what is forbidden out of reach, or heap found or none there; 1 above `--max` or
+//! Exit status: 0 bounded, reported, replayed, advised, what is forbidden out of reach, or heap found or none there; 1 above `--max` or
 //! another limit, what is forbidden in reach, or measured above proved; 2 unbounded or conditional, a heap that is there
 //! and not found, or nothing to record; 3 bad input. `run` ends with the program's.
 #![forbid(unsafe_code)]
 
+mod advise;
 mod bound;
 mod find;
 mod forbid;
+mod measure;
 mod record;
 mod replay;
 mod report;
@@ -41,9 +43,13 @@ enum Command {
     /// Proves the worst case of an allocator's operations from a compiled module.
     Bound(bound::Arguments),
     /// Runs calls on a module, counting, and holds each against its proved bound.
+    Measure(measure::Arguments),
+    /// Replays a recorded heap on other allocators: instructions, memory, time.
     Replay(replay::Arguments),
     /// Reports what a recorded heap did: a text, a page, files for other tools.
     Report(report::Arguments),
+    /// Says what to do about a recorded heap, each with its figure and its line of code.
+    Advise(advise::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -61,8 +67,10 @@ fn main() -> ExitCode {
         #[cfg(feature = "run")]
         Command::Run(arguments) => run::run(arguments),
         Command::Bound(arguments) => bound::run(arguments),
+        Command::Measure(arguments) => measure::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Report(arguments) => report::run(arguments),
+        Command::Advise(arguments) => advise::run(arguments),
     };
     match result {
         Ok(status) => ExitCode::from(status),

@@ -1,294 +1,252 @@
-//! `alligator replay`: measured against proved.
-//!
-//! Each call runs twice, in two engines: one charges what the cost table charges, the other the
-//! same without the units of bulk operations. The second figure is the one that the bound limits.
+//! `alligator replay`: the calls of a recorded heap on other allocators, side by side.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
-use alligator_bound::report::{EntryReport, Verdict};
-use alligator_find::copy::{copy, name_of};
-use alligator_find::core_of;
-use alligator_find::module::{InputError, Module};
-use alligator_find::names::Role;
-use alligator_meter::{End, Measured, Meter, Running, Units};
-use comfy_table::{CellAlignment, Table, presets};
-use wasmtime::{Val, ValType};
+use alligator_replay::v8::{self, Timings};
+use alligator_replay::{
+    Allocator, Allocators, Fault, Kind, Options, Replayed, replay, rewrite, trace_of,
+};
+use alligator_report::Report;
+use alligator_trace::{MAGIC, Reader};
 
-use crate::bound::{Files, located, prove, read};
-use crate::find::Ways;
+use crate::bound::located;
+use crate::replay::table::Shown;
+use crate::report::{parse_bytes, read, write};
+
+mod table;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The compiled module.
-    module: PathBuf,
-    /// Calls in order, as `name(1,2)`; `$0` is the result of the first. A name is an export, a symbol, an index, or what
-    /// the function does: `alloc(24)`.
-    #[arg(required = true, value_name = "CALL")]
-    calls: Vec<String>,
-    #[command(flatten)]
-    files: Files,
-    #[command(flatten)]
-    ways: Ways,
+    /// The trace, as `alligator record` makes it.
+    #[arg(required_unless_present = "list")]
+    trace: Option<PathBuf>,
+    /// Only these allocators, by name and separated by commas. Without it, all that reuse memory.
+    #[arg(long = "allocator", value_name = "NAME", value_delimiter = ',')]
+    allocators: Vec<String>,
+    /// One more allocator: a module that exports `op_alloc`, `op_alloc_zeroed`, `op_dealloc`, `op_realloc`.
+    #[arg(long = "module", value_name = "NAME=FILE")]
+    modules: Vec<String>,
+    /// Bring in so much memory before the first call; `KiB`, `MiB` and `GiB` may follow the number.
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "0")]
+    reserve: u64,
+    /// Time the calls in V8, too, by Node.js.
+    #[arg(long, value_name = "ROUNDS", num_args = 0..=1, default_missing_value = "9", require_equals = true,
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    v8: Option<u32>,
+    /// Write the trace as it would be on the one allocator given by --allocator, to report on.
+    #[arg(long, value_name = "FILE", requires = "allocators")]
+    write: Option<PathBuf>,
+    /// Write the calls in the format of the lab, and replay nothing.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["write", "v8"])]
+    write_lab: Option<PathBuf>,
+    /// List the allocators.
+    #[arg(long)]
+    list: bool,
 }
 
-/// A call as written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Call {
-    name: String,
-    arguments: Vec<Argument>,
-}
+/// A replay, or why there is none.
+pub(crate) type Outcome = Result<Replayed, String>;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Argument {
-    Number(i64),
-    /// Result of an earlier call.
-    Result(usize),
-}
-
-/// A module that runs, and what its calls gave.
-struct Session {
-    running: Running,
-    results: Vec<i64>,
-}
-
-impl Session {
-    fn new(bytes: &[u8], units: Units) -> Result<Self, String> {
-        Ok(Self {
-            running: Meter::new(units)?.start(bytes)?,
-            results: Vec::new(),
-        })
-    }
-
-    fn call(&mut self, call: &Call) -> Result<Measured, String> {
-        let types = self
-            .running
-            .parameters(&call.name)
-            .ok_or_else(|| format!("no function is exported as {:?}", call.name))?;
-        if types.len() != call.arguments.len() {
-            return Err(format!("{} takes {} arguments", call.name, types.len()));
-        }
-        let arguments: Vec<Val> = types
-            .iter()
-            .zip(&call.arguments)
-            .map(|(value_type, argument)| self.argument(value_type, *argument))
-            .collect::<Result<_, _>>()?;
-        let measured = self.running.call(&call.name, &arguments)?;
-        self.results.push(result(&measured).unwrap_or_default());
-        Ok(measured)
-    }
-
-    fn argument(&self, value_type: &ValType, argument: Argument) -> Result<Val, String> {
-        let value = match argument {
-            Argument::Number(value) => value,
-            Argument::Result(index) => *self
-                .results
-                .get(index)
-                .ok_or_else(|| format!("${index} is the result of no earlier call"))?,
-        };
-        match value_type {
-            ValType::I64 => Ok(Val::I64(value)),
-            ValType::I32 => u32::try_from(value)
-                .map(u32::cast_signed)
-                .or_else(|_| i32::try_from(value))
-                .map(Val::I32)
-                .map_err(|_| format!("{value} does not fit 32 bits")),
-            other => Err(format!("arguments of type {other} cannot be given")),
-        }
-    }
-}
-
-/// The first result, as an integer.
-fn result(measured: &Measured) -> Option<i64> {
-    match measured.results.first()? {
-        Val::I32(value) => Some(i64::from(value.cast_unsigned())),
-        Val::I64(value) => Some(*value),
-        _ => None,
-    }
-}
-
-fn parse_call(text: &str) -> Result<Call, String> {
-    let wrong = || format!("{text:?} is no call: write name(1,2)");
-    let (name, rest) = text.split_once('(').ok_or_else(wrong)?;
-    let inside = rest.strip_suffix(')').ok_or_else(wrong)?.trim();
-    let arguments = if inside.is_empty() {
-        Vec::new()
-    } else {
-        inside
-            .split(',')
-            .map(|argument| parse_argument(argument.trim()).ok_or_else(wrong))
-            .collect::<Result<_, _>>()?
-    };
-    Ok(Call {
-        name: name.trim().to_owned(),
-        arguments,
-    })
-}
-
-fn parse_argument(text: &str) -> Option<Argument> {
-    if let Some(index) = text.strip_prefix('$') {
-        return index.parse().ok().map(Argument::Result);
-    }
-    match text.strip_prefix("0x") {
-        Some(digits) => i64::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    }
-    .map(Argument::Number)
-}
-
-/// Runs the subcommand and gives the exit status.
+/// Runs the subcommand and gives the exit status. Everything is read before anything is written.
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
-    let bytes = read(&arguments.module)?;
-    let mut calls: Vec<Call> = arguments
-        .calls
-        .iter()
-        .map(|call| parse_call(call))
-        .collect::<Result<_, _>>()?;
-    let fault = |reason: String| located(&arguments.module, &reason);
-    let mut options = arguments.files.options()?;
-    let bytes = runnable(arguments, &bytes, &mut calls)?;
-    for call in &calls {
-        if !options.entries.contains(&call.name) {
-            options.entries.push(call.name.clone());
-        }
+    let mut allocators = Allocators::shipped().map_err(|error| error.to_string())?;
+    for module in &arguments.modules {
+        add(&mut allocators, module)?;
     }
-    let report = prove(&arguments.module, &bytes, &arguments.ways, &mut options)?;
-    let mut whole = Session::new(&bytes, Units::Charged).map_err(fault)?;
-    let mut fixed = Session::new(&bytes, Units::Free).map_err(fault)?;
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header(["call", "result", "measured", "+ bytes", "proved", "holds"]);
-    let (mut all_hold, mut all_bounded) = (true, true);
-    for (text, call) in arguments.calls.iter().zip(&calls) {
-        let with_units = whole.call(call)?;
-        let measured = fixed.call(call)?;
-        let entry = report.entries.iter().find(|entry| entry.name == call.name);
-        let proved = entry.and_then(|entry| proved(entry, &measured));
-        let conditional = entry.is_some_and(|entry| entry.verdict == Verdict::Conditional);
-        all_bounded &= proved.is_some() && !conditional;
-        let holds = proved.map(|proved| measured.fuel <= proved);
-        // What is above may be bytes: that cannot be told.
-        let unknown = holds == Some(false) && entry.is_some_and(has_loops_over_bytes);
-        let holds = holds.filter(|_| !unknown);
-        all_bounded &= !unknown;
-        all_hold &= holds != Some(false);
-        table.add_row([
-            text.clone(),
-            describe_result(&measured),
-            measured.fuel.to_string(),
-            (with_units.fuel - measured.fuel).to_string(),
-            proved.map_or_else(|| "unbounded".to_owned(), |proved| proved.to_string()),
-            match (holds, conditional) {
-                (None, _) if unknown => "with its bytes",
-                (None, _) => "-",
-                (Some(false), _) => "NO",
-                (Some(true), true) => "yes, on condition",
-                (Some(true), false) => "yes",
-            }
-            .to_owned(),
-        ]);
-    }
-    for column in 2..5 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    println!("{table}");
-    for note in &report.notes {
-        println!("\nnote: {note}");
-    }
-    Ok(match (all_hold, all_bounded) {
-        (false, _) => 1,
-        (true, false) => 2,
-        (true, true) => 0,
-    })
-}
-
-/// The module to run, and the calls by the names they have there: the module itself if it exports them all; else a copy
-/// that exports what they name by symbol or index, or by what the function that is found does, as `alloc`.
-fn runnable(arguments: &Arguments, bytes: &[u8], calls: &mut [Call]) -> Result<Vec<u8>, String> {
-    let path = &arguments.module;
-    let fault = |error: InputError| located(path, &error);
-    let (core, _) = core_of(bytes).map_err(fault)?;
-    let module = Module::parse(core).map_err(fault)?;
-    let is_exported = |call: &Call| module.exports.iter().any(|(name, _)| *name == call.name);
-    if calls.iter().all(is_exported) {
-        return Ok(core.to_vec());
-    }
-    let mut heap = None;
-    let mut exported = BTreeSet::new();
-    for call in calls {
-        let function = match (module.function_called(&call.name), Role::of(&call.name)) {
-            (Ok(function), _) => function,
-            (Err(error), None) => return Err(fault(error)),
-            (Err(_), Some(role)) => {
-                if heap.is_none() {
-                    heap = Some(arguments.ways.find(path, bytes)?);
-                }
-                let mut functions = heap.iter().flat_map(|heap| &heap.functions);
-                let found = functions.find(|function| function.role == role);
-                let reason =
-                    || located(path, &format!("no function is found to {}", role.as_str()));
-                found.ok_or_else(reason)?.function
-            }
-        };
-        call.name = name_of(function);
-        exported.insert(function);
-    }
-    let count = u32::try_from(module.functions.len()).unwrap_or(u32::MAX);
-    copy(core, &module, &(0..count).collect(), &exported).map_err(fault)
-}
-
-/// The bound that applies to what a call did: to its growth, and to whether it came to an end.
-fn proved(entry: &EntryReport, measured: &Measured) -> Option<u64> {
-    match (&measured.end, measured.grew) {
-        (End::Trapped(_), _) => entry.trap_bound,
-        // Without such a path, any cost is above what is proved.
-        (_, true) => entry.with_growth.as_ref().map_or(Some(0), |f| f.bound),
-        // Whether it entered a function that may grow is not measured.
-        (_, false) => {
-            let figures = [&entry.without_growth, &entry.refused];
-            let mut bounds = figures.into_iter().flatten().map(|figure| figure.bound);
-            bounds.try_fold(0, |most: u64, bound| Some(most.max(bound?)))
-        }
-    }
-}
-
-/// Whether the bytes of an entry are handled by loops: their cost is part of what is measured.
-fn has_loops_over_bytes(entry: &EntryReport) -> bool {
-    entry.bulk.iter().any(|bulk| bulk.operator == "loops")
-}
-
-fn describe_result(measured: &Measured) -> String {
-    let outcome = match (&measured.end, result(measured)) {
-        (End::Trapped(trap), _) => format!("trap: {trap}"),
-        (End::Unreachable, _) => "trap: unreachable".to_owned(),
-        (End::Returned, Some(result)) => result.to_string(),
-        (End::Returned, None) => "-".to_owned(),
+    let Some(path) = arguments.trace.as_deref().filter(|_| !arguments.list) else {
+        println!("{}", table::list(&allocators));
+        return Ok(0);
     };
-    if measured.grew {
-        format!("{outcome}, grew")
-    } else {
-        outcome
+    let chosen = choose(arguments, &allocators)?;
+    let report = read_trace(path)?;
+    if let Some(output) = &arguments.write_lab {
+        let (trace, oddities) =
+            trace_of(&report.name, reader(path)?).map_err(|e| fault(path, &e))?;
+        write(output, &trace.encode())?;
+        println!(
+            "wrote {}: {} operations on {} blocks",
+            output.display(),
+            trace.ops.len(),
+            trace.block_count
+        );
+        say(&oddities.notes());
+        return Ok(0);
+    }
+    if let Some(output) = &arguments.write {
+        let [one] = chosen[..] else {
+            return Err("--write needs one --allocator".to_owned());
+        };
+        let compiled = one.compile().map_err(|error| error.to_string())?;
+        let bytes = rewrite(one, &compiled, reader(path)?, Vec::new());
+        write(output, &bytes.map_err(|error| fault(path, &error))?)?;
+        println!(
+            "wrote {}: {} on {}",
+            output.display(),
+            report.name,
+            one.title()
+        );
+        return Ok(0);
+    }
+    let options = Options {
+        reserve_bytes: arguments.reserve,
+        ..Options::default()
+    };
+    let outcomes = replays(path, &report, &chosen, &options)?;
+    let timings = match arguments.v8 {
+        Some(rounds) => Some(timed(path, &report, &allocators, &chosen, rounds)?),
+        None => None,
+    };
+    let shown = Shown {
+        report: &report,
+        allocators: &chosen,
+        outcomes: &outcomes,
+        timings: timings.as_ref(),
+        reserve_bytes: arguments.reserve,
+    };
+    println!("{}", table::text(&shown));
+    if let Some(Ok(first)) = outcomes.iter().find(|outcome| outcome.is_ok()) {
+        say(&first.oddities.notes());
+    }
+    if let Some(byte) = report.cut_off {
+        println!("note: the trace breaks off at byte {byte}: what came before is replayed");
+    }
+    Ok(0)
+}
+
+fn say(notes: &[String]) {
+    for note in notes {
+        println!("note: {note}");
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn calls_are_read_with_numbers_and_results() {
-        let call = parse_call("op_realloc($0, 24, 0x10, -1)").expect("a call");
-        assert_eq!(call.name, "op_realloc");
-        let expected = [
-            Argument::Result(0),
-            Argument::Number(24),
-            Argument::Number(16),
-            Argument::Number(-1),
-        ];
-        assert_eq!(call.arguments, expected);
-        assert!(parse_call("op_free(").is_err());
-        assert!(parse_call("op_free(x)").is_err());
+/// Adds a module of the user's.
+fn add(allocators: &mut Allocators, text: &str) -> Result<(), String> {
+    let (name, file) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is no module: write NAME=FILE"))?;
+    let file = Path::new(file);
+    let module = crate::bound::read(file)?;
+    if allocators.named(name).is_ok() {
+        return Err(format!("there is an allocator {name} already"));
     }
+    allocators.add(name, module);
+    let added = allocators.named(name).and_then(Allocator::compile);
+    added.map_err(|error| located(file, &first_line(&error)))?;
+    Ok(())
+}
+
+/// Those that are asked for, or all that reuse memory.
+fn choose<'a>(
+    arguments: &Arguments,
+    allocators: &'a Allocators,
+) -> Result<Vec<&'a Allocator>, String> {
+    if arguments.allocators.is_empty() {
+        let all = allocators.all().iter();
+        return Ok(all.filter(|it| it.info.kind != Kind::Yardstick).collect());
+    }
+    let names = arguments.allocators.iter();
+    names
+        .map(|name| allocators.named(name).map_err(|error| error.to_string()))
+        .collect()
+}
+
+/// The report of a trace; a module is told apart.
+pub(crate) fn read_trace(path: &Path) -> Result<Report, String> {
+    let start = crate::bound::read_start(path, MAGIC.len())?;
+    if start.starts_with(b"\0asm") {
+        let reason = "a module, not a trace: `alligator run` and `record` make traces, `alligator measure` runs calls";
+        return Err(located(path, &reason));
+    }
+    Ok(read(path, 0)?.report)
+}
+
+/// Replays a trace on allocators, on all cores. What is wrong with the trace is an error; what is wrong with one allocator
+/// is that one's.
+pub(crate) fn replays(
+    path: &Path,
+    report: &Report,
+    allocators: &[&Allocator],
+    options: &Options,
+) -> Result<Vec<Outcome>, String> {
+    let queue: Mutex<VecDeque<usize>> = Mutex::new((0..allocators.len()).collect());
+    let done: Mutex<Vec<Option<Result<Outcome, String>>>> =
+        Mutex::new(vec![None; allocators.len()]);
+    let cores = std::thread::available_parallelism().map_or(1, core::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..cores.min(allocators.len()) {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().ok().and_then(|mut queue| queue.pop_front());
+                    let Some(index) = next else { break };
+                    let outcome = replay_one(path, report, allocators[index], options);
+                    if let Ok(mut done) = done.lock() {
+                        done[index] = Some(outcome);
+                    }
+                }
+            });
+        }
+    });
+    let done = done.into_inner().unwrap_or_default();
+    let stopped = || Err("the replay was stopped".to_owned());
+    let outcomes: Vec<Outcome> = done
+        .into_iter()
+        .map(|it| it.unwrap_or_else(stopped))
+        .collect::<Result<_, _>>()?;
+    if let Some(Err(reason)) = outcomes.first()
+        && outcomes.iter().all(Result::is_err)
+    {
+        let reason = format!("no allocator could replay it: {reason}");
+        return Err(located(path, &reason));
+    }
+    Ok(outcomes)
+}
+
+/// What is wrong with the trace or the replay is an error, what is wrong with the allocator is not.
+fn replay_one(
+    path: &Path,
+    report: &Report,
+    allocator: &Allocator,
+    options: &Options,
+) -> Result<Outcome, String> {
+    let compiled = allocator.compile().map_err(|error| first_line(&error))?;
+    let replayed = replay(&compiled, report, reader(path)?, options);
+    let reason = match replayed {
+        Ok(replayed) => return Ok(Ok(replayed)),
+        Err(error) if error.is::<Fault>() => {
+            let reason = format!("on {}: {}", allocator.info.name, first_line(&error));
+            return Err(located(path, &reason));
+        }
+        Err(error) => first_line(&error),
+    };
+    Ok(Err(reason))
+}
+
+/// What went wrong, on one line.
+fn first_line(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+pub(crate) fn reader(path: &Path) -> Result<Reader<File>, String> {
+    let file = File::open(path).map_err(|error| located(path, &error))?;
+    Reader::new(file).map_err(|error| located(path, &error))
+}
+
+fn timed(
+    path: &Path,
+    report: &Report,
+    allocators: &Allocators,
+    chosen: &[&Allocator],
+    rounds: u32,
+) -> Result<Timings, String> {
+    let (trace, _) = trace_of(&report.name, reader(path)?).map_err(|error| fault(path, &error))?;
+    v8::time(chosen, allocators.control(), &trace, rounds).map_err(|error| error.to_string())
+}
+
+/// A fault of the trace, on one line.
+fn fault(path: &Path, error: &anyhow::Error) -> String {
+    located(path, &first_line(error))
 }

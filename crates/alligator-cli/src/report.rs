@@ -130,7 +130,7 @@ impl ValueName {
 }
 
 /// A number of bytes, with or without a unit.
-fn parse_bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
     let unit = units.iter().find_map(|(name, shift)| {
         let number = text.strip_suffix(name)?;
@@ -210,7 +210,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
 }
 
 /// Reads a trace, twice.
-fn read(path: &Path, blocks_max: u64) -> Result<Analysis, String> {
+pub(crate) fn read(path: &Path, blocks_max: u64) -> Result<Analysis, String> {
     let name = path.file_name().unwrap_or(path.as_os_str());
     let options = Options {
         blocks_max,
@@ -220,7 +220,8 @@ fn read(path: &Path, blocks_max: u64) -> Result<Analysis, String> {
         .map_err(|error| located(path, &error))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+/// Writes a file.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     std::fs::write(path, bytes).map_err(|error| located(path, &error))
 }
 

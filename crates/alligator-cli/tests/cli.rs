@@ -70,7 +70,7 @@ fn bad_input_is_one_line_with_file_offset_and_reason() {
 fn a_replay_holds_what_is_measured_against_what_is_proved() {
     let module = module("replay.wasm");
     let calls = ["op_alloc(24,8)", "op_alloc(24,0)", "op_realloc($0,1,8,300)"];
-    let (status, stdout, stderr) = alligator("replay", &module, &calls);
+    let (status, stdout, stderr) = alligator("measure", &module, &calls);
     assert_eq!(status, Some(0), "{stdout}{stderr}");
     let columns = |call: &str| -> Vec<String> {
         let line = stdout
@@ -97,7 +97,7 @@ fn a_replay_holds_what_is_measured_against_what_is_proved() {
 #[test]
 fn a_replay_says_when_nothing_unconditional_is_proved() {
     let unbounded = module("replay-unbounded.wasm");
-    let (status, stdout, stderr) = alligator("replay", &unbounded, &["spin(0)"]);
+    let (status, stdout, stderr) = alligator("measure", &unbounded, &["spin(0)"]);
     assert_eq!(status, Some(2), "{stdout}{stderr}");
     assert!(
         stdout.contains("unbounded") && !stdout.contains("yes"),
@@ -109,7 +109,7 @@ fn a_replay_says_when_nothing_unconditional_is_proved() {
         "replay-asks.wasm",
         &wat::parse_str(asks).expect("well formed"),
     );
-    let (status, stdout, stderr) = alligator("replay", &asks, &["f(0)"]);
+    let (status, stdout, stderr) = alligator("measure", &asks, &["f(0)"]);
     assert_eq!(status, Some(2), "{stdout}{stderr}");
     assert!(stdout.contains("yes, on condition"), "{stdout}");
 }
@@ -165,7 +165,7 @@ fn what_inlining_left_is_found_by_the_name_of_the_crate() {
 #[test]
 fn a_trap_is_held_to_a_bound_of_its_own() {
     let module = module("trap.wasm");
-    let (status, stdout, stderr) = alligator("replay", &module, &["op_realloc(0,1,8,-1)"]);
+    let (status, stdout, stderr) = alligator("measure", &module, &["op_realloc(0,1,8,-1)"]);
     assert_eq!(status, Some(0), "{stdout}{stderr}");
     assert!(
         stdout.contains("trap:") && stdout.contains("yes"),
@@ -182,7 +182,7 @@ fn pages_of_another_size_are_said_and_run() {
     let (status, stdout, _) = alligator("bound", &module, &[]);
     assert_eq!(status, Some(0), "{stdout}");
     assert!(stdout.contains("has pages of 1 bytes"), "{stdout}");
-    let (status, stdout, stderr) = alligator("replay", &module, &["alloc(1)"]);
+    let (status, stdout, stderr) = alligator("measure", &module, &["alloc(1)"]);
     assert_eq!(status, Some(0), "{stdout}{stderr}");
     assert!(
         stdout.contains("grew") && stdout.contains("has pages of 1 bytes"),
@@ -221,7 +221,7 @@ fn a_call_that_is_refused_growth_has_a_figure_of_its_own() {
         "{stdout}"
     );
     let calls = ["alloc(8)", "alloc(64)", "alloc(65536)"];
-    let (status, stdout, stderr) = alligator("replay", &module, &calls);
+    let (status, stdout, stderr) = alligator("measure", &module, &calls);
     assert_eq!(status, Some(0), "{stdout}{stderr}");
     assert!(!stdout.contains("NO"), "{stdout}");
 }
@@ -232,9 +232,9 @@ fn a_replay_does_not_take_bytes_of_a_loop_for_a_fault() {
         "loops-over-bytes.wasm",
         &wat::parse_str(REFUSES).expect("well formed"),
     );
-    let (status, stdout, stderr) = alligator("replay", &module, &["memset(8,0,1)"]);
+    let (status, stdout, stderr) = alligator("measure", &module, &["memset(8,0,1)"]);
     assert_eq!(status, Some(0), "{stdout}{stderr}");
-    let (status, stdout, stderr) = alligator("replay", &module, &["memset(8,0,500)"]);
+    let (status, stdout, stderr) = alligator("measure", &module, &["memset(8,0,500)"]);
     assert_eq!(status, Some(2), "{stdout}{stderr}");
     assert!(stdout.contains("with its bytes"), "{stdout}");
 }

@@ -182,12 +182,12 @@ fn bounds_are_proved_of_what_is_found() {
 #[test]
 fn what_is_found_is_replayed_by_what_it_does() {
     let module = heap(&folder("find-replay"));
-    let calls = ["replay", "alloc(24)", "dealloc($0)", "alloc(8)", "1(4096)"];
+    let calls = ["measure", "alloc(24)", "dealloc($0)", "alloc(8)", "1(4096)"];
     let (status, stdout, stderr) = alligator(&calls, &module);
     assert_eq!(status, Some(0), "{stdout}{stderr}");
     assert_row(&stdout, &["alloc(24)", "4096", "yes"]);
     assert_row(&stdout, &["alloc(8)", "4096", "yes"]);
-    let (status, _, _) = alligator(&["replay", "realloc(1,2)"], &module);
+    let (status, _, _) = alligator(&["measure", "realloc(1,2)"], &module);
     assert_eq!(status, Some(3));
 }
 
@@ -204,6 +204,6 @@ fn the_core_module_of_a_component_is_worked_on() {
     let (status, stdout, stderr) = alligator(&["bound"], &module);
     assert_eq!(status, Some(0), "{stderr}");
     assert!(stdout.contains("note: core module 0 of 1"), "{stdout}");
-    let (status, _, stderr) = alligator(&["replay", "malloc(8)"], &module);
+    let (status, _, stderr) = alligator(&["measure", "malloc(8)"], &module);
     assert_eq!(status, Some(0), "{stderr}");
 }

@@ -1,6 +1,6 @@
 //! Runs WebAssembly under wasmtime and counts what each call costs, in fuel.
 //!
-//! The measured side of every comparison with what `alligator-bound` proves: of `alligator replay`
+//! The measured side of every comparison with what `alligator-bound` proves: of `alligator measure`
 //! and of the prover's tests.
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 /// Bytes in the largest unit that leaves at least one of it, with three or four digits.
-pub(crate) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
         return format!("{bytes} B");
@@ -17,7 +17,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 }
 
 /// A count, with a comma between thousands.
-pub(crate) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -30,7 +30,7 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// A time.
-pub(crate) fn duration(ns: u64) -> String {
+pub fn duration(ns: u64) -> String {
     let (per, unit) = match ns {
         0..1000 => return format!("{ns} ns"),
         1000..1_000_000 => (1_000, "µs"),
@@ -49,7 +49,7 @@ pub(crate) fn duration(ns: u64) -> String {
 }
 
 /// A part in percent, `-` of nothing.
-pub(crate) fn percent(part: u64, whole: u64) -> String {
+pub fn percent(part: u64, whole: u64) -> String {
     match (u128::from(part) * 1000).checked_div(u128::from(whole)) {
         Some(tenths) => format!("{}.{} %", tenths / 10, tenths % 10),
         None => "-".to_owned(),
@@ -57,7 +57,7 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
 }
 
 /// How many times a number holds another, `-` of nothing.
-pub(crate) fn times(number: u64, other: u64) -> String {
+pub fn times(number: u64, other: u64) -> String {
     match (u128::from(number) * 100).checked_div(u128::from(other)) {
         Some(hundredths) => format!("{}.{:02}", hundredths / 100, hundredths % 100),
         None => "-".to_owned(),
@@ -65,7 +65,7 @@ pub(crate) fn times(number: u64, other: u64) -> String {
 }
 
 /// A difference, with its sign, written by `form`.
-pub(crate) fn difference(before: u64, after: u64, form: impl Fn(u64) -> String) -> String {
+pub fn difference(before: u64, after: u64, form: impl Fn(u64) -> String) -> String {
     match after.cmp(&before) {
         core::cmp::Ordering::Less => format!("-{}", form(before - after)),
         core::cmp::Ordering::Equal => "0".to_owned(),
@@ -74,7 +74,7 @@ pub(crate) fn difference(before: u64, after: u64, form: impl Fn(u64) -> String) 
 }
 
 /// A name, with its middle left out if it has more characters than `most`.
-pub(crate) fn shorten(name: &str, most: usize) -> String {
+pub fn shorten(name: &str, most: usize) -> String {
     let characters: Vec<char> = name.chars().collect();
     if characters.len() <= most {
         return name.to_owned();

@@ -26,6 +26,7 @@
 //! | `analysis` | the second reading, which makes the [`Report`] of the parts below |
 //! | `timeline`, `sizes`, `sites`, `memory`, `resizes`, `marks` | one kind of figure each |
 //! | `blocks` | the blocks that the page's map shows |
+//! | [`format`] | numbers as people read them |
 //! | `sections` | the report in parts, for `text` and `html` |
 //! | `text`, `html`, `export` | the report for a terminal, a browser, other tools |
 //! | `compare`, `limits` | two reports; what a report must not exceed |
@@ -36,7 +37,7 @@ mod blocks;
 mod compare;
 mod error;
 pub mod export;
-mod format;
+pub mod format;
 mod heap;
 mod html;
 mod limits;
@@ -57,6 +58,6 @@ pub use error::Error;
 pub use html::page;
 pub use limits::{Leaks, Limits};
 pub use report::{Counts, Moment, Report};
-pub use sites::{Amount, SiteRow};
+pub use sites::{Amount, SiteRow, site_name};
 pub use text::{text, text_of_two};
 pub use timeline::Bucket;

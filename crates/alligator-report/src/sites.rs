@@ -226,7 +226,7 @@ pub(crate) fn frame_name(frame: &Frame<'_>) -> String {
 }
 
 /// What a call stack is called in one line: the two innermost functions that are the program's own.
-pub(crate) fn site_name(stacks: &Sites, site: u32) -> String {
+pub fn site_name(stacks: &Sites, site: u32) -> String {
     let frames: Vec<Frame<'_>> = stacks.frames(StackId(site)).collect();
     let Some(innermost) = frames.first() else {
         return "(no call stack)".to_owned();

@@ -7,12 +7,12 @@ use anyhow::{Context, Result, bail, ensure};
 use indicatif::ProgressBar;
 
 use super::plan::Plan;
-use crate::engines::{Measure, ModuleFile, Task};
+use crate::engines::{Measure, ModuleFile, Task, TraceFile};
 use crate::options::Part;
-use crate::trace::Trace;
 use crate::workloads::Program;
 use crate::{oracle, programs};
 use alligator_meter::counting_engine;
+use alligator_replay::Trace;
 use alligator_tools::allocator::{self, Allocator, Exports};
 use alligator_tools::guest::guests_dir;
 
@@ -140,7 +140,7 @@ impl Material {
             checksum: *checksum,
             modules: modules.collect::<Result<_>>()?,
             trace: match program {
-                None => Some(trace.write(&guests_dir())?),
+                None => Some(TraceFile::write(trace, &guests_dir())?),
                 Some(_) => None,
             },
             program: program.as_ref().map(|program| program.number),

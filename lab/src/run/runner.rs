@@ -16,7 +16,7 @@ use super::results::Results;
 use crate::engines::Engine;
 use crate::options::Part;
 use crate::progress;
-use crate::trace::{Op, Trace};
+use alligator_replay::{Op, Trace};
 
 /// One that needs more per operation is not timed: it would take minutes.
 const MEAN_FUEL_MAX: f64 = 10_000.0;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::patterns::{self, Game, Mixed, Range, Sawtooth, Server, Vectors};
-use crate::trace::Recorder;
+use alligator_replay::Recorder;
 use alligator_tools::random::Random;
 
 /// The generators and their parameters. Lengths are multiplied by `scale`: 4 for a whole run and 1

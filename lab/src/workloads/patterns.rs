@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::trace::{BlockId, Recorder};
+use alligator_replay::{BlockId, Recorder};
 use alligator_tools::random::Random;
 
 /// Bytes of a Wasm page.

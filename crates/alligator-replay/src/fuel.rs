@@ -4,42 +4,48 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use wasmtime::{Engine, Module};
 
-use super::check::{LiveRanges, mark, verify, verify_zero};
-use super::probe::{Call, Probe};
-use super::trace::{Block, Op, Trace};
-use crate::stats::ratio;
+use crate::check::{LiveRanges, mark, verify, verify_zero};
+use crate::ops::{Block, Op, Trace};
+use crate::probe::{Call, Probe};
+use crate::ratio;
 
 /// Bytes of a Wasm page.
-pub(crate) const PAGE_BYTES: u64 = 65_536;
+pub const PAGE_BYTES: u64 = 65_536;
+
+/// Alignment of a block that is there to bring memory in.
+const RESERVE_ALIGN: u32 = 8;
 
 /// Moments of a trace at which the heap is looked at.
 const MOMENTS: usize = 120;
 
 /// A call, and what it cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Request {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Request {
     /// Instructions, those of the exported function and its call included.
-    pub(crate) fuel: u64,
+    pub fuel: u64,
     /// Place in the trace, from 0.
-    pub(crate) operation: usize,
+    pub operation: usize,
     /// Bytes of the block: asked for, given back, or before it is resized.
-    pub(crate) size: u32,
+    pub size: u32,
     /// Bytes asked of a resize; 0 of other calls.
-    pub(crate) new_size: u32,
-    pub(crate) align: u32,
-    pub(crate) zeroed: bool,
+    pub new_size: u32,
+    /// As asked for.
+    pub align: u32,
+    /// Whether it had to be zero.
+    pub zeroed: bool,
 }
 
 /// Some calls of one kind.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Calls {
-    pub(crate) count: u64,
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Calls {
+    /// How many.
+    pub count: u64,
     /// Instructions of all; copies and fills count as one each, whatever their length.
-    pub(crate) fuel: u64,
+    pub fuel: u64,
     /// The dearest; none if there was no call.
-    pub(crate) worst: Option<Request>,
+    pub worst: Option<Request>,
 }
 
 impl Calls {
@@ -52,7 +58,7 @@ impl Calls {
     }
 
     /// Instructions of the dearest call, 0 without one.
-    pub(crate) fn worst_fuel(&self) -> u64 {
+    pub fn worst_fuel(&self) -> u64 {
         self.worst.map_or(0, |worst| worst.fuel)
     }
 }
@@ -63,51 +69,56 @@ impl Calls {
 /// that is when an allocator sets itself up, and takes what is left of the initial memory, which
 /// is growth that the memory's size does not show.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Operation {
-    pub(crate) steady: Calls,
-    pub(crate) growing: Calls,
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Operation {
+    /// Those that found memory.
+    pub steady: Calls,
+    /// Those that grew it, and the first.
+    pub growing: Calls,
 }
 
 /// The heap at one moment of a trace.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Moment {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Moment {
     /// Place in the trace.
-    pub(crate) operation: usize,
+    pub operation: usize,
     /// Bytes requested and not given back.
-    pub(crate) live_bytes: u64,
+    pub live_bytes: u64,
     /// Pages added to the module's initial memory.
-    pub(crate) grown_pages: u64,
+    pub grown_pages: u64,
 }
 
 /// What one allocator needed for one trace.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Figures {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Figures {
     /// alloc and `alloc_zeroed`, the fill apart.
-    pub(crate) alloc: Operation,
-    pub(crate) dealloc: Operation,
+    pub alloc: Operation,
+    /// All of them.
+    pub dealloc: Operation,
     /// The copy apart.
-    pub(crate) realloc: Operation,
+    pub realloc: Operation,
     /// Bytes of contents that resizes moved to another address.
-    pub(crate) moved_bytes: u64,
+    pub moved_bytes: u64,
     /// Pages added to the module's initial memory.
-    pub(crate) grown_pages: u64,
+    pub grown_pages: u64,
     /// Pages added, and those of the initial memory from the lowest block on.
-    pub(crate) heap_pages: u64,
-    pub(crate) peak_live_bytes: u64,
+    pub heap_pages: u64,
+    /// The most bytes requested and not given back at one time.
+    pub peak_live_bytes: u64,
     /// At evenly spaced moments.
-    pub(crate) timeline: Vec<Moment>,
+    pub timeline: Vec<Moment>,
 }
 
 impl Figures {
-    pub(crate) fn operations(&self) -> [&Operation; 3] {
+    /// Allocations, frees, resizes.
+    pub fn operations(&self) -> [&Operation; 3] {
         [&self.alloc, &self.dealloc, &self.realloc]
     }
 
     /// Calls of every kind.
-    pub(crate) fn calls(&self) -> u64 {
+    pub fn calls(&self) -> u64 {
         let counts = self
             .operations()
             .map(|one| one.steady.count + one.growing.count);
@@ -115,19 +126,20 @@ impl Figures {
     }
 
     /// Instructions of all calls, copies and fills apart.
-    pub(crate) fn fuel(&self) -> u64 {
+    pub fn fuel(&self) -> u64 {
         let sums = self
             .operations()
             .map(|one| one.steady.fuel + one.growing.fuel);
         sums.iter().sum()
     }
 
-    pub(crate) fn mean_fuel(&self) -> f64 {
+    /// Instructions of a call, on average.
+    pub fn mean_fuel(&self) -> f64 {
         ratio(self.fuel(), self.calls())
     }
 
     /// Bytes of memory added per byte live at the peak.
-    pub(crate) fn footprint(&self) -> f64 {
+    pub fn footprint(&self) -> f64 {
         ratio(self.grown_pages * PAGE_BYTES, self.peak_live_bytes)
     }
 }
@@ -137,12 +149,7 @@ impl Figures {
 ///
 /// # Errors
 /// The guest traps or the allocator breaks its contract; says at which operation.
-pub(crate) fn run(
-    engine: &Engine,
-    module: &Module,
-    trace: &Trace,
-    initial_pages: u64,
-) -> Result<Figures> {
+pub fn run(engine: &Engine, module: &Module, trace: &Trace, initial_pages: u64) -> Result<Figures> {
     run_within(engine, module, trace, initial_pages, u64::MAX)
 }
 
@@ -150,42 +157,39 @@ pub(crate) fn run(
 ///
 /// # Errors
 /// As for `run`; or the instructions are used up.
-pub(crate) fn run_within(
+pub fn run_within(
     engine: &Engine,
     module: &Module,
     trace: &Trace,
     initial_pages: u64,
     fuel_max: u64,
 ) -> Result<Figures> {
-    let mut probe = Probe::new(engine, module)?;
-    // A call that does not end at all is stopped in its middle; any other one after its end.
-    probe.limit(fuel_max.saturating_mul(2))?;
-    let mut run = Run::new(probe, trace, initial_pages);
-    let every = trace.ops.len().div_ceil(MOMENTS).max(1);
+    let probe = Probe::new(engine, module)?;
+    let mut run = Run::new(probe, initial_pages, fuel_max)?;
     for (index, &op) in trace.ops.iter().enumerate() {
-        run.operation = index;
-        run.step(op)
-            .with_context(|| format!("operation {index}, {op:?}"))?;
-        if index.is_multiple_of(every) {
+        run.step(index, op)?;
+        if index.is_multiple_of(every(trace.ops.len())) {
             run.look(index);
         }
-        ensure!(
-            run.fuel <= fuel_max,
-            "given up at operation {index} of {}: more than {fuel_max} instructions",
-            trace.ops.len()
-        );
     }
-    Ok(run.finish(trace))
+    Ok(run.finish(trace.ops.len()))
+}
+
+/// At which operations of so many the heap is looked at: each that is a multiple.
+pub fn every(operations: usize) -> usize {
+    operations.div_ceil(MOMENTS).max(1)
 }
 
 /// The address and layout of a live block.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Live {
     ptr: u32,
     block: Block,
 }
 
-struct Run {
+/// A heap that runs: one operation after the other, each counted and checked.
+#[derive(Debug)]
+pub struct Run {
     probe: Probe,
     live: Vec<Option<Live>>,
     ranges: LiveRanges,
@@ -194,27 +198,56 @@ struct Run {
     initial_pages: u64,
     /// Place in the trace.
     operation: usize,
+    /// Whether the next call is the first.
+    is_first: bool,
     fuel: u64,
+    fuel_max: u64,
     figures: Figures,
 }
 
 impl Run {
-    fn new(probe: Probe, trace: &Trace, initial_pages: u64) -> Self {
-        Self {
+    /// On a fresh instance, of which so many pages are no allocator's. It gives up after `fuel_max` instructions.
+    ///
+    /// # Errors
+    /// The engine does not count.
+    pub fn new(mut probe: Probe, initial_pages: u64, fuel_max: u64) -> Result<Self> {
+        // A call that does not end at all is stopped in its middle; any other one after its end.
+        probe.limit(fuel_max.saturating_mul(2))?;
+        Ok(Self {
             probe,
-            live: vec![None; trace.block_count as usize],
+            live: Vec::new(),
             ranges: LiveRanges::default(),
             live_bytes: 0,
             lowest_ptr: u32::MAX,
             initial_pages,
             operation: 0,
+            is_first: true,
             fuel: 0,
+            fuel_max,
             figures: Figures::default(),
-        }
+        })
     }
 
-    fn step(&mut self, op: Op) -> Result<()> {
-        match op {
+    /// Brings memory in before the first operation, which then is like all others: by a block of so many bytes, which
+    /// is given back. Any allocator can do that.
+    ///
+    /// # Errors
+    /// The module traps, or has no memory.
+    pub fn reserve(&mut self, bytes: u32) -> Result<()> {
+        let block = self.probe.alloc(bytes, RESERVE_ALIGN)?.result;
+        ensure!(block != 0, "no memory to reserve {bytes} bytes");
+        self.probe.dealloc(block, bytes, RESERVE_ALIGN)?;
+        self.is_first = false;
+        Ok(())
+    }
+
+    /// Does what the trace has at a place.
+    ///
+    /// # Errors
+    /// The module traps, the allocator breaks its contract, or the instructions are used up; says at which operation.
+    pub fn step(&mut self, place: usize, op: Op) -> Result<()> {
+        self.operation = place;
+        let done = match op {
             Op::Alloc {
                 id,
                 size,
@@ -223,7 +256,40 @@ impl Run {
             } => self.alloc(id, Block { size, align }, zeroed),
             Op::Dealloc { id } => self.dealloc(id),
             Op::Realloc { id, size } => self.realloc(id, size),
-        }
+        };
+        done.with_context(|| format!("operation {place}, {op:?}"))?;
+        self.is_first = false;
+        ensure!(
+            self.fuel <= self.fuel_max,
+            "given up at operation {place}: more than {} instructions",
+            self.fuel_max
+        );
+        Ok(())
+    }
+
+    /// Instructions so far.
+    pub fn fuel(&self) -> u64 {
+        self.fuel
+    }
+
+    /// Bytes requested and not given back.
+    pub fn live_bytes(&self) -> u64 {
+        self.live_bytes
+    }
+
+    /// The blocks that are live.
+    pub fn ranges(&self) -> &LiveRanges {
+        &self.ranges
+    }
+
+    /// The address of a live block.
+    pub fn address(&self, id: u32) -> Option<u32> {
+        Some(self.live.get(id as usize)?.as_ref()?.ptr)
+    }
+
+    /// Size of the memory, in pages.
+    pub fn pages(&self) -> u64 {
+        self.probe.pages()
     }
 
     fn alloc(&mut self, id: u32, block: Block, zeroed: bool) -> Result<()> {
@@ -284,14 +350,20 @@ impl Run {
     fn own(&mut self, id: u32, ptr: u32, block: Block) -> Result<()> {
         let memory_bytes = self.probe.bytes().len();
         self.ranges.insert(ptr, block, memory_bytes)?;
-        self.live[id as usize] = Some(Live { ptr, block });
+        let place = id as usize;
+        if place >= self.live.len() {
+            self.live.resize(place + 1, None);
+        }
+        self.live[place] = Some(Live { ptr, block });
         self.live_bytes += u64::from(block.size);
+        self.figures.peak_live_bytes = self.figures.peak_live_bytes.max(self.live_bytes);
         self.lowest_ptr = self.lowest_ptr.min(ptr);
         Ok(())
     }
 
     fn disown(&mut self, id: u32) -> Result<Live> {
-        let live = self.live[id as usize].take().context("not live")?;
+        let live = self.live.get_mut(id as usize).and_then(Option::take);
+        let live = live.context("not live")?;
         self.ranges.remove(live.ptr);
         self.live_bytes -= u64::from(live.block.size);
         Ok(live)
@@ -312,10 +384,11 @@ impl Run {
 
     /// True of a call that grew memory, and of the first one.
     fn grew_heap<R>(&self, call: &Call<R>) -> bool {
-        self.operation == 0 || call.grown_pages > 0
+        self.is_first || call.grown_pages > 0
     }
 
-    fn look(&mut self, operation: usize) {
+    /// Notes the heap as it is, for the time line.
+    pub fn look(&mut self, operation: usize) {
         let moment = Moment {
             operation,
             live_bytes: self.live_bytes,
@@ -324,18 +397,19 @@ impl Run {
         self.figures.timeline.push(moment);
     }
 
-    fn grown_pages(&self) -> u64 {
-        self.probe.pages() - self.initial_pages
+    /// Pages added so far.
+    pub fn grown_pages(&self) -> u64 {
+        self.probe.pages().saturating_sub(self.initial_pages)
     }
 
-    fn finish(mut self, trace: &Trace) -> Figures {
-        self.look(trace.ops.len());
+    /// What it took, after so many operations.
+    pub fn finish(mut self, operations: usize) -> Figures {
+        self.look(operations);
         let pages = self.probe.pages();
         let first_page = u64::from(self.lowest_ptr) / PAGE_BYTES;
         Figures {
             grown_pages: self.grown_pages(),
             heap_pages: pages - first_page.min(self.initial_pages),
-            peak_live_bytes: trace.peak_live_bytes,
             ..self.figures
         }
     }
@@ -358,7 +432,7 @@ fn pattern(id: u32) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::Recorder;
+    use crate::ops::Recorder;
     use alligator_meter::counting_engine;
 
     /// An allocator that only goes forward in the initial memory. `op_realloc` never ends.

@@ -1,94 +1,128 @@
-//! A guest's allocator, called from the host one operation at a time.
+//! A module's allocator, called from the host one operation at a time.
+//!
+//! The module exports `op_alloc(size, align)`, `op_alloc_zeroed(size, align)`, `op_dealloc(address, size, align)` and
+//! `op_realloc(address, size, align, new_size)`, as the lab's guests do.
 
 use anyhow::{Context, Result};
 use wasmtime::{Engine, Instance, Memory, Module, Store, TypedFunc};
 
 use alligator_meter::counting_store;
 
-/// An instance of a guest with its exports.
-pub(crate) struct Probe {
+/// An instance of a module with its exports.
+pub struct Probe {
     store: Store<()>,
     memory: Memory,
     alloc: TypedFunc<(u32, u32), u32>,
     alloc_zeroed: TypedFunc<(u32, u32), u32>,
     dealloc: TypedFunc<(u32, u32, u32), ()>,
     realloc: TypedFunc<(u32, u32, u32, u32), u32>,
-    box24: TypedFunc<(), ()>,
+    instance: Instance,
 }
 
 /// What a call cost and returned.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Call<R> {
-    pub(crate) result: R,
+pub struct Call<R> {
+    /// What it gave.
+    pub result: R,
     /// Executed instructions, the call itself included.
-    pub(crate) fuel: u64,
+    pub fuel: u64,
     /// Pages by which memory became larger meanwhile.
-    pub(crate) grown_pages: u64,
+    pub grown_pages: u64,
+}
+
+impl core::fmt::Debug for Probe {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter
+            .debug_struct("Probe")
+            .field("pages", &self.pages())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Probe {
-    pub(crate) fn new(engine: &Engine, module: &Module) -> Result<Self> {
+    /// A fresh instance.
+    ///
+    /// # Errors
+    /// The module does not start, or lacks an export.
+    pub fn new(engine: &Engine, module: &Module) -> Result<Self> {
         let mut store = counting_store(engine, ())?;
         let instance = Instance::new(&mut store, module, &[])?;
         let memory = instance
             .get_memory(&mut store, "memory")
-            .context("the guest exports no memory")?;
+            .context("the module exports no memory")?;
         Ok(Self {
             memory,
             alloc: instance.get_typed_func(&mut store, "op_alloc")?,
             alloc_zeroed: instance.get_typed_func(&mut store, "op_alloc_zeroed")?,
             dealloc: instance.get_typed_func(&mut store, "op_dealloc")?,
             realloc: instance.get_typed_func(&mut store, "op_realloc")?,
-            box24: instance.get_typed_func(&mut store, "box24")?,
+            instance,
             store,
         })
     }
 
     /// Ends a call that needs more instructions than this.
-    pub(crate) fn limit(&mut self, fuel: u64) -> Result<()> {
+    ///
+    /// # Errors
+    /// The engine does not count.
+    pub fn limit(&mut self, fuel: u64) -> Result<()> {
         let fuel = fuel.min(self.store.get_fuel()?);
         Ok(self.store.set_fuel(fuel)?)
     }
 
     /// Size of the memory, in pages.
-    pub(crate) fn pages(&self) -> u64 {
+    pub fn pages(&self) -> u64 {
         self.memory.size(&self.store)
     }
 
-    /// The guest's memory.
-    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+    /// The module's memory.
+    pub fn bytes(&mut self) -> &mut [u8] {
         self.memory.data_mut(&mut self.store)
     }
 
-    pub(crate) fn alloc(&mut self, size: u32, align: u32) -> Result<Call<u32>> {
+    /// A block of `size` bytes at a multiple of `align`; null if there is no memory.
+    ///
+    /// # Errors
+    /// It traps.
+    pub fn alloc(&mut self, size: u32, align: u32) -> Result<Call<u32>> {
         let function = self.alloc.clone();
         self.call(|store| function.call(store, (size, align)))
     }
 
-    pub(crate) fn alloc_zeroed(&mut self, size: u32, align: u32) -> Result<Call<u32>> {
+    /// The same, all zero.
+    ///
+    /// # Errors
+    /// It traps.
+    pub fn alloc_zeroed(&mut self, size: u32, align: u32) -> Result<Call<u32>> {
         let function = self.alloc_zeroed.clone();
         self.call(|store| function.call(store, (size, align)))
     }
 
-    pub(crate) fn dealloc(&mut self, ptr: u32, size: u32, align: u32) -> Result<Call<()>> {
+    /// Gives a block back.
+    ///
+    /// # Errors
+    /// It traps.
+    pub fn dealloc(&mut self, ptr: u32, size: u32, align: u32) -> Result<Call<()>> {
         let function = self.dealloc.clone();
         self.call(|store| function.call(store, (ptr, size, align)))
     }
 
-    pub(crate) fn realloc(
-        &mut self,
-        ptr: u32,
-        size: u32,
-        align: u32,
-        new: u32,
-    ) -> Result<Call<u32>> {
+    /// Resizes a block; null if there is no memory.
+    ///
+    /// # Errors
+    /// It traps.
+    pub fn realloc(&mut self, ptr: u32, size: u32, align: u32, new: u32) -> Result<Call<u32>> {
         let function = self.realloc.clone();
         self.call(|store| function.call(store, (ptr, size, align, new)))
     }
 
     /// Makes and drops a box of 24 bytes.
-    pub(crate) fn box24(&mut self) -> Result<Call<()>> {
-        let function = self.box24.clone();
+    ///
+    /// # Errors
+    /// The module has no such function, or it traps.
+    pub fn box24(&mut self) -> Result<Call<()>> {
+        let instance = self.instance;
+        let function = instance.get_typed_func::<(), ()>(&mut self.store, "box24")?;
         self.call(|store| function.call(store, ()))
     }
 

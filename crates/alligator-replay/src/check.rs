@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 
-use super::trace::Block;
+use crate::ops::Block;
 
 /// The blocks that are live, by address, each with its end.
 #[derive(Debug, Default)]
-pub(crate) struct LiveRanges(BTreeMap<u64, u64>);
+pub struct LiveRanges(BTreeMap<u64, u64>);
 
 impl LiveRanges {
     /// Notes a block that the allocator returned.
     ///
     /// # Errors
     /// Null, not aligned, outside memory, or over a live block.
-    pub(crate) fn insert(&mut self, ptr: u32, block: Block, memory_bytes: usize) -> Result<()> {
+    pub fn insert(&mut self, ptr: u32, block: Block, memory_bytes: usize) -> Result<()> {
         let Block { size, align } = block;
         ensure!(ptr != 0, "null for {size} bytes");
         ensure!(
@@ -35,13 +35,22 @@ impl LiveRanges {
         Ok(())
     }
 
-    pub(crate) fn remove(&mut self, ptr: u32) {
+    /// The blocks, by address: each with its end.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.0.iter().map(|(start, end)| (*start, *end))
+    }
+
+    /// Forgets a block.
+    pub fn remove(&mut self, ptr: u32) {
         self.0.remove(&u64::from(ptr));
     }
 }
 
 /// Writes a pattern to both ends of a block.
-pub(crate) fn mark(memory: &mut [u8], ptr: u32, size: u32, pattern: u8) {
+///
+/// # Panics
+/// When the block is not inside the memory.
+pub fn mark(memory: &mut [u8], ptr: u32, size: u32, pattern: u8) {
     let ptr = ptr as usize;
     memory[ptr] = pattern;
     memory[ptr + size as usize - 1] = !pattern;
@@ -51,7 +60,10 @@ pub(crate) fn mark(memory: &mut [u8], ptr: u32, size: u32, pattern: u8) {
 ///
 /// # Errors
 /// One of the two bytes is another.
-pub(crate) fn verify(memory: &[u8], ptr: u32, size: u32, pattern: u8) -> Result<()> {
+///
+/// # Panics
+/// When the block is not inside the memory.
+pub fn verify(memory: &[u8], ptr: u32, size: u32, pattern: u8) -> Result<()> {
     let (first, last) = (ptr as usize, ptr as usize + size as usize - 1);
     let first_is = size == 1 || memory[first] == pattern;
     ensure!(
@@ -65,7 +77,10 @@ pub(crate) fn verify(memory: &[u8], ptr: u32, size: u32, pattern: u8) -> Result<
 ///
 /// # Errors
 /// It is not.
-pub(crate) fn verify_zero(memory: &[u8], ptr: u32, size: u32) -> Result<()> {
+///
+/// # Panics
+/// When the block is not inside the memory.
+pub fn verify_zero(memory: &[u8], ptr: u32, size: u32) -> Result<()> {
     let block = &memory[ptr as usize..ptr as usize + size as usize];
     ensure!(
         block.iter().all(|&byte| byte == 0),
