@@ -273,7 +273,7 @@ fn what_outlives_its_frame_is_none_for_a_scope() {
     let mut program = Program::new();
     let stack = program.site("app::double_buffer");
     let mut last: Vec<u64> = Vec::new();
-    for _ in 0..10 {
+    for _ in 0..40 {
         program.mark();
         let blocks = (0..10).map(|_| program.alloc(stack, 50)).collect();
         for block in core::mem::replace(&mut last, blocks) {
