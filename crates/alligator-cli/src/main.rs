@@ -1,14 +1,16 @@
 //! The tool `alligator`.
 //!
-//! Exit status: 0 bounded, reported, replayed, advised, what is forbidden out of reach, or heap found or none there; 1 above `--max` or
-//! another limit, what is forbidden in reach, or measured above proved; 2 unbounded or conditional, a heap that is there
-//! and not found, or nothing to record; 3 bad input. `run` ends with the program's.
+//! Exit status: 0 bounded, reported, replayed, advised, a heap whose invariants hold, what is forbidden out of reach, or
+//! heap found or none there; 1 above `--max` or another limit, a heap that is broken, what is forbidden in reach, or
+//! measured above proved; 2 unbounded or conditional, a heap that is there and not found, or nothing to record; 3 bad
+//! input. `run` ends with the program's.
 #![forbid(unsafe_code)]
 
 mod advise;
 mod bound;
 mod find;
 mod forbid;
+mod inspect;
 mod measure;
 mod record;
 mod replay;
@@ -50,6 +52,8 @@ enum Command {
     Report(report::Arguments),
     /// Says what to do about a recorded heap, each with its figure and its line of code.
     Advise(advise::Arguments),
+    /// Says what an Alligator heap has, from a copy of its memory: of a program that has trapped, say.
+    Inspect(inspect::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Report(arguments) => report::run(arguments),
         Command::Advise(arguments) => advise::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
     };
     match result {
         Ok(status) => ExitCode::from(status),

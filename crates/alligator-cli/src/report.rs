@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use alligator_report::export::{Format, Value, export};
 use alligator_report::{
-    Analysis, Comparison, Leaks, Limits, Options, analyse, page, text, text_of_two,
+    Analysis, Comparison, Leaks, Limits, Options, SNAPSHOT_MAGIC, Snapshot, analyse, page,
+    snapshot_text, text, text_of_two,
 };
 use clap::ValueEnum;
 
@@ -161,6 +162,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
     {
         return Err("pprof's format is no text: say where it goes with -o FILE".to_owned());
     }
+    if crate::bound::read_start(&arguments.trace, SNAPSHOT_MAGIC.len())? == SNAPSHOT_MAGIC {
+        return snapshot(arguments);
+    }
     let blocks_max = arguments.html.as_ref().map_or(0, |_| arguments.blocks);
     let analysis = read(&arguments.trace, blocks_max)?;
     let report = &analysis.report;
@@ -207,6 +211,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
         eprintln!("alligator: {}: {failure}", arguments.trace.display());
     }
     Ok(u8::from(!failures.is_empty()))
+}
+
+/// Reports a snapshot, of which there is a text only.
+fn snapshot(arguments: &Arguments) -> Result<u8, String> {
+    let path = &arguments.trace;
+    if arguments.html.is_some() || arguments.format.is_some() || arguments.before.is_some() {
+        return Err(located(path, &"a snapshot, of which there is a text only"));
+    }
+    let bytes = crate::bound::read(path)?;
+    let snapshot = Snapshot::read(&bytes).map_err(|error| located(path, &error))?;
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    print!("{}", snapshot_text(&name.to_string_lossy(), &snapshot));
+    Ok(u8::from(snapshot.broken.is_some()))
 }
 
 /// Reads a trace, twice.

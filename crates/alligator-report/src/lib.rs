@@ -29,6 +29,7 @@
 //! | [`format`] | numbers as people read them |
 //! | `sections` | the report in parts, for `text` and `html` |
 //! | `text`, `html`, `export` | the report for a terminal, a browser, other tools |
+//! | `snapshot` | an Alligator heap, told from inside it |
 //! | `compare`, `limits` | two reports; what a report must not exceed |
 #![forbid(unsafe_code)]
 
@@ -48,6 +49,7 @@ mod resizes;
 mod sections;
 mod sites;
 mod sizes;
+mod snapshot;
 mod survey;
 mod text;
 mod timeline;
@@ -59,5 +61,6 @@ pub use html::page;
 pub use limits::{Leaks, Limits};
 pub use report::{Counts, Moment, Report};
 pub use sites::{Amount, SiteRow, site_name};
+pub use snapshot::{Piece, PieceKind, SNAPSHOT_MAGIC, Snapshot, chunk_bytes, snapshot_text};
 pub use text::{text, text_of_two};
 pub use timeline::Bucket;
