@@ -70,7 +70,9 @@ fn workload(name: &str) -> Result<Trace> {
 mod tests {
     use super::*;
     use alligator_meter::counting_engine;
-    use alligator_replay::{Allocators, Options, fuel, probe::Probe, replay, trace_of};
+    use alligator_replay::{
+        Allocators, MALLOC_ALIGN, Options, fuel, probe::Probe, replay, trace_of,
+    };
     use alligator_report::analyse;
     use alligator_trace::Reader;
 
@@ -86,7 +88,7 @@ mod tests {
         for workload in workloads::synthetic()? {
             let trace = workload.trace(true);
             let bytes = write_trace(&trace, Vec::new())?;
-            let (back, oddities) = trace_of(&trace.name, Reader::new(&bytes[..])?)?;
+            let (back, oddities) = trace_of(&trace.name, Reader::new(&bytes[..])?, MALLOC_ALIGN)?;
             assert_eq!(oddities.notes(), Vec::<String>::new(), "{}", trace.name);
             assert!(back == trace, "{} is another trace now", trace.name);
             assert!(Trace::decode(&trace.name, &trace.encode())? == trace);

@@ -8,7 +8,7 @@ use alligator_replay::{Allocator, Allocators, Options, Replayed};
 use alligator_report::Report;
 
 use crate::bound::located;
-use crate::replay::{Outcome, read_trace, reader, replays};
+use crate::replay::{Align, Outcome, read_trace, reader, replays};
 
 /// Characters of a line.
 const WIDTH: usize = 100;
@@ -22,6 +22,8 @@ pub(crate) struct Arguments {
     /// Replay it on Alligator with its features and on dlmalloc, and say what that tells.
     #[arg(long)]
     replay: bool,
+    #[command(flatten)]
+    align: Align,
     /// Print JSON: a list of objects with `topic`, `text` and `code`.
     #[arg(long)]
     json: bool,
@@ -72,7 +74,11 @@ fn replayed(arguments: &Arguments, report: &Report) -> Result<Replays, String> {
     let shipped = Allocators::shipped().map_err(|error| error.to_string())?;
     let named = |name: &str| shipped.named(name).map_err(|error| error.to_string());
     let chosen: Vec<&Allocator> = REPLAYED.into_iter().map(named).collect::<Result<_, _>>()?;
-    let outcomes = replays(path, report, &chosen, &Options::default())?;
+    let options = Options {
+        malloc_align: arguments.align.malloc_align,
+        ..Options::default()
+    };
+    let outcomes = replays(path, report, &chosen, &options)?;
     let mut all = Vec::new();
     for (allocator, outcome) in chosen.iter().zip(outcomes) {
         let name = &allocator.info.name;
@@ -97,6 +103,7 @@ fn reserved(
     for percent in RESERVE_STEPS {
         let options = Options {
             reserve_bytes: reserve_bytes(report, percent),
+            malloc_align: arguments.align.malloc_align,
             ..Options::default()
         };
         let mut outcomes = replays(&arguments.trace, report, &[ours], &options)?;

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use alligator_replay::v8::{self, Timings};
 use alligator_replay::{
-    Allocator, Allocators, Fault, Kind, Options, Replayed, replay, rewrite, trace_of,
+    Allocator, Allocators, Fault, Kind, MALLOC_ALIGN, Options, Replayed, replay, rewrite, trace_of,
 };
 use alligator_report::Report;
 use alligator_trace::{MAGIC, Reader};
@@ -32,6 +32,8 @@ pub(crate) struct Arguments {
     /// Bring in so much memory before the first call; `KiB`, `MiB` and `GiB` may follow the number.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value = "0")]
     reserve: u64,
+    #[command(flatten)]
+    pub(crate) align: Align,
     /// Time the calls in V8, too, by Node.js.
     #[arg(long, value_name = "ROUNDS", num_args = 0..=1, default_missing_value = "9", require_equals = true,
         value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -45,6 +47,23 @@ pub(crate) struct Arguments {
     /// List the allocators.
     #[arg(long)]
     list: bool,
+}
+
+/// What is not in every trace.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Align {
+    /// The alignment of blocks whose caller said none: 16 is C's, 8 what most types of Rust have.
+    #[arg(long, value_name = "BYTES", default_value_t = MALLOC_ALIGN, value_parser = parse_align)]
+    pub(crate) malloc_align: u32,
+}
+
+fn parse_align(text: &str) -> Result<u32, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number: &u32| number.is_power_of_two());
+    let number = number.filter(|number| *number <= 65_536);
+    number.ok_or_else(|| "a power of two up to 65536".to_owned())
 }
 
 /// A replay, or why there is none.
@@ -63,8 +82,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
     let chosen = choose(arguments, &allocators)?;
     let report = read_trace(path)?;
     if let Some(output) = &arguments.write_lab {
-        let (trace, oddities) =
-            trace_of(&report.name, reader(path)?).map_err(|e| fault(path, &e))?;
+        let (trace, oddities) = trace_of(&report.name, reader(path)?, arguments.align.malloc_align)
+            .map_err(|e| fault(path, &e))?;
         write(output, &trace.encode())?;
         println!(
             "wrote {}: {} operations on {} blocks",
@@ -80,7 +99,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
             return Err("--write needs one --allocator".to_owned());
         };
         let compiled = one.compile().map_err(|error| error.to_string())?;
-        let bytes = rewrite(one, &compiled, reader(path)?, Vec::new());
+        let bytes = rewrite(
+            one,
+            &compiled,
+            reader(path)?,
+            arguments.align.malloc_align,
+            Vec::new(),
+        );
         write(output, &bytes.map_err(|error| fault(path, &error))?)?;
         println!(
             "wrote {}: {} on {}",
@@ -92,11 +117,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
     }
     let options = Options {
         reserve_bytes: arguments.reserve,
+        malloc_align: arguments.align.malloc_align,
         ..Options::default()
     };
     let outcomes = replays(path, &report, &chosen, &options)?;
     let timings = match arguments.v8 {
-        Some(rounds) => Some(timed(path, &report, &allocators, &chosen, rounds)?),
+        Some(rounds) => Some(timed(
+            path,
+            &report,
+            &allocators,
+            &chosen,
+            rounds,
+            arguments.align.malloc_align,
+        )?),
         None => None,
     };
     let shown = Shown {
@@ -241,8 +274,10 @@ fn timed(
     allocators: &Allocators,
     chosen: &[&Allocator],
     rounds: u32,
+    malloc_align: u32,
 ) -> Result<Timings, String> {
-    let (trace, _) = trace_of(&report.name, reader(path)?).map_err(|error| fault(path, &error))?;
+    let (trace, _) =
+        trace_of(&report.name, reader(path)?, malloc_align).map_err(|error| fault(path, &error))?;
     v8::time(chosen, allocators.control(), &trace, rounds).map_err(|error| error.to_string())
 }
 

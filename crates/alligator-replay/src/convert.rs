@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::ops::{Block, BlockId, Ids, Op, Trace};
 
-/// Alignment of blocks whose caller said none: what C's `malloc` owes on Wasm.
-const MALLOC_ALIGN: u32 = 16;
+/// Alignment of blocks whose caller said none, unless another is chosen: what C's `malloc` owes on Wasm.
+pub const MALLOC_ALIGN: u32 = 16;
 
 /// What of a trace cannot be replayed as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,8 +63,10 @@ struct Live {
 }
 
 /// Turns events into operations, one by one. Memory: the blocks that are live.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Converter {
+    /// Of blocks whose caller said no alignment.
+    malloc_align: u32,
     live: HashMap<u64, Live>,
     ids: Ids,
     oddities: Oddities,
@@ -72,16 +74,27 @@ pub struct Converter {
 }
 
 impl Converter {
-    /// For a trace with this header.
+    /// For a trace with this header. Blocks whose caller said no alignment get `malloc_align`, a power of two, which for
+    /// C is [`MALLOC_ALIGN`].
     ///
     /// # Errors
-    /// It is sampled: most of its blocks are not there.
-    pub fn new(header: &Header) -> Result<Self> {
+    /// It is sampled: most of its blocks are not there. Or the alignment is no power of two.
+    pub fn new(header: &Header, malloc_align: u32) -> Result<Self> {
+        ensure!(
+            malloc_align.is_power_of_two(),
+            "an alignment of {malloc_align}, which is no power of two"
+        );
         ensure!(
             header.sample_bytes == 0,
             "a sampled trace cannot be replayed: record it without --sample"
         );
-        Ok(Self::default())
+        Ok(Self {
+            malloc_align,
+            live: HashMap::new(),
+            ids: Ids::default(),
+            oddities: Oddities::default(),
+            live_empty: 0,
+        })
     }
 
     /// The operations that an event is: none, one, or two where a block was given back unseen.
@@ -216,7 +229,7 @@ impl Converter {
     /// What is asked of the allocator: size, alignment, and whether the block is one of no bytes.
     fn fitting(&mut self, size: u64, align: u64) -> Result<(u32, u32, bool)> {
         let align = match u32::try_from(align) {
-            Ok(0) => MALLOC_ALIGN,
+            Ok(0) => self.malloc_align,
             Ok(align) => align,
             Err(_) => bail!("an alignment of {align} bytes, too large for 32 bits"),
         };
@@ -238,8 +251,12 @@ impl Converter {
 /// # Errors
 /// A trace that is damaged, sampled, or does not fit 32 bits; or one with more than 2^24 blocks at a time, for which the
 /// lab's format has no place.
-pub fn trace_of<R: Read>(name: &str, mut reader: Reader<R>) -> Result<(Trace, Oddities)> {
-    let mut converter = Converter::new(reader.header())?;
+pub fn trace_of<R: Read>(
+    name: &str,
+    mut reader: Reader<R>,
+    malloc_align: u32,
+) -> Result<(Trace, Oddities)> {
+    let mut converter = Converter::new(reader.header(), malloc_align)?;
     let (mut ops, mut sizes) = (Vec::new(), Vec::<u32>::new());
     let (mut live_bytes, mut peak_live_bytes) = (0_u64, 0);
     while let Some(event) = reader.next_event()? {

@@ -47,7 +47,7 @@ mod rewrite;
 pub mod v8;
 
 pub use allocators::{Allocator, Allocators, Compiled, Info, Kind, bundle};
-pub use convert::{Converter, Oddities, trace_of, write_trace};
+pub use convert::{Converter, MALLOC_ALIGN, Oddities, trace_of, write_trace};
 pub use ops::{Block, BlockId, Op, Recorder, Trace};
 pub use replay::{Fault, FrameRow, Options, Peak, Replayed, replay};
 pub use rewrite::rewrite;

@@ -8,7 +8,7 @@ use alligator_trace::{Kind, Reader, StringId};
 use anyhow::{Context, Result, ensure};
 
 use crate::allocators::Compiled;
-use crate::convert::{Converter, Oddities};
+use crate::convert::{Converter, MALLOC_ALIGN, Oddities};
 use crate::fuel::{Figures, Run, every};
 use crate::probe::Probe;
 
@@ -17,6 +17,8 @@ use crate::probe::Probe;
 pub struct Options {
     /// Bytes to bring in before the first call, by a block that is given back; 0 for none.
     pub reserve_bytes: u64,
+    /// Alignment of blocks whose caller said none.
+    pub malloc_align: u32,
     /// An allocator that needs more instructions for a call on average is given up on.
     pub fuel_per_call_max: u64,
 }
@@ -25,6 +27,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             reserve_bytes: 0,
+            malloc_align: MALLOC_ALIGN,
             fuel_per_call_max: 5_000,
         }
     }
@@ -113,7 +116,7 @@ pub fn replay<R: Read>(
         let bytes = u32::try_from(options.reserve_bytes);
         run.reserve(bytes.context("a reservation too large for 32 bits")?)?;
     }
-    let mut converter = Converter::new(reader.header()).map_err(fault)?;
+    let mut converter = Converter::new(reader.header(), options.malloc_align).map_err(fault)?;
     let mut frames = Frames::default();
     let mut peak = Peak::default();
     let every = every(usize::try_from(report.events)?) as u64;

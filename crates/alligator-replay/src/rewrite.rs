@@ -23,11 +23,12 @@ pub fn rewrite<R: Read, W: Write>(
     allocator: &Allocator,
     compiled: &Compiled,
     mut reader: Reader<R>,
+    malloc_align: u32,
     out: W,
 ) -> Result<W> {
     let probe = Probe::new(compiled.engine(), compiled.module())?;
     let mut run = Run::new(probe, compiled.initial_pages(), FUEL_MAX)?;
-    let mut converter = Converter::new(reader.header())?;
+    let mut converter = Converter::new(reader.header(), malloc_align)?;
     let mut pages = run.pages();
     let header = Header {
         allocator: allocator.title(),

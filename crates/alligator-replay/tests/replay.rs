@@ -1,8 +1,8 @@
 //! Traces whose right replay is known, and those that no allocator can replay.
 
 use alligator_replay::{
-    Allocators, Compiled, Fault, Op, Options, Recorder, Replayed, replay, rewrite, trace_of,
-    write_trace,
+    Allocators, Compiled, Fault, MALLOC_ALIGN, Op, Options, Recorder, Replayed, replay, rewrite,
+    trace_of, write_trace,
 };
 use alligator_report::{Report, analyse};
 use alligator_trace::{Frame, Header, Kind, Reader, StackId, Writer};
@@ -212,6 +212,28 @@ fn what_no_allocator_can_replay_is_said_in_one_line() {
 }
 
 #[test]
+fn blocks_without_an_alignment_get_the_one_that_is_chosen() -> Result<()> {
+    let kinds: Vec<Kind> = (1..=4000)
+        .map(|number| alloc(number << 12, 24, 0))
+        .collect();
+    let bytes = trace(&Header::default(), &kinds);
+    let report = report(&bytes)?;
+    let compiled = Allocators::shipped()?.named("alligator")?.compile()?;
+    let pages = |malloc_align| -> Result<u64> {
+        let options = Options {
+            malloc_align,
+            ..Options::default()
+        };
+        let replayed = replay(&compiled, &report, Reader::new(&bytes[..])?, &options)?;
+        Ok(replayed.figures.grown_pages)
+    };
+    // Slots of 24 bytes, and of 32.
+    assert!(pages(8)? < pages(16)?);
+    assert!(pages(24).is_err());
+    Ok(())
+}
+
+#[test]
 fn an_allocator_that_gives_a_block_twice_is_named_with_the_operation() -> Result<()> {
     const SAME: &str = r#"(module (memory (export "memory") 1)
         (func (export "op_alloc") (param i32 i32) (result i32) (i32.const 1024))
@@ -283,7 +305,13 @@ fn a_rewritten_trace_has_the_same_calls_at_other_places() -> Result<()> {
     let allocators = Allocators::shipped()?;
     let dlmalloc = allocators.named("dlmalloc")?;
     let compiled = dlmalloc.compile()?;
-    let rewritten = rewrite(dlmalloc, &compiled, Reader::new(&bytes[..])?, Vec::new())?;
+    let rewritten = rewrite(
+        dlmalloc,
+        &compiled,
+        Reader::new(&bytes[..])?,
+        MALLOC_ALIGN,
+        Vec::new(),
+    )?;
     let (old, new) = (report(&bytes)?, report(&rewritten)?);
     assert_eq!(new.header.allocator, dlmalloc.title());
     assert_eq!((new.peak.bytes, new.counts), (old.peak.bytes, old.counts));
@@ -301,7 +329,13 @@ fn a_rewritten_trace_has_the_same_calls_at_other_places() -> Result<()> {
     );
     assert_eq!(again.figures.fuel(), replayed.figures.fuel());
     let cut = &bytes[..bytes.len() - 20];
-    let error = rewrite(dlmalloc, &compiled, Reader::new(cut)?, Vec::new());
+    let error = rewrite(
+        dlmalloc,
+        &compiled,
+        Reader::new(cut)?,
+        MALLOC_ALIGN,
+        Vec::new(),
+    );
     assert!(
         error
             .expect_err("has no end")
@@ -378,7 +412,7 @@ proptest! {
         prop_assert_eq!(&decoded, &trace);
         let bytes = write_trace(&trace, Vec::new()).expect("a vector takes all bytes");
         let (back, oddities) =
-            trace_of("random", Reader::new(&bytes[..]).expect("a header")).expect("is whole");
+            trace_of("random", Reader::new(&bytes[..]).expect("a header"), MALLOC_ALIGN).expect("is whole");
         prop_assert!(oddities.notes().is_empty());
         prop_assert_eq!(&back, &trace);
     }
@@ -388,7 +422,7 @@ proptest! {
 fn a_block_given_back_unseen_leaves_its_index() -> Result<()> {
     let kinds = [alloc(0x100, 24, 8), alloc(0x100, 48, 8), free(0x100)];
     let bytes = trace(&Header::default(), &kinds);
-    let (trace, oddities) = trace_of("test", Reader::new(&bytes[..])?)?;
+    let (trace, oddities) = trace_of("test", Reader::new(&bytes[..])?, MALLOC_ALIGN)?;
     assert_eq!((trace.block_count, trace.ops.len()), (1, 4));
     assert_eq!((trace.peak_live_bytes, oddities.unseen), (48, 1));
     Ok(())
@@ -400,7 +434,7 @@ fn what_is_live_at_the_end_is_given_back_in_the_labs_format() -> Result<()> {
         &Header::default(),
         &[alloc(0x100, 24, 8), alloc(0x200, 48, 8), free(0x100)],
     );
-    let (trace, _) = trace_of("test", Reader::new(&bytes[..])?)?;
+    let (trace, _) = trace_of("test", Reader::new(&bytes[..])?, MALLOC_ALIGN)?;
     assert_eq!(
         trace.ops[2..],
         [Op::Dealloc { id: 0 }, Op::Dealloc { id: 1 }]
