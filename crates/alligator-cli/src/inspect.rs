@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use alligator_find::copy::{MEMORY, copy, name_of};
 use alligator_find::core_of;
 use alligator_find::module::Module as Parsed;
-use alligator_report::{SNAPSHOT_MAGIC, Snapshot, chunk_bytes, snapshot_text};
+use alligator_report::{SNAPSHOT_MAGIC, Snapshot, chunk_bytes, next_chunk, snapshot_text};
 use wasmtime::{Config, Engine, Instance, Linker, Memory, Module, Store, TypedFunc};
 
 use crate::bound::{located, read};
@@ -157,8 +157,8 @@ impl Reading {
                 .get(..length)
                 .ok_or("a chunk beyond the memory's end")?;
             all.extend_from_slice(chunk);
-            let next = u64::from_le_bytes(chunk[16..24].try_into().unwrap_or_default());
-            let next = u32::try_from(next).map_err(|_| "a chunk that leads beyond the memory")?;
+            let next = u32::try_from(next_chunk(chunk))
+                .map_err(|_| "a chunk that leads beyond the memory")?;
             if next == 0 {
                 return Ok(all);
             }

@@ -61,6 +61,8 @@ pub use html::page;
 pub use limits::{Leaks, Limits};
 pub use report::{Counts, Moment, Report};
 pub use sites::{Amount, SiteRow, site_name};
-pub use snapshot::{Piece, PieceKind, SNAPSHOT_MAGIC, Snapshot, chunk_bytes, snapshot_text};
+pub use snapshot::{
+    Piece, PieceKind, SNAPSHOT_MAGIC, Snapshot, chunk_bytes, next_chunk, snapshot_text,
+};
 pub use text::{text, text_of_two};
 pub use timeline::Bucket;

@@ -104,6 +104,12 @@ pub fn chunk_bytes(start: &[u8]) -> Result<usize, Error> {
     Ok(8 * (HEAD_WORDS + PIECE_WORDS * pieces_of(&mut words)?))
 }
 
+/// The address from which the chunk after this one tells, 0 if it is the last.
+pub fn next_chunk(chunk: &[u8]) -> u64 {
+    let word = chunk.get(16..).and_then(|rest| rest.first_chunk());
+    word.map_or(0, |word| u64::from_le_bytes(*word))
+}
+
 /// Reads the magic and the number of pieces.
 fn pieces_of(words: &mut Words<'_>) -> Result<usize, Error> {
     if words.next()? != u64::from_le_bytes(SNAPSHOT_MAGIC) {

@@ -6,12 +6,13 @@
 
 mod corpus;
 mod heap;
-#[cfg(feature = "picture")]
-mod picture;
 mod scripts;
 mod site;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+#[cfg(feature = "picture")]
+alligator_snapshot::export!(*heap::allocator());
 
 /// What lives between [`begin`] and [`finish`], and the output in the end.
 struct State {

@@ -17,10 +17,11 @@
 //! `picture` is Alligator's heap half-way, in bytes (`mini_page`, `run`, `free`, `meta`), and
 //! `classes`: `slot_bytes`, `mini_pages`, `slots`, `used_slots` of each size class.
 
+use alligator_report::PieceKind as Kind;
 use serde_json::{Value, json};
 
 use super::figures::Figures;
-use super::picture::{Kind, Picture};
+use super::picture::Picture;
 use super::trace::Calls;
 
 pub(super) fn object(
@@ -87,7 +88,7 @@ fn heap(picture: &Picture) -> Value {
         "mini_page": picture.bytes_of(|kind| matches!(kind, Kind::MiniPage { .. })),
         "run": picture.bytes_of(|kind| kind == Kind::Run),
         "free": picture.bytes_of(|kind| kind == Kind::FreeRun),
-        "meta": picture.bytes_of(|kind| kind == Kind::Meta),
+        "meta": picture.bytes_of(|kind| kind == Kind::Records),
         "classes": classes.collect::<Vec<_>>(),
     })
 }

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use alligator_report::{Snapshot, chunk_bytes, next_chunk};
+use anyhow::{Context, Result};
 use wasmparser::Parser;
 use wasmtime::{Engine, Instance, Linker, Memory, Store, Val};
 
-use super::picture::{self, Picture};
+use super::picture::Picture;
 use super::trace::{self, Trace};
 use crate::fuel::PAGE_BYTES;
 use alligator_meter::counting_store;
@@ -107,14 +108,23 @@ impl<T> Guest<T> {
     }
 
     fn walk(&mut self) -> Result<Picture> {
-        let piece_count = self.number("picture")?;
-        ensure!(
-            piece_count <= picture::PIECES_MAX,
-            "the heap has {piece_count} pieces, too many to draw"
-        );
-        let address = self.number("picture_address")?;
-        let bytes = self.bytes(address, piece_count * picture::PIECE_BYTES)?;
-        Picture::from_bytes(&bytes)
+        let snapshot = self
+            .instance
+            .get_typed_func::<u32, u32>(&mut self.store, "alligator_snapshot")?;
+        let (mut chunks, mut from) = (Vec::new(), 0);
+        loop {
+            let address = snapshot.call(&mut self.store, from)? as usize;
+            let memory = self.memory()?;
+            let chunk = memory.data(&self.store).get(address..);
+            let length = chunk_bytes(chunk.context("an address out of range")?)?;
+            let chunk = self.bytes(address, length)?;
+            from = u32::try_from(next_chunk(&chunk))?;
+            chunks.extend(chunk);
+            if from == 0 {
+                break;
+            }
+        }
+        Picture::of(Snapshot::read(&chunks)?)
     }
 
     fn end(&mut self, instructions: u64) -> Result<Run> {

@@ -2,17 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use alligator_report::{Piece, PieceKind as Kind, Snapshot};
 use anyhow::{Result, bail};
 use console::Style;
 use indicatif::HumanCount;
 
 use crate::fuel::PAGE_BYTES;
 use crate::table::{framed, header, number_cell, terminal_columns};
-
-/// Room for pieces in the guest's table (`guests/demo/src/picture.rs`).
-pub(super) const PIECES_MAX: usize = 16_384;
-/// A piece is six numbers of four bytes: kind, address, bytes, slot bytes, slots, free slots.
-pub(super) const PIECE_BYTES: usize = 24;
 
 /// Bytes that one cell stands for.
 const CELL_BYTES: u64 = 1024;
@@ -34,74 +30,23 @@ const BANDS: [(u64, &str); 4] = [
     (u64::MAX, "larger"),
 ];
 
-/// What a piece of the heap is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The allocator's own: `MetaPage`s.
-    Meta,
-    /// A `MiniPage`: equal slots.
-    MiniPage {
-        slot_bytes: u64,
-        slot_count: u64,
-        free_slots: u64,
-    },
-    /// One large block.
-    Run,
-    /// Free granules.
-    FreeRun,
-    /// Memory of someone else.
-    Foreign,
+/// Bytes in slots or runs that the program holds.
+fn used_bytes(piece: &Piece) -> u64 {
+    match piece.kind {
+        Kind::MiniPage {
+            slot_bytes,
+            slots,
+            free,
+        } => (slots - free) * slot_bytes,
+        Kind::Run => piece.bytes,
+        Kind::Records | Kind::FreeRun | Kind::Foreign => 0,
+    }
 }
 
-/// A piece of the heap.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Piece {
-    address: u64,
-    bytes: u64,
-    kind: Kind,
-}
-
-impl Piece {
-    fn from_numbers(
-        [kind, address, bytes, slot_bytes, slot_count, free_slots]: [u64; 6],
-    ) -> Result<Self> {
-        let kind = match kind {
-            0 => Kind::Meta,
-            1 => Kind::MiniPage {
-                slot_bytes,
-                slot_count,
-                free_slots,
-            },
-            2 => Kind::Run,
-            3 => Kind::FreeRun,
-            4 => Kind::Foreign,
-            other => bail!("the heap has a piece of unknown kind {other}"),
-        };
-        Ok(Self {
-            address,
-            bytes,
-            kind,
-        })
-    }
-
-    /// Bytes in slots or runs that the program holds.
-    fn used_bytes(&self) -> u64 {
-        match self.kind {
-            Kind::MiniPage {
-                slot_bytes,
-                slot_count,
-                free_slots,
-            } => (slot_count - free_slots) * slot_bytes,
-            Kind::Run => self.bytes,
-            Kind::Meta | Kind::FreeRun | Kind::Foreign => 0,
-        }
-    }
-
-    /// How many of the piece's bytes are in a range.
-    fn overlap_bytes(&self, start: u64, bytes: u64) -> u64 {
-        let end = (self.address + self.bytes).min(start + bytes);
-        end.saturating_sub(self.address.max(start))
-    }
+/// How many of the piece's bytes are in a range.
+fn overlap_bytes(piece: &Piece, start: u64, bytes: u64) -> u64 {
+    let end = (piece.address + piece.bytes).min(start + bytes);
+    end.saturating_sub(piece.address.max(start))
 }
 
 /// `MiniPage`s of one slot size.
@@ -119,18 +64,13 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// Reads the guest's table.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let pieces = bytes.as_chunks::<PIECE_BYTES>().0.iter().map(|piece| {
-            let (words, _) = piece.as_chunks::<4>();
-            let mut numbers = [0; 6];
-            for (number, &word) in numbers.iter_mut().zip(words) {
-                *number = u64::from(u32::from_le_bytes(word));
-            }
-            Piece::from_numbers(numbers)
-        });
+    /// Of a snapshot that the guest took of itself, all of whose invariants hold.
+    pub(super) fn of(snapshot: Snapshot) -> Result<Self> {
+        if let Some((invariant, address)) = snapshot.broken {
+            bail!("the heap is broken: {invariant} (at {address:#x})");
+        }
         Ok(Self {
-            pieces: pieces.collect::<Result<_>>()?,
+            pieces: snapshot.pieces,
         })
     }
 
@@ -146,14 +86,14 @@ impl Picture {
         for piece in &self.pieces {
             if let Kind::MiniPage {
                 slot_bytes,
-                slot_count,
-                free_slots,
+                slots,
+                free,
             } = piece.kind
             {
                 let class = classes.entry(slot_bytes).or_default();
                 class.mini_pages += 1;
-                class.slots += slot_count;
-                class.used_slots += slot_count - free_slots;
+                class.slots += slots;
+                class.used_slots += slots - free;
             }
         }
         classes
@@ -184,8 +124,8 @@ struct Page {
 
 impl Page {
     fn add(&mut self, cell: u64, piece: &Piece, cell_address: u64) {
-        let bytes = piece.overlap_bytes(cell_address, CELL_BYTES);
-        self.used_bytes += piece.used_bytes() * bytes / piece.bytes;
+        let bytes = overlap_bytes(piece, cell_address, CELL_BYTES);
+        self.used_bytes += used_bytes(piece) * bytes / piece.bytes;
         let shown = self.cells.get(&cell).map_or(0, |&(_, bytes)| bytes);
         if bytes > shown {
             self.cells.insert(cell, (*piece, bytes));
@@ -248,7 +188,7 @@ fn print_legend() {
     let kinds = [
         (Kind::Run, "large block"),
         (Kind::FreeRun, "free"),
-        (Kind::Meta, "MetaPages"),
+        (Kind::Records, "MetaPages"),
         (Kind::Foreign, "someone else's"),
     ];
     let kinds = kinds.map(|(kind, name)| format!("{} {name}", glyph(kind)));
@@ -290,23 +230,20 @@ fn print_sums(picture: &Picture) {
         kib(|kind| matches!(kind, Kind::MiniPage { .. })),
         kib(|kind| kind == Kind::Run),
         kib(|kind| kind == Kind::FreeRun),
-        kib(|kind| kind == Kind::Meta),
+        kib(|kind| kind == Kind::Records),
     );
 }
 
 fn glyph(kind: Kind) -> String {
     match kind {
-        Kind::Meta => Style::new().blue().apply_to("◆").to_string(),
+        Kind::Records => Style::new().blue().apply_to("◆").to_string(),
         Kind::MiniPage {
             slot_bytes,
-            slot_count,
-            free_slots,
-        } => {
-            let used_slots = slot_count - free_slots;
-            band_style(band_of(slot_bytes))
-                .apply_to(fill_glyph(used_slots, slot_count))
-                .to_string()
-        }
+            slots,
+            free,
+        } => band_style(band_of(slot_bytes))
+            .apply_to(fill_glyph(slots - free, slots))
+            .to_string(),
         Kind::Run => Style::new().red().apply_to("■").to_string(),
         Kind::FreeRun => Style::new().dim().apply_to("·").to_string(),
         Kind::Foreign => Style::new().dim().apply_to("×").to_string(),
@@ -349,35 +286,50 @@ mod tests {
             .to_owned()
     }
 
-    fn picture(pieces: &[[u64; 6]]) -> Picture {
-        let numbers = pieces.iter().flatten();
-        let bytes: Vec<u8> = numbers
-            .flat_map(|&number| u32::try_from(number).expect("small").to_le_bytes())
-            .collect();
-        Picture::from_bytes(&bytes).expect("every kind is known")
+    fn picture(pieces: &[(Kind, u64, u64)]) -> Picture {
+        let pieces = pieces.iter().map(|&(kind, address, bytes)| Piece {
+            kind,
+            address,
+            bytes,
+        });
+        let snapshot = Snapshot {
+            pieces: pieces.collect(),
+            broken: None,
+        };
+        Picture::of(snapshot).expect("a whole heap")
     }
 
     #[test]
     fn a_cell_shows_the_piece_that_has_most_of_it() {
+        let half = Kind::MiniPage {
+            slot_bytes: 32,
+            slots: 64,
+            free: 32,
+        };
         let picture = picture(&[
-            [0, 0, 1024, 0, 0, 0],
-            [1, 1024, 2048, 32, 64, 32],
-            [2, 3072, 1300, 0, 0, 0],
-            [3, 4372, 2000, 0, 0, 0],
+            (Kind::Records, 0, 1024),
+            (half, 1024, 2048),
+            (Kind::Run, 3072, 1300),
+            (Kind::FreeRun, 4372, 2000),
         ]);
         assert_eq!(plain(&picture.pages()[&0]), "◆▄▄■···");
     }
 
     #[test]
     fn a_piece_across_a_page_is_in_both() {
-        let pages = picture(&[[2, PAGE_BYTES - 1024, 2048, 0, 0, 0]]).pages();
+        let pages = picture(&[(Kind::Run, PAGE_BYTES - 1024, 2048)]).pages();
         assert_eq!(pages[&0].used_bytes, 1024);
         assert_eq!(pages[&1].used_bytes, 1024);
     }
 
     #[test]
-    fn an_unknown_kind_is_refused() {
-        assert!(Piece::from_numbers([9, 0, 0, 0, 0, 0]).is_err());
+    fn a_broken_heap_is_not_drawn() {
+        let snapshot = Snapshot {
+            pieces: Vec::new(),
+            broken: Some(("Merged".to_owned(), 0x800)),
+        };
+        let error = Picture::of(snapshot).expect_err("is broken");
+        assert_eq!(error.to_string(), "the heap is broken: Merged (at 0x800)");
     }
 
     #[test]
