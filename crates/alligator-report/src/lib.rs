@@ -26,7 +26,7 @@
 //! | `analysis` | the second reading, which makes the [`Report`] of the parts below |
 //! | `timeline`, `sizes`, `sites`, `memory`, `resizes`, `marks` | one kind of figure each |
 //! | `blocks` | the blocks that the page's map shows |
-//! | [`format`] | numbers as people read them |
+//! | `format` | numbers as people read them |
 //! | `sections` | the report in parts, for `text` and `html` |
 //! | `text`, `html`, `export` | the report for a terminal, a browser, other tools |
 //! | `snapshot` | an Alligator heap, told from inside it |
