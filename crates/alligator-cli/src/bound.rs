@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COUNT", default_value_t = STEPS_DEFAULT)]
     steps: u64,
     #[command(flatten)]
-    forbid: forbid::Arguments,
+    forbid: forbid::Prohibition,
     #[command(flatten)]
     files: Files,
     #[command(flatten)]

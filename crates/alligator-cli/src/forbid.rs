@@ -37,7 +37,7 @@ impl From<Kind> for Forbidden {
 
 /// What an export must not reach.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct Prohibition {
     /// Prove that functions do not reach these, or print how they do
     #[arg(long, value_name = "KINDS", value_delimiter = ',', requires = "from", conflicts_with_all = ["entries", "max", "witness"])]
     forbid: Vec<Kind>,
@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     except: Vec<String>,
 }
 
-impl Arguments {
+impl Prohibition {
     /// Whether this is what is asked for.
     pub(crate) fn are_there(&self) -> bool {
         !self.forbid.is_empty()
@@ -58,7 +58,7 @@ impl Arguments {
 
 /// Runs it and gives the exit status.
 pub(crate) fn run(
-    arguments: &Arguments,
+    arguments: &Prohibition,
     path: &Path,
     bytes: &[u8],
     options: &Options,

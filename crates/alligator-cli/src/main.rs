@@ -85,3 +85,16 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    /// What a build with debug assertions looks at when a subcommand is called.
+    #[test]
+    fn every_subcommand_is_defined_as_clap_wants_it() {
+        Arguments::command().debug_assert();
+    }
+}
