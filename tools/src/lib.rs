@@ -8,6 +8,7 @@
 
 #[cfg(feature = "allocators")]
 pub mod allocator;
+pub mod blocks;
 pub mod command;
 pub mod folder;
 pub mod guest;

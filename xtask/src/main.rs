@@ -1,6 +1,7 @@
 //! Project automation: `cargo xtask <command>`.
 #![forbid(unsafe_code)]
 
+mod book;
 mod clib;
 mod examples;
 mod fuzz;
@@ -31,6 +32,8 @@ enum Command {
     Alloctests(Forwarded),
     /// Runs the lab: every allocator, workload and engine, and a report to look at (lab).
     Bench(Forwarded),
+    /// Makes the book of the folder docs, checks its links, and compiles and runs its programs (mdbook, Node.js).
+    Book(book::Options),
     /// Proves our bounds and the peers' verdicts (crates/alligator-bound).
     Bounds(Forwarded),
     /// Builds the C library: archives, header, pkg-config and CMake files, and a tarball of them (crates/alligator-c).
@@ -112,6 +115,7 @@ fn run() -> Result<ExitCode> {
         Command::Same(args) => return args.run(LAB, Some("same")),
         Command::Tightness(args) => return args.run(LAB, Some("tightness")),
         Command::Trace(args) => return args.run(LAB, Some("trace")),
+        Command::Book(options) => return book::run(&options),
         Command::Clib(options) => return clib::run(&options),
         Command::Release(options) => return release::run(&options),
         Command::Test(options) => return test::run(&options),

@@ -12,7 +12,7 @@ use alligator_tools::guest::{self, WASI};
 use anyhow::Result;
 
 use crate::steps::{self, Options, Step};
-use crate::{clib, examples, mutants, release, tidy};
+use crate::{book, clib, examples, mutants, release, tidy};
 use alligator_tools::programs::{self, BOUNDS, LAB, WASM_TESTS};
 
 /// Targets that the steps build for.
@@ -169,6 +169,7 @@ fn source(features: &[String]) -> Vec<Step> {
         program("nothing hidden in the release module", BOUNDS, "lean").quick(),
         program("bounds are as recorded", BOUNDS, "bounds --check").quick(),
     ]);
+    steps.extend(book::steps());
     steps
 }
 

@@ -12,6 +12,8 @@ mod tokens;
 mod unsafe_code;
 mod words;
 
+pub(crate) use links::join;
+
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
@@ -47,11 +49,11 @@ const CHECKS: [(&str, Check); 11] = [
 ];
 
 /// The repository's files, by path from its root.
-struct Tree(BTreeMap<String, String>);
+pub(crate) struct Tree(BTreeMap<String, String>);
 
 impl Tree {
     /// Every file that git has or would take in. What is no text is read as well as it can be.
-    fn read() -> Result<Self> {
+    pub(crate) fn read() -> Result<Self> {
         let list = git(&["ls-files", "--cached", "--others", "--exclude-standard"])?;
         let mut files = BTreeMap::new();
         for path in list.lines() {
@@ -64,20 +66,27 @@ impl Tree {
         Ok(Self(files))
     }
 
-    fn text(&self, path: &str) -> Result<&str> {
+    /// A tree of these paths and texts.
+    #[cfg(test)]
+    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
+        let owned = |&(path, text): &(&str, &str)| (path.to_owned(), text.to_owned());
+        Self(files.iter().map(owned).collect())
+    }
+
+    pub(crate) fn text(&self, path: &str) -> Result<&str> {
         let text = self.0.get(path).map(String::as_str);
         text.with_context(|| format!("{path} is gone"))
     }
 
     /// The files whose paths start and end like this, and their texts.
-    fn files(&self, start: &str, end: &str) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn files(&self, start: &str, end: &str) -> impl Iterator<Item = (&str, &str)> {
         let matches = move |path: &str| path.starts_with(start) && path.ends_with(end);
         let files = self.0.iter().filter(move |(path, _)| matches(path));
         files.map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
     /// Whether there is such a file, or a folder with files.
-    fn has(&self, path: &str) -> bool {
+    pub(crate) fn has(&self, path: &str) -> bool {
         let folder = format!("{}/", path.trim_end_matches('/'));
         self.0.contains_key(path) || self.files(&folder, "").next().is_some()
     }
@@ -169,9 +178,7 @@ mod tests {
 
     /// All that a check says of these files, line by line.
     pub(super) fn found(check: Check, files: &[(&str, &str)]) -> Result<String> {
-        let owned = |&(path, text): &(&str, &str)| (path.to_owned(), text.to_owned());
-        let tree = Tree(files.iter().map(owned).collect());
-        Ok(check(&tree)?.join("\n"))
+        Ok(check(&Tree::of(files))?.join("\n"))
     }
 
     #[test]

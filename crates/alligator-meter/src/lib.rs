@@ -258,6 +258,11 @@ fn first_line(error: &wasmtime::Error) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
+/// The program of the manual that is a host.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/hardened.md")]
+mod manual {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -57,3 +57,8 @@ pub use watched::{Watched, WatchedLock};
 #[cfg(all(doctest, feature = "std"))]
 #[doc = include_str!("../../../docs/real-time.md")]
 mod manual {}
+
+/// More of them.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../../../docs/limits.md")]
+mod manual_of_limits {}

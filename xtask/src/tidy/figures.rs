@@ -1,15 +1,27 @@
-//! No figure in README.md without the command that prints it, or the page that has the command.
+//! No figure in README.md and in the book's pages for users without the command that prints it, or the page that has the
+//! command.
 //!
 //! A figure is a number before one of [`UNITS`]; KiB and MiB are units of the design's constants, and none. A command
-//! (`cargo xtask ..`, `alligator ..`) or a link to one of [`PAGES`] stands in the same paragraph, item of a list, table
-//! or block; of tables and blocks it may stand in the paragraph before them.
+//! (`cargo xtask ..`, `alligator ..`) or a link to a page of the book, to a section or to `bounds.txt` stands in the same
+//! paragraph, item of a list, table or block; of tables and blocks it may stand in the paragraph before them.
 
 use anyhow::Result;
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-use super::{Tree, line_at};
+use super::{Tree, line_at, links::join};
 
-const PAGE: &str = "README.md";
+/// The pages that are looked at.
+const PAGES: [&str; 9] = [
+    "README.md",
+    "docs/README.md",
+    "docs/figures.md",
+    "docs/growth.md",
+    "docs/memory.md",
+    "docs/moving.md",
+    "docs/start.md",
+    "docs/threads.md",
+    "docs/tiers.md",
+];
 
 const UNITS: [&str; 9] = [
     "%",
@@ -23,9 +35,6 @@ const UNITS: [&str; 9] = [
     "ms",
 ];
 
-/// How links start to pages that say where their figures are from.
-const PAGES: [&str; 3] = ["docs/", "#", "bounds.txt"];
-
 /// A paragraph, an item, a table or a block of code.
 struct Part {
     line: usize,
@@ -37,7 +46,16 @@ struct Part {
 }
 
 pub(super) fn check(tree: &Tree) -> Result<Vec<String>> {
-    let parts = parts(tree.text(PAGE)?);
+    let mut found = Vec::new();
+    for page in PAGES {
+        found.extend(without_source(page, tree.text(page)?));
+    }
+    Ok(found)
+}
+
+/// What is wrong with a page.
+fn without_source(page: &str, text: &str) -> Vec<String> {
+    let parts = parts(page, text);
     let mut found = Vec::new();
     for (index, part) in parts.iter().enumerate() {
         let before = index.checked_sub(1).map(|before| &parts[before]);
@@ -48,25 +66,32 @@ pub(super) fn check(tree: &Tree) -> Result<Vec<String>> {
         {
             let line = part.line;
             found.push(format!(
-                "{PAGE}:{line}: the figure \"{figure}\" has no source: name the command that prints it beside it \
+                "{page}:{line}: the figure \"{figure}\" has no source: name the command that prints it beside it \
                  (`cargo xtask ..`), or link the page that has it"
             ));
         }
     }
-    Ok(found)
+    found
+}
+
+/// Whether a link of `page` leads to where figures say what they are from.
+fn is_source(page: &str, link: &str) -> bool {
+    let file = link.split('#').next().unwrap_or_default();
+    let target = join(page, file).unwrap_or_default();
+    file.is_empty() || target.starts_with("docs/") || target.ends_with("bounds.txt")
 }
 
 /// The page in parts. A heading is one: it parts a table from the paragraph before.
-fn parts(page: &str) -> Vec<Part> {
+fn parts(page: &str, text: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut open: Option<(TagEnd, Part)> = None;
-    for (event, range) in Parser::new_ext(page, Options::ENABLE_TABLES).into_offset_iter() {
+    for (event, range) in Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter() {
         let Some((end, part)) = &mut open else {
             if let Event::Start(tag) = event
                 && !matches!(tag, Tag::List(_) | Tag::HtmlBlock)
             {
                 let part = Part {
-                    line: line_at(page, range.start),
+                    line: line_at(text, range.start),
                     is_paragraph: matches!(tag, Tag::Paragraph | Tag::Item),
                     is_output: tag == Tag::CodeBlock(CodeBlockKind::Fenced("text".into())),
                     text: String::new(),
@@ -86,7 +111,7 @@ fn parts(page: &str) -> Vec<Part> {
             Event::Text(text) => part.text.push_str(&text),
             Event::SoftBreak | Event::End(TagEnd::TableCell) => part.text.push(' '),
             Event::Start(Tag::Link { dest_url, .. }) => {
-                part.has_source |= PAGES.iter().any(|start| dest_url.starts_with(start));
+                part.has_source |= is_source(page, &dest_url);
             }
             Event::End(tag) if tag == *end => parts.extend(open.take().map(|(_, part)| part)),
             _ => {}
@@ -114,11 +139,12 @@ fn figure(part: &Part) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::found;
     use super::*;
 
+    const PAGE: &str = "README.md";
+
     #[test]
-    fn figures_with_a_command_or_a_page_are_right() -> Result<()> {
+    fn figures_with_a_command_or_a_page_are_right() {
         let pages = [
             "It costs 5 % (`cargo xtask hardened`).",
             "- costs 5 %: [more](docs/hardened.md)",
@@ -127,13 +153,12 @@ mod tests {
             "A granule has 2 KiB, 5 of them; `5 %` is a name.",
         ];
         for page in pages {
-            assert_eq!(found(check, &[(PAGE, page)])?, "", "{page}");
+            assert!(without_source(PAGE, page).is_empty(), "{page}");
         }
-        Ok(())
     }
 
     #[test]
-    fn figures_without_are_found() -> Result<()> {
+    fn figures_without_are_found() {
         let pages = [
             "Fine.\n\nIt costs 5 %, or [so](src/x.rs).",
             "`cargo xtask test`\n\nIt has 5 kB.",
@@ -142,12 +167,18 @@ mod tests {
             "Text.\n\n| a |\n| - |\n| 5 kB |\n\nSee [x](docs/x.md).",
         ];
         for page in pages {
-            let text = found(check, &[(PAGE, page)])?;
+            let found = without_source(PAGE, page).join("\n");
             assert!(
-                text.starts_with("README.md:3: the figure \""),
-                "{page}: {text}"
+                found.starts_with("README.md:3: the figure \""),
+                "{page}: {found}"
             );
         }
-        Ok(())
+    }
+
+    #[test]
+    fn a_page_of_the_book_links_pages_beside_it() {
+        let on = |text| without_source("docs/x.md", text).len();
+        assert_eq!(on("It costs 5 %: [y](y.md), [z](../bounds.txt)."), 0);
+        assert_eq!(on("It costs 5 %: [y](../lab/y.md)."), 1);
     }
 }

@@ -109,7 +109,7 @@ fn why_dead(
 }
 
 /// A path relative to a file's folder, from the repository's root on; none if it leads out of it.
-fn join(from: &str, path: &str) -> Option<String> {
+pub(crate) fn join(from: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = from.split('/').collect();
     parts.pop();
     for part in path.trim_end_matches('/').split('/') {

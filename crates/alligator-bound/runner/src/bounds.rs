@@ -1,6 +1,6 @@
 //! `cargo xtask bounds`: what is proved of our allocator and of its peers.
 //!
-//! Writes `bounds.txt` (ours), its first table into `README.md`, and `docs/verdicts.md` (the peers);
+//! Writes `bounds.txt` (ours), its first table into `docs/figures.md`, and `docs/verdicts.md` (the peers);
 //! `--check` compares instead.
 
 use core::fmt::Write as _;
@@ -31,10 +31,13 @@ const OURS: [&str; 4] = [
     "alligator-hardened",
 ];
 
+/// The page that has the first table, too.
+const FIGURES: &str = "docs/figures.md";
+
 /// What to do with what is proved.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
-    /// Fail if bounds.txt, its table in README.md or docs/verdicts.md would change, instead of
+    /// Fail if bounds.txt, its table in docs/figures.md or docs/verdicts.md would change, instead of
     /// writing them
     #[arg(long)]
     check: bool,
@@ -58,8 +61,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     peers.push_str("\n## Every place\n\nLoops, recursion and calls without a bound that an operation may reach, with growth or without.\n");
     peers.push_str(&places);
-    let readme = with_table(
-        &std::fs::read_to_string(guest::root().join("README.md"))?,
+    let figures = with_table(
+        &std::fs::read_to_string(guest::root().join(FIGURES))?,
         &ours,
     )?;
     add_programs(&mut ours)?;
@@ -78,7 +81,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return Ok(());
     }
     settle("bounds.txt", &ours, options.check)?;
-    settle("README.md", &readme, options.check)?;
+    settle(FIGURES, &figures, options.check)?;
     settle("docs/verdicts.md", &peers, options.check)?;
     print!("{ours}");
     Ok(())
@@ -278,16 +281,16 @@ fn add_places(text: &mut String, allocator: &Allocator, report: &Report) {
     }
 }
 
-/// The README with its table of bounds as it is now: the block of text that starts as the table does.
-fn with_table(readme: &str, table: &str) -> Result<String> {
+/// The page of figures with its table of bounds as it is now: the block of text that starts as the table does.
+fn with_table(page: &str, table: &str) -> Result<String> {
     let title = table.lines().next().unwrap_or_default();
-    let start = readme
+    let start = page
         .find(title)
-        .context("README.md has no table of bounds")?;
-    let length = readme[start..]
+        .with_context(|| format!("{FIGURES} has no table of bounds"))?;
+    let length = page[start..]
         .find("```")
-        .context("README.md: the table of bounds does not end")?;
-    Ok([&readme[..start], table, &readme[start + length..]].concat())
+        .with_context(|| format!("{FIGURES}: the table of bounds does not end"))?;
+    Ok([&page[..start], table, &page[start + length..]].concat())
 }
 
 /// Writes a file of the repository, or holds it against what is there.

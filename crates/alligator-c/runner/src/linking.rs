@@ -11,6 +11,7 @@ use crate::conformance::{self, Heap, build_dir};
 use crate::library::{Flavour, WASI};
 use crate::package::Package;
 use crate::tools::{self, Compiler};
+use alligator_tools::blocks;
 use alligator_tools::guest;
 use alligator_tools::programs;
 
@@ -111,6 +112,25 @@ pub(crate) fn order(package: &Package, compiler: &Compiler) -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// The programs in C of the book: each is linked, and ends well.
+pub(crate) fn manual(package: &Package, compiler: &Compiler) -> Result<()> {
+    let dir = build_dir()?;
+    let (source, module) = (dir.join("manual.c"), dir.join("manual.wasm"));
+    let mut count = 0;
+    for page in blocks::pages()? {
+        for block in blocks::of(&page)?.iter().filter(|block| block.is("c")) {
+            fs::write(&source, &block.text)?;
+            let args = [source.as_os_str(), OsStr::new("-lalligator")];
+            link(package, compiler, &args, &module)
+                .and_then(|()| is_ours(&module, ""))
+                .with_context(|| block.place())?;
+            count += 1;
+        }
+    }
+    ensure!(count > 0, "the book has no program in C");
     Ok(())
 }
 

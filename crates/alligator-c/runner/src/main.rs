@@ -134,6 +134,7 @@ fn steps() -> Vec<Step> {
         .needs(conformance::node),
         with_clang("order on the command line", linking::order),
         with_clang("with a part in Rust", linking::with_rust),
+        with_clang("the book's programs in C", linking::manual),
         with_clang("Makefile, clang", linking::makefile),
         on_package("cmake", linking::cmake)
             .needs(clang)
