@@ -10,6 +10,7 @@ mod hardened;
 mod measure;
 mod options;
 mod oracle;
+mod pictures;
 mod programs;
 mod progress;
 mod record;
@@ -48,6 +49,8 @@ enum Command {
     Hardened(hardened::Options),
     /// Measures the allocator and its peers: instructions, memory, code size, time.
     Measure(measure::Options),
+    /// Draws the pictures of the README and the book from what is recorded, and writes their short tables.
+    Pictures(pictures::Options),
     /// Runs the same programs on every engine: they agree on every address and every byte.
     Same(same::Options),
     /// Searches for sequences of calls that come close to the proved bounds, and prints how close.
@@ -63,6 +66,7 @@ fn main() -> anyhow::Result<()> {
         Command::Guests(options) => guests::run(&options),
         Command::Hardened(options) => hardened::run(&options),
         Command::Measure(options) => measure::run(&options),
+        Command::Pictures(options) => pictures::run(&options),
         Command::Same(options) => same::run(&options),
         Command::Tightness(options) => tightness::run(&options),
         Command::Trace(options) => convert::run(&options),

@@ -15,6 +15,7 @@ use crate::probe::Probe;
 use crate::report;
 use crate::run::{self, Plan, Preset, Results};
 use crate::size::OPT_LEVELS;
+use crate::special::{self, HOLE_COUNTS};
 use crate::stats::float;
 use crate::workloads::Synthetic;
 use crate::{oracle, programs, size, workloads};
@@ -33,6 +34,9 @@ pub(crate) struct Recorded {
     pub(crate) workloads: BTreeMap<String, Counted>,
     /// Bytes that the compiler adds to the empty module, by optimisation level.
     pub(crate) code_bytes: BTreeMap<String, u64>,
+    /// Instructions of the dearest allocation, by the number of holes; nothing if it cannot do that.
+    #[serde(default)]
+    pub(crate) holes_fuel: BTreeMap<u32, u64>,
 }
 
 /// One workload's exact figures.
@@ -80,6 +84,13 @@ impl Counted {
     }
 }
 
+/// What is recorded.
+pub(crate) fn read() -> Result<Record> {
+    let text = std::fs::read_to_string(record_path())
+        .context("no record: `cargo xtask bench --record` writes it")?;
+    serde_json::from_str(&text).context("lab/record.json")
+}
+
 fn record_path() -> PathBuf {
     crate::dir().join("record.json")
 }
@@ -113,6 +124,7 @@ fn count(allocator: &Allocator, known: Option<&Results>) -> Result<Recorded> {
         version: allocator.version.clone(),
         workloads: BTreeMap::new(),
         code_bytes: BTreeMap::new(),
+        holes_fuel: BTreeMap::new(),
     };
     let known_counts = known.and_then(|known| known.counts.get(&allocator.name));
     let known_sizes = known.and_then(|known| known.sizes.get(&allocator.name));
@@ -141,6 +153,15 @@ fn count(allocator: &Allocator, known: Option<&Results>) -> Result<Recorded> {
         };
         recorded.code_bytes.insert(level.to_owned(), size.compiled);
     }
+    let holes = match known {
+        Some(known) => known
+            .special
+            .get(&allocator.name)
+            .map(|special| special.holes_fuel.clone()),
+        None => counter.map_or_else(|| Counter::new(allocator), Ok)?.holes(),
+    };
+    let counts = HOLE_COUNTS.into_iter();
+    recorded.holes_fuel = counts.zip(holes.unwrap_or_default()).collect();
     Ok(recorded)
 }
 
@@ -160,6 +181,11 @@ impl Counter {
             module: Module::from_file(&engine, allocator.build(Exports::Probe)?)?,
             engine,
         })
+    }
+
+    /// The dearest allocation among more and more holes; none if the allocator cannot do that.
+    fn holes(&self) -> Option<Vec<u64>> {
+        special::holes(&self.engine, &self.module).ok()
     }
 }
 
@@ -240,9 +266,7 @@ fn check_contracts(plan: &Plan, results: &Results, engine: Engine, failures: &mu
 
 /// Our figures against the record.
 fn check_record(allocators: &[Allocator], failures: &mut Vec<String>) -> Result<()> {
-    let text = std::fs::read_to_string(record_path())
-        .context("no record: `cargo xtask bench --record` writes it")?;
-    let record: Record = serde_json::from_str(&text).context("lab/record.json")?;
+    let record = read()?;
     for allocator in allocators.iter().filter(|one| one.kind == Kind::Ours) {
         let Some(recorded) = record.allocators.get(&allocator.name) else {
             failures.push(format!("{} is not in the record", allocator.name));
@@ -281,6 +305,10 @@ fn worse(name: &str, recorded: &Recorded, now: &Recorded) -> Vec<String> {
     for (level, before) in &recorded.code_bytes {
         let after = now.code_bytes.get(level).copied().unwrap_or(0);
         compare(format!("code at opt-level={level}"), *before, after);
+    }
+    for (count, before) in &recorded.holes_fuel {
+        let after = now.holes_fuel.get(count).copied().unwrap_or(u64::MAX);
+        compare(format!("alloc among {count} holes"), *before, after);
     }
     worse
 }
@@ -346,6 +374,7 @@ mod tests {
             version: None,
             workloads: BTreeMap::from([("small".to_owned(), counted)]),
             code_bytes: BTreeMap::from([("z".to_owned(), 1_000)]),
+            holes_fuel: BTreeMap::from([(1_000, 300)]),
         }
     }
 
@@ -360,6 +389,13 @@ mod tests {
         let with_fuel = |fuel| recorded(Counted { fuel, ..COUNTED });
         assert!(worse("ours", &with_fuel(1_000), &with_fuel(1_020)).is_empty());
         assert_eq!(worse("ours", &with_fuel(1_000), &with_fuel(1_021)).len(), 1);
+    }
+
+    #[test]
+    fn holes_that_cost_more_are_worse() {
+        let mut now = recorded(COUNTED);
+        now.holes_fuel.insert(1_000, 307);
+        assert_eq!(worse("ours", &recorded(COUNTED), &now).len(), 1);
     }
 
     #[test]

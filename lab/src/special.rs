@@ -38,14 +38,19 @@ impl Special {
 }
 
 pub(crate) fn run(engine: &Engine, module: &Module) -> Result<Special> {
-    let holes = HOLE_COUNTS.iter();
     Ok(Special {
         tiny_pages: tiny_pages(Probe::new(engine, module)?)?,
         box24_fuel: box24_fuel(Probe::new(engine, module)?)?,
-        holes_fuel: holes
-            .map(|&count| holes_fuel(engine, module, count))
-            .collect::<Result<_>>()?,
+        holes_fuel: holes(engine, module)?,
     })
+}
+
+/// Instructions of the dearest allocation among so many holes (`HOLE_COUNTS`).
+pub(crate) fn holes(engine: &Engine, module: &Module) -> Result<Vec<u64>> {
+    let counts = HOLE_COUNTS.iter();
+    counts
+        .map(|&count| holes_fuel(engine, module, count))
+        .collect()
 }
 
 /// Sizes from 8 to 2,048 bytes: six steps of 8, then four per doubling.

@@ -54,6 +54,8 @@ enum Command {
     Measure(Forwarded),
     /// Runs random programs on the heap against a model, by the thousand million (crates/alligator-model).
     Model(Forwarded),
+    /// Draws the pictures of the README and the book from what is recorded, and writes their short tables (lab).
+    Pictures(Forwarded),
     /// Opens reports of heaps in browsers and in other tools, and times them (crates/alligator-report).
     Reports(Forwarded),
     /// Runs the same programs on every engine: they agree on every address and every byte (lab).
@@ -112,6 +114,7 @@ fn run() -> Result<ExitCode> {
         Command::Guests(args) => return args.run(LAB, Some("guests")),
         Command::Hardened(args) => return args.run(LAB, Some("hardened")),
         Command::Measure(args) => return args.run(LAB, Some("measure")),
+        Command::Pictures(args) => return args.run(LAB, Some("pictures")),
         Command::Same(args) => return args.run(LAB, Some("same")),
         Command::Tightness(args) => return args.run(LAB, Some("tightness")),
         Command::Trace(args) => return args.run(LAB, Some("trace")),

@@ -16,6 +16,9 @@ const BASES: [&str; 3] = ["", "crates/alligator-alloc/", "crates/alligator-alloc
 /// How the names of files end that are meant by a name without a folder.
 const ENDINGS: [&str; 5] = [".rs", ".md", ".toml", ".txt", ".json"];
 
+/// How pictures are named where a document has HTML.
+const ATTRIBUTES: [&str; 2] = [" src=\"", " srcset=\""];
+
 /// What a document refers to, with the line, and the anchors of its headings.
 #[derive(Default)]
 struct Document {
@@ -65,6 +68,13 @@ fn read(text: &str) -> Document {
                 let mut names = core::iter::once(anchor.clone()).chain(numbered);
                 let new = names.find(|name| !document.anchors.contains(name));
                 document.anchors.extend(new);
+            }
+            Event::Html(html) | Event::InlineHtml(html) => {
+                let links = ATTRIBUTES.iter().flat_map(|name| html.split(name).skip(1));
+                let links = links.filter_map(|rest| rest.split('"').next());
+                document
+                    .links
+                    .extend(links.map(|link| (line, link.to_owned())));
             }
             Event::Text(text) => heading.push_str(&text),
             Event::Code(code) => {
@@ -176,6 +186,16 @@ mod tests {
         assert_eq!(on("\n[a](z.md)")?, text);
         assert!(on("[a](y.md#thrice)")?.ends_with("docs/y.md has no such heading"));
         assert!(on("[a]: ../z.md\n\n[a]")?.starts_with("docs/x.md:3: the link ../z.md"));
+        Ok(())
+    }
+
+    #[test]
+    fn pictures_in_html_are_followed() -> Result<()> {
+        let text =
+            |name| format!("<picture>\n<source media=\"x\" srcset=\"{name}\">\n</picture>\n");
+        assert_eq!(on(&text("y.md"))?, "");
+        assert!(on(&text("z.svg"))?.starts_with("docs/x.md:2: the link z.svg"));
+        assert!(on("a <img src=\"z.svg\">")?.contains("z.svg"));
         Ok(())
     }
 
