@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use alligator_tools::guest;
+use alligator_tools::guest::{self, Guest};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::programs::Missing;
@@ -105,6 +105,17 @@ fn assemble() -> Result<()> {
 /// Has mdbook make HTML, and looks through it.
 fn build() -> Result<()> {
     mdbook()?;
+    // The tools for the page that takes a module.
+    guest::ensure_target(guest::TARGET)?;
+    let tools = guest::build(&Guest {
+        crate_dir: &guest::root().join("guests/try"),
+        library: "guest_try",
+        features: &[],
+        output: "try",
+        profile: None,
+        overrides: Vec::new(),
+    })?;
+    fs::copy(tools, folder().join("src/try/try.wasm"))?;
     let output = Command::new("mdbook")
         .arg("build")
         .current_dir(folder())

@@ -299,6 +299,11 @@ fn of_tools() -> Vec<Step> {
             "browsers --events 200000",
         ),
         program(
+            "the page that takes a module, in browsers",
+            "report-runner",
+            "try",
+        ),
+        program(
             "exported files, in the tools for them",
             "report-runner",
             "consumers",

@@ -61,6 +61,7 @@ const KNOWN: &[Signs] = &[
     },
     Signs {
         name: "Alligator 0.1 default",
+        symbols: &["alligator_alloc::", "<alligator_alloc::"],
         constants: &[&[384, 416, 831, -2_049, 2_049, -131_073]],
         ..NONE
     },

@@ -57,4 +57,13 @@ fn symbols_of_what_is_called_show_an_allocator() {
     assert_eq!(heap.allocator.name, "talc");
     assert_eq!(heap.allocator.evidence.len(), 1);
     assert_eq!(named(&[], "retalc::base").allocator.name, "unknown");
+    let ours = |symbol| named(&[], symbol).allocator.name;
+    assert_eq!(
+        ours("alligator_alloc::heap::Heap::take"),
+        "Alligator 0.1 default"
+    );
+    assert_eq!(
+        ours("alligator_alloc::small::Heap::take"),
+        "Alligator 0.1 small"
+    );
 }

@@ -9,6 +9,9 @@ use crate::tidy::{Tree, join};
 
 const SUMMARY: &str = "docs/SUMMARY.md";
 
+/// The page that takes a module: a page of its own, beside the chapters.
+const TRY: &str = "docs/try/";
+
 /// Where copies of files are that are no chapters.
 const FILES: &str = "files";
 
@@ -32,6 +35,13 @@ pub(super) fn book(tree: &Tree) -> Result<Book> {
     }
     let summary = tree.text(SUMMARY)?.replace("](../", "](");
     book.texts.insert("SUMMARY.md".to_owned(), summary);
+    for (path, _) in tree.files(TRY, "") {
+        book.copies.insert(place(path), path.to_owned());
+    }
+    for name in ["record.js", "trace.js"] {
+        book.copies
+            .insert(place(&format!("{TRY}{name}")), format!("npm/{name}"));
+    }
     for (path, _) in tree.files("docs/", "") {
         let is_picture = [".svg", ".png"].iter().any(|end| path.ends_with(end));
         if is_picture {

@@ -58,7 +58,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Chromium => "Chromium",
             Self::Firefox => "Firefox",
@@ -86,8 +86,8 @@ impl Kind {
 }
 
 /// A browser with a profile of its own; both end when this does.
-struct Browser {
-    process: Child,
+pub(crate) struct Browser {
+    pub(crate) process: Child,
     profile: PathBuf,
 }
 
@@ -102,7 +102,7 @@ fn folder(name: &str) -> Result<PathBuf> {
 }
 
 impl Browser {
-    fn open(kind: Kind, url: &str) -> Result<Self> {
+    pub(crate) fn open(kind: Kind, url: &str) -> Result<Self> {
         let command = kind.installed().context("it is not installed")?;
         let profile = folder(&format!("{}-{}", kind.name(), std::process::id()))?;
         let mut command = Command::new(command);

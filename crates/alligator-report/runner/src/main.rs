@@ -6,6 +6,7 @@ mod consumers;
 mod memory;
 mod page;
 mod sample;
+mod tryit;
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -35,6 +36,8 @@ enum Command {
         #[arg(long, value_name = "FOLDER")]
         pictures: Option<PathBuf>,
     },
+    /// Opens the book's page that takes a module (docs/try) in Chromium and Firefox, and gives it modules
+    Try,
     /// Opens the exported files in the tools that are there
     Consumers {
         /// Fetch what npm has
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<Outcome> {
     match &options.command {
         Command::Browsers { events, pictures } => browsers::run(*events, pictures.as_deref()),
+        Command::Try => tryit::run(),
         Command::Consumers { fetch } => consumers::run(*fetch),
         Command::Memory { events } => memory::run(*events),
         Command::Sample { events, output } => {
