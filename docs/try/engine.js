@@ -141,7 +141,7 @@ export function wasi(memory, write) {
 }
 
 /** What the tools ask of the page: instances by number. `memory` is the tools' own. */
-export function engineOf(memory, onProgress) {
+export function engineOf(memory, onProgress, onPanic) {
   const kept = new Map();
   let next = 1;
   let reason = "";
@@ -168,6 +168,7 @@ export function engineOf(memory, onProgress) {
   };
   return {
     progress: onProgress,
+    panicked: (start, length) => onPanic(text(start, length)),
     load: (start, length, types, typesLength) =>
       attempt(-1, () => {
         const module = new WebAssembly.Module(bytes(start, length).slice());

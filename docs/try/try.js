@@ -95,10 +95,11 @@ function work(calls, runs = 1) {
           $("status").textContent = "a call does not end: again, without trying anything out";
         }, TRYING_MS);
       }
-    } else if (data.looked) {
-      showFound(data.looked, runs);
-      showBounds(data.looked);
-      showChange(data.looked);
+    } else if (data.proved) {
+      showBounds(data.proved);
+      showChange(data.heap, data.proved);
+    } else if (data.heap) {
+      showFound(data.heap, runs);
       showRunning(data);
     } else if (data.ran) {
       showRan(data.ran);
@@ -133,7 +134,7 @@ function sure({ confirmed, doubt }) {
   return doubt === null ? "not tried" : `not confirmed: ${doubt}`;
 }
 
-function showFound({ heap }, runs) {
+function showFound(heap, runs) {
   const contents = [make("h2", {}, "Its allocator")];
   const name = make("strong", { id: "allocator" }, heap.allocator.name);
   if (heap.outcome === "found") contents.push(make("p", {}, name));
@@ -175,7 +176,7 @@ function showBounds({ bound: report, why_not: whyNot }) {
     bound(entry.without_growth),
     bound(entry.with_growth),
   ]);
-  contents.push(make("p", {}, "The longest path of one call, in instructions, proved on the code; the host's time for growth is not in it. The command `alligator bound` searches ten times as long, and may find a tighter one."));
+  contents.push(make("p", {}, "The longest path of one call, in instructions, proved on the code; the host's time for growth is not in it. The command alligator bound searches ten times as long, and may find a tighter one."));
   contents.push(table(["does", "function", "verdict", "at most", "with growth"], rows));
   for (const entry of report.entries) {
     const label = `${entry.role ?? ""} ${entry.name}`.trim();
@@ -200,7 +201,7 @@ function showBounds({ bound: report, why_not: whyNot }) {
   show("bounds", contents);
 }
 
-function showChange({ heap, bound: report, ours }) {
+function showChange(heap, { bound: report, ours }) {
   if (heap.outcome !== "found") return show("change");
   const isOurs = heap.allocator.name.startsWith("Alligator");
   const its = (operation) => {
@@ -216,8 +217,8 @@ function showChange({ heap, bound: report, ours }) {
 }
 
 /** What can be called without knowing the program: its start, or what takes no parameters. */
-function showRunning({ looked, exports, imports }) {
-  const canBe = looked.heap.outcome === "found" && looked.heap.module === null;
+function showRunning({ heap, exports, imports }) {
+  const canBe = heap.outcome === "found" && heap.module === null;
   $("running").hidden = !canBe;
   const start = exports.find(({ name }) => name === "_start");
   const simple = exports.filter(({ name, parameters }) => parameters.length === 0 && !name.startsWith("__"));

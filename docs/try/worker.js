@@ -9,11 +9,12 @@ const [NAME, MODULE, SCRIPT, TRACE] = [0, 1, 2, 3];
 const OUTPUT_MAX = 10_000;
 
 let tools = null;
+let panic = null;
 
 async function start() {
   if (tools) return tools;
   const memory = () => tools.memory.buffer;
-  const page = engineOf(memory, (stage) => postMessage({ stage }));
+  const page = engineOf(memory, (stage) => postMessage({ stage }), (text) => (panic = text));
   const response = await fetch("try.wasm");
   if (!response.ok) throw new Error("try.wasm is not beside this page: `cargo xtask book` makes it");
   const { instance } = await WebAssembly.instantiate(await response.arrayBuffer(), { page });
@@ -82,13 +83,17 @@ onmessage = async ({ data }) => {
     if (data.calls) {
       postMessage({ ran: await run(data) });
     } else {
-      const looked = parsed(tools.look(data.runs));
+      const heap = parsed(tools.look(data.runs));
       // A component is only looked at.
-      const types = looked.heap.module === null ? parsed(tools.interface()) : { imports: [], exports: [] };
-      postMessage({ looked, exports: types.exports, imports: types.imports.map(({ module }) => module) });
+      const types = heap.module === null ? parsed(tools.interface()) : { imports: [], exports: [] };
+      postMessage({ heap, exports: types.exports, imports: types.imports.map(({ module }) => module) });
+      postMessage({ proved: parsed(tools.prove()), heap });
     }
     postMessage({ done: true });
   } catch (error) {
-    postMessage({ failed: String(error?.message ?? error) });
+    // A panic is a fault of the tools'; without one, a trap of theirs is the end of the memory that they may have.
+    const isTrap = error instanceof WebAssembly.RuntimeError;
+    const reason = isTrap ? (panic ?? `the tools have stopped, as they do when there is no more memory (${error.message})`) : error?.message;
+    postMessage({ failed: String(reason ?? error).split("\n")[0] });
   }
 };

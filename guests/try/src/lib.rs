@@ -31,6 +31,7 @@ const TRACE: u32 = 3;
 /// Room for a file of so many bytes; where it begins. It is to be filled before the next call.
 #[unsafe(no_mangle)]
 pub extern "C" fn input(kind: u32, length: usize) -> *mut u8 {
+    page::tell_panics();
     let mut files = FILES
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -60,11 +61,11 @@ fn answer(given: Result<Vec<u8>, String>) -> u32 {
     u32::from(is_one)
 }
 
-fn ask(question: fn(&Files) -> Result<Vec<u8>, String>) -> u32 {
-    let files = FILES
+fn ask(question: fn(&mut Files) -> Result<Vec<u8>, String>) -> u32 {
+    let mut files = FILES
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    answer(question(&files))
+    answer(question(&mut files))
 }
 
 /// Where the answer begins.
@@ -85,7 +86,7 @@ pub extern "C" fn output_length() -> usize {
         .len()
 }
 
-/// Which allocator the module carries, and what is proved of it. With `runs`, what is found is tried out in the browser.
+/// Which allocator the module carries. With `runs`, what is found is tried out in the browser.
 #[unsafe(no_mangle)]
 pub extern "C" fn look(runs: u32) -> u32 {
     ask(if runs == 0 {
@@ -93,6 +94,12 @@ pub extern "C" fn look(runs: u32) -> u32 {
     } else {
         questions::look_and_run
     })
+}
+
+/// What is proved of the allocator that was found.
+#[unsafe(no_mangle)]
+pub extern "C" fn prove() -> u32 {
+    ask(questions::prove)
 }
 
 /// The module, made to record its heap.

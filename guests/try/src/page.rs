@@ -31,6 +31,8 @@ unsafe extern "C" {
     fn write(instance: i32, address: f64, from: *const u8, length: usize) -> u32;
     /// Gives an instance, or a module, up.
     fn forget(number: i32);
+    /// Takes what a panic says: the tools end here.
+    fn panicked(text: *const u8, length: usize);
     /// The line that says why the last of these failed: copies at most so many bytes, and says how many.
     fn why(to: *mut u8, length: usize) -> usize;
 }
@@ -49,6 +51,15 @@ pub(crate) enum Stage {
 pub(crate) fn say(stage: Stage) {
     // SAFETY: the import takes a number.
     unsafe { progress(stage as u32) }
+}
+
+/// Has the page told what a panic says.
+pub(crate) fn tell_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let text = info.to_string();
+        // SAFETY: the text is there for so many bytes.
+        unsafe { panicked(text.as_ptr(), text.len()) }
+    }));
 }
 
 /// Why the last call failed.

@@ -30,6 +30,8 @@ pub(crate) struct Files {
     pub(crate) module: Vec<u8>,
     pub(crate) scripts: Vec<Vec<u8>>,
     pub(crate) trace: Vec<u8>,
+    /// What was found in the module, for the question after that.
+    pub(crate) found: Option<Heap>,
 }
 
 impl Files {
@@ -39,6 +41,7 @@ impl Files {
             module: Vec::new(),
             scripts: Vec::new(),
             trace: Vec::new(),
+            found: None,
         }
     }
 
@@ -52,10 +55,9 @@ impl Files {
     }
 }
 
-/// What there is to say of a module.
+/// What is proved of a module.
 #[derive(Debug, Serialize)]
-struct Looked {
-    heap: Heap,
+struct Proved {
     /// None, if there is nothing to bound; `why_not` says why.
     bound: Option<Report>,
     why_not: Option<String>,
@@ -70,11 +72,11 @@ struct Ours {
     with_growth: &'static str,
 }
 
-pub(crate) fn look_only(files: &Files) -> Result<Vec<u8>, String> {
+pub(crate) fn look_only(files: &mut Files) -> Result<Vec<u8>, String> {
     look(files, None)
 }
 
-pub(crate) fn look_and_run(files: &Files) -> Result<Vec<u8>, String> {
+pub(crate) fn look_and_run(files: &mut Files) -> Result<Vec<u8>, String> {
     look(files, Some(&Browser))
 }
 
@@ -91,9 +93,17 @@ fn heap(files: &Files, engine: Option<&dyn Engine>) -> Result<Heap, String> {
     find(&files.module, &options).map_err(|error| files.located(&error))
 }
 
-fn look(files: &Files, engine: Option<&dyn Engine>) -> Result<Vec<u8>, String> {
+fn look(files: &mut Files, engine: Option<&dyn Engine>) -> Result<Vec<u8>, String> {
     let heap = heap(files, engine)?;
+    let text = heap.to_json().into_bytes();
+    files.found = Some(heap);
+    Ok(text)
+}
+
+/// What can be proved of what was found. A question of its own, since it may take more memory than there is.
+pub(crate) fn prove(files: &mut Files) -> Result<Vec<u8>, String> {
     say(Stage::Proving);
+    let heap = files.found.take().ok_or("nothing was looked for")?;
     let (core, _) = core_of(&files.module).map_err(|error| files.located(&error))?;
     let options = BoundOptions {
         found: heap.entries(),
@@ -110,13 +120,12 @@ fn look(files: &Files, engine: Option<&dyn Engine>) -> Result<Vec<u8>, String> {
         Ok(report) => (Some(report), None),
         Err(reason) => (None, Some(reason)),
     };
-    let looked = Looked {
-        heap,
+    let proved = Proved {
         bound,
         why_not,
         ours: ours(),
     };
-    serde_json::to_vec(&looked).map_err(|error| error.to_string())
+    serde_json::to_vec(&proved).map_err(|error| error.to_string())
 }
 
 /// The bounds of this allocator as it is by default.
@@ -135,11 +144,11 @@ fn ours() -> Vec<Ours> {
     lines.collect()
 }
 
-pub(crate) fn record_only(files: &Files) -> Result<Vec<u8>, String> {
+pub(crate) fn record_only(files: &mut Files) -> Result<Vec<u8>, String> {
     record(files, None)
 }
 
-pub(crate) fn record_all(files: &Files) -> Result<Vec<u8>, String> {
+pub(crate) fn record_all(files: &mut Files) -> Result<Vec<u8>, String> {
     record(files, Some(&Browser))
 }
 
@@ -174,12 +183,12 @@ fn record(files: &Files, engine: Option<&dyn Engine>) -> Result<Vec<u8>, String>
     Ok(recorded.map_err(fault)?.module)
 }
 
-pub(crate) fn interface(files: &Files) -> Result<Vec<u8>, String> {
+pub(crate) fn interface(files: &mut Files) -> Result<Vec<u8>, String> {
     let interface = imports::interface(&files.module).map_err(|error| files.located(&error))?;
     serde_json::to_vec(&interface).map_err(|error| error.to_string())
 }
 
-pub(crate) fn report(files: &Files) -> Result<Vec<u8>, String> {
+pub(crate) fn report(files: &mut Files) -> Result<Vec<u8>, String> {
     say(Stage::Reporting);
     let options = ReportOptions {
         blocks_max: BLOCKS_MAX,
