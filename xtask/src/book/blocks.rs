@@ -126,6 +126,9 @@ fn manifest(block: &Block) -> String {
     if block.text.contains("alligator_c::") {
         add("alligator-c", &["malloc"]);
     }
+    if block.text.contains("alligator_snapshot::") {
+        add("alligator-snapshot", &[]);
+    }
     if block.text.contains("allocator_api2::") {
         add("alligator-alloc", &["allocator-api2"]);
         text += "allocator-api2 = \"0.2\"\n";

@@ -16,7 +16,7 @@ const ARCHIVE_MAX: u64 = 128 << 10;
 
 /// What an archive contains, all of it, if the crate has it. Tests stay in the repository, but for the contract's, which
 /// need nothing of it.
-const CONTENTS: [&str; 13] = [
+const CONTENTS: [&str; 14] = [
     ".cargo_vcs_info.json",
     "Cargo.lock",
     "Cargo.toml",
@@ -24,6 +24,7 @@ const CONTENTS: [&str; 13] = [
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
+    "allocators.bin",
     "build.rs",
     "cbindgen.toml",
     "examples",
