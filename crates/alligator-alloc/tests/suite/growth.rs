@@ -382,10 +382,10 @@ fn a_source_that_does_not_grow_on_demand_is_asked_by_reservations_only() {
 fn longest<const ON_DEMAND: bool>(new: impl Fn() -> std::rc::Rc<Memory>) -> usize {
     let is_served = |granules: usize| {
         let heap = new().heap::<1, ON_DEMAND>();
-        let layout = Layout::from_size_align(granules * 2_048, 8).expect("a layout");
+        let layout = Layout::from_size_align(granules * 1_024, 8).expect("a layout");
         heap.allocate_by_address(layout).is_some()
     };
-    let (mut served, mut refused) = (0, new().pages_max.get() * PAGE_BYTES / 2_048 + 1);
+    let (mut served, mut refused) = (0, new().pages_max.get() * PAGE_BYTES / 1_024 + 1);
     while refused - served > 1 {
         let between = usize::midpoint(served, refused);
         if is_served(between) {
@@ -394,7 +394,7 @@ fn longest<const ON_DEMAND: bool>(new: impl Fn() -> std::rc::Rc<Memory>) -> usiz
             refused = between;
         }
     }
-    served * 2_048
+    served * 1_024
 }
 
 /// Null only when no run of that length can be had: what is not served is headers, for the pages there are or for twice
@@ -519,7 +519,7 @@ mod at_the_end {
         live.free(last);
         let pages = memory.pages();
         let mut places = Vec::new();
-        for size in (4 * LONG..).step_by(2_048) {
+        for size in (4 * LONG..).step_by(1_024) {
             let again = live.allocate(size, 8).expect("room");
             live.free(again);
             if memory.pages() > pages {
