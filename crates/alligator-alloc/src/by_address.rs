@@ -38,10 +38,7 @@ enum Block {
 impl<S: Source, P: Policy> Heap<S, P> {
     /// The block for `layout` that needs neither a header nor a call, if there is one.
     #[inline(always)]
-    pub(crate) fn allocate_unsized_at_hand(
-        &self,
-        layout: Layout,
-    ) -> Result<NonNull<u8>, Wanted> {
+    pub(crate) fn allocate_unsized_at_hand(&self, layout: Layout) -> Result<NonNull<u8>, Wanted> {
         let wanted = class_of(least_layout(layout));
         if let (Some(class), false) = (wanted, P::HARDENED) {
             if let Some(slot) = self.state(class).pop() {

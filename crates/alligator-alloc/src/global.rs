@@ -16,7 +16,11 @@ use crate::source::{Growth, OnDemand, WasmMemory};
 ///
 /// `S` says where memory comes from and when it may grow, `L` how threads take turns.
 #[cfg(target_family = "wasm")]
-pub struct AlligatorAlloc<S: Source = WasmMemory<OnDemand>, L: Lock = DefaultLock, P: Policy = DefaultPolicy> {
+pub struct AlligatorAlloc<
+    S: Source = WasmMemory<OnDemand>,
+    L: Lock = DefaultLock,
+    P: Policy = DefaultPolicy,
+> {
     lock: L,
     /// Whether the source is being told that the memory has grown. Read and written by who holds the lock.
     is_telling: Cell<bool>,

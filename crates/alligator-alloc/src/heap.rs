@@ -13,7 +13,7 @@ use core::ptr::{self, NonNull};
 use crate::mini_page::ClassState;
 use crate::policy::{DefaultPolicy, Policy};
 use crate::records::{GRANULES_MAX, Id, Length};
-use crate::runs::{Runs, length_for};
+use crate::runs::{Runs, aligned_length, length_for};
 use crate::size_class::{CLASS_COUNT, Class};
 use crate::source::{Source, check_constants};
 use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, bytes_of};
@@ -157,7 +157,9 @@ impl<S: Source, P: Policy> Heap<S, P> {
     #[inline(never)]
     fn take_slot(&self, state: &ClassState<P>) -> usize {
         let classes = self.classes.as_ptr();
-        state.take(classes, &self.runs, |length| self.make_room(length, false))
+        state.take(classes, &self.runs, |length| {
+            self.make_room(length, false, false)
+        })
     }
 
     #[inline(always)]
@@ -186,23 +188,35 @@ impl<S: Source, P: Policy> Heap<S, P> {
         }
         let length = length_for(layout.size());
         if layout.align() > GRANULE_BYTES {
-            let address = self.runs.take_aligned(length, layout.align());
-            if address == 0 {
-                return self.take_aligned_elsewhere(length, layout.align());
-            }
-            return address;
+            return self.allocate_aligned(length, layout.align());
         }
-        self.place_of(self.take_run(length))
+        let free = self.find_or_make(length);
+        if free.is_some() {
+            self.runs.records.place(self.runs.cut(free, length))
+        } else {
+            0
+        }
     }
 
-    /// A run of `length`, or none.
+    /// The address of a block of `length` with an alignment above a granule, or zero.
     #[inline(always)]
-    fn take_run(&self, length: Length) -> Id {
-        let run = self.runs.take(length);
-        if run.is_some() {
-            run
+    fn allocate_aligned(&self, length: Length, align: usize) -> usize {
+        let free = self.find_or_make(aligned_length(length, align));
+        if free.is_some() {
+            self.runs.cut_aligned(free, length, align)
         } else {
-            self.take_run_elsewhere(length)
+            0
+        }
+    }
+
+    /// A free run of at least `length`, or none.
+    #[inline(always)]
+    fn find_or_make(&self, length: Length) -> Id {
+        let free = self.runs.find(length);
+        if free.is_some() {
+            free
+        } else {
+            self.find_elsewhere(length)
         }
     }
 
@@ -232,7 +246,8 @@ impl<S: Source, P: Policy> Heap<S, P> {
     /// Gives back the used run `run`, whose length its record says.
     #[inline(never)]
     pub(crate) fn free_aligned(&self, run: Id) {
-        self.runs.free(run, self.runs.records.record(run).length.get());
+        self.runs
+            .free(run, self.runs.records.record(run).length.get());
     }
 
     /// [`reallocate`](Self::reallocate) for sizes above zero.
@@ -320,10 +335,12 @@ impl<S: Source, P: Policy> Heap<S, P> {
         if self.runs.resize(run, old, length) {
             return None;
         }
-        let mut new = self.runs.take(length); // Moving costs a copy; growing would cost memory.
-        if !new.is_some() {
-            new = self.grow_run(run, old, length);
-        }
+        let free = self.runs.find(length); // Moving costs a copy; growing would cost memory.
+        let new = if free.is_some() {
+            self.runs.cut(free, length)
+        } else {
+            self.grow_run(run, old, length)
+        };
         (new != run).then(|| self.place_of(new))
     }
 
@@ -334,8 +351,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
         let run = self.runs.records.record(id).next.get();
         let before = id.distance_from(run);
         let old = self.runs.records.record(run).length.get();
-        let fits = !is_too_much(new)
-            && self.runs.resize(run, old, before + length_for(new.size()));
+        let fits = !is_too_much(new) && self.runs.resize(run, old, before + length_for(new.size()));
         (!fits).then(|| self.allocate_long(new))
     }
 

@@ -262,7 +262,8 @@ impl<S: Source> Records<S> {
     /// Whether the granule that `address` is in has a record, and so has the one after it. Any address will do.
     #[inline(always)]
     pub(crate) fn covers(&self, address: usize) -> bool {
-        let from_first = granule_at(address).wrapping_sub(self.zero.get().wrapping_add(FRONT_BYTES));
+        let from_first =
+            granule_at(address).wrapping_sub(self.zero.get().wrapping_add(FRONT_BYTES));
         from_first / (GRANULE as usize) < self.covered.get().saturating_sub(1)
     }
 

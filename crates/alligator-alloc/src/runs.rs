@@ -68,10 +68,10 @@ pub(crate) struct Runs<S, P> {
     nonempty: Cell<u64>,
     /// The record after the heap's last granule.
     end: Cell<Id>,
-    /// From this record to `end`, nobody has touched the memory since the host gave it zeroed.
+    /// The record after the highest granule that is not the table's.
+    top: Cell<Id>,
+    /// From this record to `end`, but for the table, nobody has touched the memory since the host gave it zeroed.
     untouched: Cell<Id>,
-    /// A free run at the end that is longer has been touched for the most part.
-    touched_min: Cell<Length>,
     /// The fault that has stopped this heap, and the address it was found at.
     stopped: Cell<Option<(Fault, usize)>>,
     /// Whether a fault ends the process now, where it could unwind.
@@ -89,8 +89,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
         Self {
             nonempty: Cell::new(0),
             end: Cell::new(Id::NONE),
+            top: Cell::new(Id::NONE),
             untouched: Cell::new(Id::NONE),
-            touched_min: Cell::new(0),
             stopped: Cell::new(None),
             never_unwinds: Cell::new(false),
             #[cfg(feature = "check")]
@@ -136,16 +136,15 @@ impl<S: Source, P: Policy> Runs<S, P> {
         self.records.record(Id::sentinel(bin)).next.get()
     }
 
-    /// A run of exactly `length` if there is one without growth, or none. *Time:* constant.
-    #[inline(never)]
-    pub(crate) fn take(&self, length: Length) -> Id {
-        let run = self.find(length);
-        if !run.is_some() {
-            return run;
-        }
+    /// Makes `length` of the free run `run`, which is long enough, a used run, which is returned. *Time:* constant.
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline(always))]
+    pub(crate) fn cut(&self, run: Id, length: Length) -> Id {
         if length >= LONG {
             let free = self.records.record(run).length.get();
-            if run.above(free) == self.end.get() && free > self.touched_min.get() {
+            let top = self.top.get();
+            let untouched = top.distance_from(self.untouched.get().min(top));
+            if run.above(free) == top && free / UNTOUCHED_SHARE > untouched {
                 return self.split_last(run, length);
             }
         }
@@ -153,15 +152,11 @@ impl<S: Source, P: Policy> Runs<S, P> {
         run
     }
 
-    /// Takes `length` from a multiple of `align` on, a power of two above a granule. The run may start lower, by less
-    /// than `align`: it keeps what lies before, and the record of the block's first granule leads back to it. That
-    /// granule's address, or zero. *Time:* constant.
+    /// Makes what `length` from a multiple of `align` on, a power of two above a granule, takes of the free run `run`,
+    /// which is long enough, a used run. It may start lower, by less than `align`: it keeps what lies before, and the
+    /// record of the block's first granule leads back to it. That granule's address. *Time:* constant.
     #[inline(never)]
-    pub(crate) fn take_aligned(&self, length: Length, align: usize) -> usize {
-        let run = self.find(aligned_length(length, align));
-        if !run.is_some() {
-            return 0;
-        }
+    pub(crate) fn cut_aligned(&self, run: Id, length: Length, align: usize) -> usize {
         let place = self.records.place(run);
         let address = round_up(place, align);
         let before = length_for(address - place);
@@ -205,7 +200,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
         self.link(at, above, rest, nonempty);
     }
 
-    /// Makes the upper `length` of `run`, the free run at the heap's end, a used run, which is returned.
+    /// Makes the upper `length` of `run`, the highest free run, a used run, which is returned.
     #[inline(always)]
     fn split_last(&self, run: Id, length: Length) -> Id {
         let at = self.records.view();
@@ -214,9 +209,11 @@ impl<S: Source, P: Policy> Runs<S, P> {
             self.require_poison(run);
         }
         let nonempty = self.unlink(at, run, self.nonempty.get());
-        let end = self.end.get();
-        self.untouched.set(end);
-        at.record(end).below.set(Id::NONE);
+        let top = self.top.get();
+        if top > self.untouched.get() {
+            self.untouched.set(top);
+        }
+        at.record(top).below.set(Id::NONE);
         let free = at.record(run);
         free.below.set(Id::NONE);
         let rest = free.length.get() - length;

@@ -74,12 +74,19 @@ impl<'a, S: Source, P: Policy> Parts<'a, S, P> {
             let is_first = record.back() == 0 && class < CLASS_COUNT && !record.is_free();
             Invariant::HeaderAtStart.require(is_first, address)?;
             let class = Class::from_index(class);
-            (Kind::MiniPage(class), u32::from(class.info().granules) * GRANULE)
+            (
+                Kind::MiniPage(class),
+                u32::from(class.info().granules) * GRANULE,
+            )
         } else {
             let length = record.length.get();
             let is_run = length & ALIGNED == 0 && length % GRANULE == 0;
             Invariant::HeaderAtStart.require(is_run, address)?;
-            let kind = if record.is_free() { Kind::Free } else { Kind::Used };
+            let kind = if record.is_free() {
+                Kind::Free
+            } else {
+                Kind::Used
+            };
             (kind, length)
         };
         let left = self.end.distance_from(id);

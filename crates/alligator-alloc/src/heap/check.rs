@@ -21,7 +21,8 @@ impl<S: Source, P: Policy> Heap<S, P> {
         for part in self.runs.parts() {
             let part = part?;
             if let Kind::MiniPage(class) = part.kind {
-                self.state(class).check_mini_page(class, &part, &self.runs)?;
+                self.state(class)
+                    .check_mini_page(class, &part, &self.runs)?;
             }
         }
         for (index, state) in self.classes.iter().enumerate() {

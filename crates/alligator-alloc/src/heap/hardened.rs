@@ -9,8 +9,8 @@ use core::num::NonZeroUsize;
 
 use super::{Heap, class_of};
 use crate::fault::Fault;
-use crate::policy::Policy;
 use crate::mini_page::ClassState;
+use crate::policy::Policy;
 use crate::records::Id;
 use crate::runs::length_for;
 use crate::size_class::Class;

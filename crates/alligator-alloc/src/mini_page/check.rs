@@ -6,8 +6,8 @@ pub(crate) mod planted;
 use super::ClassState;
 use crate::check::parts::{Kind, Part};
 use crate::check::{Invariant, Violation};
-use crate::policy::Policy;
 use crate::poison;
+use crate::policy::Policy;
 use crate::records::{Granule, Id, address_of, granule_at};
 use crate::runs::Runs;
 use crate::size_class::Class;
@@ -135,11 +135,7 @@ impl<P: Policy> ClassState<P> {
 }
 
 /// The first granule of the MiniPage whose record is `id`, if it is one of `class`.
-fn mini_page_of<S: Source, P: Policy>(
-    id: Id,
-    class: Class,
-    runs: &Runs<S, P>,
-) -> Option<Granule> {
+fn mini_page_of<S: Source, P: Policy>(id: Id, class: Class, runs: &Runs<S, P>) -> Option<Granule> {
     match runs.part_of(id)?.kind {
         Kind::MiniPage(of) if of == class => Some(runs.records.granule(id)),
         _ => None,

@@ -8,8 +8,8 @@
 
 use super::ClassState;
 use crate::fault::Fault;
-use crate::policy::Policy;
 use crate::poison;
+use crate::policy::Policy;
 use crate::records::{Granule, Id, address_of, granule_at};
 use crate::runs::Runs;
 use crate::size_class::{Class, ClassInfo, slot_index};
@@ -34,7 +34,10 @@ impl<P: Policy> ClassState<P> {
         self.room.set(opened);
         let info = self.info.get();
         if opened < info.all.count_ones() as usize {
-            poison_slot(self.current.get() + opened * usize::from(info.slot_bytes), runs);
+            poison_slot(
+                self.current.get() + opened * usize::from(info.slot_bytes),
+                runs,
+            );
         }
     }
 

@@ -64,11 +64,13 @@ impl<P: Policy> ClassState<P> {
     #[cfg(feature = "check")]
     pub(super) fn magazine_slots(&self) -> impl Iterator<Item = usize> {
         let room = self.room.get();
-        (room..room_max::<P>()).step_by(ENTRY_BYTES).map_while(|at| {
-            // SAFETY: `at` is that of an entry.
-            let entry = unsafe { self.magazine.get().cast::<Entry>().byte_add(at) };
-            // SAFETY: as above; nobody has a reference to it.
-            unsafe { *entry }.map(NonZeroUsize::get)
-        })
+        (room..room_max::<P>())
+            .step_by(ENTRY_BYTES)
+            .map_while(|at| {
+                // SAFETY: `at` is that of an entry.
+                let entry = unsafe { self.magazine.get().cast::<Entry>().byte_add(at) };
+                // SAFETY: as above; nobody has a reference to it.
+                unsafe { *entry }.map(NonZeroUsize::get)
+            })
     }
 }

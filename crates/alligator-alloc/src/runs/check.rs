@@ -75,7 +75,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
 
     /// [`Invariant::Untouched`].
     fn is_touched(&self, part: &Part) -> Result<(), Violation> {
-        let in_use = matches!(part.kind, Kind::Used | Kind::MiniPage(_) | Kind::Table);
+        let in_use = matches!(part.kind, Kind::Used | Kind::MiniPage(_));
         let is_right = !in_use || part.end() <= self.untouched.get();
         Invariant::Untouched.require(is_right, self.records.place(part.id))
     }
@@ -135,7 +135,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
     /// The entries of `bin` from the first on, up to one that is no granule's, and no more than fit in the heap.
     fn bin_entries(&self, bin: u32) -> impl Iterator<Item = Id> {
         let sentinel = Id::sentinel(bin);
-        self.entries(self.first(bin)).take_while(move |&id| id != sentinel)
+        self.entries(self.first(bin))
+            .take_while(move |&id| id != sentinel)
     }
 
     /// `first` and what follows it, up to one that is no granule's, which is the last entry, and no more entries than
@@ -157,7 +158,12 @@ impl<S: Source, P: Policy> Runs<S, P> {
     /// Puts the free run `id`, which is in another bin, into that of its length.
     fn plant_in_bin(&self, id: Id) {
         let nonempty = self.unlink(self.records.view(), id, self.nonempty.get());
-        self.link(self.records.view(), id, self.records.record(id).length.get(), nonempty);
+        self.link(
+            self.records.view(),
+            id,
+            self.records.record(id).length.get(),
+            nonempty,
+        );
         // Its upper neighbour is still free.
         let above = id.above(self.records.record(id).length.get());
         self.records.record(above).below.set(Id::FREE);

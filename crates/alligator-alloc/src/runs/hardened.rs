@@ -11,8 +11,8 @@
 
 use super::{BIN_LAST, Runs};
 use crate::fault::{self, Fault};
-use crate::policy::Policy;
 use crate::poison;
+use crate::policy::Policy;
 use crate::records::{ALIGNED, GRANULE, Id, Length, MINI_PAGE};
 use crate::source::Source;
 use crate::units::GRANULE_BYTES;
@@ -75,7 +75,10 @@ impl<S: Source, P: Policy> Runs<S, P> {
     #[expect(clippy::cast_ptr_alignment, reason = "a table starts at a granule")]
     fn canary(&self) -> *mut u64 {
         let table = self.records.table();
-        self.records.source().pointer(table - size_of::<u64>()).cast()
+        self.records
+            .source()
+            .pointer(table - size_of::<u64>())
+            .cast()
     }
 
     /// Whether `address` lies between the heap's first granule and its end, whoever has it.

@@ -50,7 +50,11 @@ fn fill_and_empty<S: Source, P: Policy>(
         step += 1;
     }
     for turn in 0..count {
-        let index = if order == 0 { turn } else { count - 1 - turn * step % count };
+        let index = if order == 0 {
+            turn
+        } else {
+            count - 1 - turn * step % count
+        };
         // SAFETY: the heap gave it for this layout, and each index comes once.
         unsafe { heap.deallocate(blocks[index], layout(bytes_of(mix, index))) };
     }
@@ -98,7 +102,11 @@ fn assert_one_piece<P: Policy, const ON_DEMAND: bool>(pages: usize, mixes: &[usi
 
 #[test]
 fn an_emptied_heap_of_a_mebibyte_serves_97_percent_of_itself() {
-    let mixes = if cfg!(miri) { &[3][..] } else { &[0, 1, 2, 3, 4] };
+    let mixes = if cfg!(miri) {
+        &[3][..]
+    } else {
+        &[0, 1, 2, 3, 4]
+    };
     assert_one_piece::<Standard, true>(16, mixes);
     assert_one_piece::<Standard, false>(16, mixes);
     assert_one_piece::<Hardened, true>(16, mixes);

@@ -361,7 +361,10 @@ fn a_class_keeps_a_mini_page_for_each_slot_of_its_magazine_at_most() {
         let kept = mini_pages(&heap, size);
         assert!(kept <= MAGAZINE_SLOTS + 1, "{kept} MiniPages of {size}");
         let keeps_some = !cfg!(any(feature = "small", feature = "hardened"));
-        assert!(!keeps_some || kept >= MAGAZINE_SLOTS, "{kept} MiniPages of {size}");
+        assert!(
+            !keeps_some || kept >= MAGAZINE_SLOTS,
+            "{kept} MiniPages of {size}"
+        );
     }
 }
 
@@ -432,8 +435,9 @@ fn a_heap_that_grows_in_steps_fills_all_of_its_memory() {
         let mut live = Live::new(&heap);
         while live.allocate(PAGE_BYTES / 2, 8).is_some() {}
         let pages = memory.pages();
+        // A longer table takes 24 bytes a granule, while the old one is there, too.
         assert!(
-            pages + STEP_PAGES.max(2) > pages_max,
+            pages + pages_max / 40 + STEP_PAGES.max(2) > pages_max,
             "{pages} pages, steps of {STEP_PAGES}"
         );
     }

@@ -6,12 +6,11 @@ use crate::policy::{Entry, Policy};
 use crate::records::Id;
 
 /// The state of a class that is as `is_it` wants.
-fn class<P: Policy>(
-    heap: &Victim<P>,
-    is_it: impl Fn(&ClassState<P>) -> bool,
-) -> &ClassState<P> {
+fn class<P: Policy>(heap: &Victim<P>, is_it: impl Fn(&ClassState<P>) -> bool) -> &ClassState<P> {
     let mut classes = heap.classes.iter();
-    classes.find(|state| is_it(state)).expect("a class of this kind")
+    classes
+        .find(|state| is_it(state))
+        .expect("a class of this kind")
 }
 
 /// A class with MiniPages in its list.
