@@ -68,9 +68,7 @@ pub(crate) struct Runs<S, P> {
     nonempty: Cell<u64>,
     /// The record after the heap's last granule.
     end: Cell<Id>,
-    /// The record after the highest granule that is not the table's.
-    top: Cell<Id>,
-    /// From this record to `end`, but for the table, nobody has touched the memory since the host gave it zeroed.
+    /// From this record to `end`, nobody has touched the memory since the host gave it zeroed.
     untouched: Cell<Id>,
     /// The fault that has stopped this heap, and the address it was found at.
     stopped: Cell<Option<(Fault, usize)>>,
@@ -89,7 +87,6 @@ impl<S: Source, P: Policy> Runs<S, P> {
         Self {
             nonempty: Cell::new(0),
             end: Cell::new(Id::NONE),
-            top: Cell::new(Id::NONE),
             untouched: Cell::new(Id::NONE),
             stopped: Cell::new(None),
             never_unwinds: Cell::new(false),
@@ -142,7 +139,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
     pub(crate) fn cut(&self, run: Id, length: Length) -> Id {
         if length >= LONG {
             let free = self.records.record(run).length.get();
-            let top = self.top.get();
+            let top = self.end.get();
             let untouched = top.distance_from(self.untouched.get().min(top));
             if run.above(free) == top && free / UNTOUCHED_SHARE > untouched {
                 return self.split_last(run, length);
@@ -209,7 +206,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
             self.require_poison(run);
         }
         let nonempty = self.unlink(at, run, self.nonempty.get());
-        let top = self.top.get();
+        let top = self.end.get();
         if top > self.untouched.get() {
             self.untouched.set(top);
         }
