@@ -68,7 +68,9 @@ pub(crate) struct Runs<S, P> {
     nonempty: Cell<u64>,
     /// The record after the heap's last granule.
     end: Cell<Id>,
-    /// From this record to `end`, nobody has touched the memory since the host gave it zeroed.
+    /// The record after the highest granule that is not the table's.
+    top: Cell<Id>,
+    /// From this record to `end`, but for the table, nobody has touched the memory since the host gave it zeroed.
     untouched: Cell<Id>,
     /// The fault that has stopped this heap, and the address it was found at.
     stopped: Cell<Option<(Fault, usize)>>,
@@ -87,6 +89,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
         Self {
             nonempty: Cell::new(0),
             end: Cell::new(Id::NONE),
+            top: Cell::new(Id::NONE),
             untouched: Cell::new(Id::NONE),
             stopped: Cell::new(None),
             never_unwinds: Cell::new(false),
@@ -139,7 +142,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
     pub(crate) fn cut(&self, run: Id, length: Length) -> Id {
         if length >= LONG {
             let free = self.records.record(run).length.get();
-            let top = self.end.get();
+            let top = self.top.get();
             let untouched = top.distance_from(self.untouched.get().min(top));
             if run.above(free) == top && free / UNTOUCHED_SHARE > untouched {
                 return self.split_last(run, length);
@@ -206,7 +209,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
             self.require_poison(run);
         }
         let nonempty = self.unlink(at, run, self.nonempty.get());
-        let top = self.end.get();
+        let top = self.top.get();
         if top > self.untouched.get() {
             self.untouched.set(top);
         }

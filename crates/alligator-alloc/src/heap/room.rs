@@ -15,8 +15,8 @@ impl<S: Source, P: Policy> Heap<S, P> {
     #[cold]
     #[inline(never)]
     pub(super) fn find_elsewhere(&self, length: Length) -> Id {
-        self.make_room(length, false);
-        self.runs.look(length)
+        self.make_room(length, false, false);
+        self.runs.find(length)
     }
 
     /// A run of `length` for what the used run `run` of `old`, fewer, holds: itself, if it is the heap's last and the
@@ -24,8 +24,9 @@ impl<S: Source, P: Policy> Heap<S, P> {
     #[cold]
     #[inline(never)]
     pub(super) fn grow_run(&self, run: Id, old: Length, length: Length) -> Id {
-        if self.runs.is_last(run, old) {
-            self.make_room(length - old, false);
+        let lifts = self.runs.is_last_but_table(run, old, length);
+        if lifts || self.runs.is_last(run, old) {
+            self.make_room(length - old, false, lifts);
             if self.runs.extend(run, old, length) {
                 return run;
             }
@@ -41,15 +42,16 @@ impl<S: Source, P: Policy> Heap<S, P> {
     /// Makes sure that the next run of `length` needs no growth. False if the source gives too little.
     pub(super) fn reserve_run(&self, length: Length) -> bool {
         if !self.runs.finds(length) {
-            self.make_room(length, true);
+            self.make_room(length, true, false);
         }
         self.runs.finds(length)
     }
 
-    /// Tries to make a free run of `length`, for which there is none.
+    /// Tries to make a free run of `length`, for which there is none: at the heap's end with what is free below the table,
+    /// if growth `lifts` that.
     #[cold]
     #[inline(never)]
-    pub(super) fn make_room(&self, length: Length, reservation: bool) {
+    pub(super) fn make_room(&self, length: Length, reservation: bool, lifts: bool) {
         let is_large = length >= self.runs.length() / GATHERING_SHARE;
         if is_large && self.runs.records.is_there() && self.runs.may_grow(reservation) {
             self.gather();
@@ -57,13 +59,13 @@ impl<S: Source, P: Policy> Heap<S, P> {
                 return;
             }
         }
-        self.runs.grow(length, reservation, true);
+        self.runs.grow(length, reservation, true, lifts);
         if !self.runs.finds(length) {
             self.gather();
             self.runs.fit_table(length);
             self.runs.bring_forward(length);
             if !self.runs.finds(length) {
-                self.runs.grow(length, reservation, false);
+                self.runs.grow(length, reservation, false, false);
             }
         }
     }

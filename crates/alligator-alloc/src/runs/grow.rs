@@ -14,12 +14,15 @@ use crate::policy::Policy;
 use crate::records::{GRANULE, GRANULES_MAX, Id, Length, table_granules};
 use crate::source::Source;
 use crate::source::range::{GROWTHS_MAX, new_range, whole_granules};
-use crate::units::{GRANULE_BYTES, PAGE_GRANULES, bytes_of, pages_for};
+use crate::units::{PAGE_GRANULES, bytes_of, pages_for};
 
 /// Of what a new table has records for, one part in so many is to come ..
 const SPARE_SHARE: usize = 4;
 /// .. and so many granules besides: four pages.
 const SPARE: usize = 4 * PAGE_GRANULES;
+
+/// Whether a heap can be longer than lengths can say.
+const CAN_BE_TOO_LONG: bool = usize::BITS > 32;
 
 impl<S: Source, P: Policy> Runs<S, P> {
     /// What lies before a table that nobody uses: a hardened heap looks there for writes past the block below it.
@@ -34,46 +37,32 @@ impl<S: Source, P: Policy> Runs<S, P> {
     /// Makes a free run of `length`: of the source's spare memory at the heap's first request, if that is enough, or
     /// at the end of the memory by few new pages. Adds none if the source does not grow on demand and this is not a
     /// `reservation`. If the source gives too little, what it gave is kept. The memory grows by a step at least, with
-    /// records to spare, if this `spares` the next growth. *Time:* the source's, and constant besides.
+    /// records to spare, if this `spares` the next growth. If it `lifts` the table, which then lies at the heap's end but
+    /// for free runs, what is free below that is part of the run. *Time:* the source's, and constant besides.
     #[cold]
     #[inline(never)]
-    pub(crate) fn grow(&self, length: Length, reservation: bool, spares: bool) {
+    pub(crate) fn grow(&self, length: Length, reservation: bool, spares: bool, lifts: bool) {
         if !self.records.is_there() && self.start(length) || !self.may_grow(reservation) {
             return;
         }
+        let mut alone = false;
         for _ in 0..GROWTHS_MAX {
-            let step = if spares { S::STEP_PAGES } else { 1 };
-            let mut pages = self.pages_for(length, step);
-            if self.reach(pages) >= self.records.covered() {
-                if !self.make_table(length, pages, spares) {
-                    return;
-                }
-                pages = self.pages_for(length, step);
-            }
-            if self.finds(length) {
-                return;
-            }
+            let pages = self.pages_for(length, alone, spares, lifts);
             let Some(start) = self.ask_for(pages) else {
                 return;
             };
-            self.take_in(start, start, pages);
+            self.take_in(start, pages * PAGE_GRANULES, spares, lifts);
             if GROWTHS_MAX == 1 || self.finds(length) {
-                return; // Else somebody else's pages have come between.
+                return;
             }
+            alone = true; // Somebody else's pages may come between again.
         }
     }
 
-    /// As [`find`](Self::find), where speed does not matter.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn look(&self, length: Length) -> Id {
-        self.find(length)
-    }
-
     /// Whether there is a free run of `length` that is found in constant time.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn finds(&self, length: Length) -> bool {
-        self.look(length).is_some()
+        self.find(length).is_some()
     }
 
     /// Whether it is worth while to ask the source for pages.
@@ -110,68 +99,102 @@ impl<S: Source, P: Policy> Runs<S, P> {
         let first = self.records.first();
         self.place_table(first, covered, true);
         self.untouched.set(self.end.get());
-        self.recorder.taken_in(bytes_of((all / GRANULE) as usize));
+        self.count(first);
         self.free(first.above(table), all - table);
+        self.note_top();
         true
     }
 
-    /// What is free at the heap's end, all of it before there is a table; nothing if others have grown the memory since.
-    fn tail(&self) -> Length {
-        if self.records.end_id(self.records.source().end()) != self.end.get() {
-            0
-        } else if self.records.is_there() {
-            let below = self.records.record(self.end.get()).below.get();
-            self.records.record(below).length.get()
+    /// Granules that a new table has records of, no fewer than the old one, if the heap has `granules`.
+    #[inline(always)]
+    fn covered_for(&self, granules: usize, spares: bool) -> usize {
+        let spare = if spares {
+            granules / SPARE_SHARE + SPARE
         } else {
-            self.length()
-        }
+            0
+        };
+        self.records.covered().max(granules + spare + 1)
     }
 
-    /// The pages, `least` at least, that make a free run of `length` at the heap's end.
-    #[inline(never)]
-    fn pages_for(&self, length: Length, least: usize) -> usize {
-        pages_for((length.saturating_sub(self.tail()) / GRANULE) as usize).max(least)
+    /// The free run at the heap's end, or none.
+    #[inline(always)]
+    fn last_free(&self) -> Id {
+        self.records.record(self.end.get()).below.get()
     }
 
-    /// The granules that the heap has with so many `pages` more.
-    #[inline(never)]
-    fn reach(&self, pages: usize) -> usize {
-        let end = self.records.end_id(self.records.source().end());
-        (end.distance_from(self.records.first()) / GRANULE) as usize + pages * PAGE_GRANULES
+    /// The free run below the table, or none.
+    #[inline(always)]
+    fn below_table(&self) -> Id {
+        self.table_run().map_or(Id::NONE, |(table, _)| {
+            self.records.record(table).below.get()
+        })
     }
 
-    /// Makes a longer table for a heap with so many `pages` more: in a free run if there is one, else in pages of its own,
-    /// for `length` besides if it is the first. False if the source gives too little.
-    #[inline(never)]
-    fn make_table(&self, length: Length, pages: usize, spares: bool) -> bool {
-        let mut covered = self.reach(pages) + PAGE_GRANULES;
-        covered += if spares { covered / SPARE_SHARE + SPARE } else { covered / 32 };
-        let table = Self::table_length(covered);
-        let is_first = !self.records.is_there();
-        let mut run = self.look(table);
-        if run.is_some() {
-            self.split(run, table);
-            self.place_table(run, covered, true);
-            return true;
-        }
-        let needed = if is_first { table.saturating_add(length) } else { table };
-        let pages = if is_first { self.pages_for(needed, 1) } else { pages_for((table / GRANULE) as usize) };
-        let Some(start) = self.ask_for(pages) else {
+    /// Whether nothing but the table and free runs lies between the used run `run` of `length` and the heap's end, and
+    /// the table is no longer than the run is to be.
+    pub(crate) fn is_last_but_table(&self, run: Id, length: Length, to_be: Length) -> bool {
+        let Some((table, table_length)) = self.table_run() else {
             return false;
         };
-        run = self.records.id_at(start);
-        if is_first {
-            if run != self.end.get() {
-                self.records.set_first(start);
-                self.end.set(self.records.first());
-            }
-            run = self.records.first();
-            self.recorder.taken_in(start - self.records.place(run));
+        let below = self.below_table();
+        let next = if below.is_some() { below } else { table };
+        table_length <= to_be && run.above(length) == next && self.is_last(table, table_length)
+    }
+
+    /// A free run for a table of `length`, but one that the growth is to add to; or none.
+    #[inline(never)]
+    fn hole(&self, length: Length, lifts: bool) -> Id {
+        let run = self.find(length);
+        if !run.is_some() || run == self.last_free() || lifts && run == self.below_table() {
+            return Id::NONE;
         }
-        let dirty = run != self.records.id_at(start);
-        self.place_table(run, covered, dirty);
-        self.take_in(self.records.place(run.above(table)), start, pages);
-        true
+        run
+    }
+
+    /// What is free at the heap's end, with the table and what is free below if the growth `lifts` that.
+    #[inline(always)]
+    fn tail(&self, lifts: bool) -> Length {
+        let length = |run: Id| self.records.record(run).length.get();
+        let mut free = length(self.last_free());
+        if let (true, Some((_, table_length))) = (lifts, self.table_run()) {
+            free += table_length + length(self.below_table());
+        }
+        free
+    }
+
+    /// The pages that make a free run of `length` at the heap's end, and room for a longer table of records if they need
+    /// one and no free run has it. What is free at the end does not count if they are `alone`. A table is longer than it
+    /// must be, and the pages are a step at least, if the growth `spares` the next one.
+    #[inline(never)]
+    fn pages_for(&self, length: Length, alone: bool, spares: bool, lifts: bool) -> usize {
+        let mut end = self.records.end_id(self.records.source().end());
+        let mut first = self.records.first();
+        let mut free = 0;
+        if self.records.is_there() {
+            if !S::IS_TRUSTED {
+                end = end.max(self.end.get());
+            }
+            if end == self.end.get() && !alone {
+                free = self.tail(lifts);
+            }
+        } else if end == self.end.get() {
+            free = self.length();
+        } else {
+            first = end;
+        }
+        let step = if spares { S::STEP_PAGES } else { 1 };
+        let pages =
+            |length: Length| pages_for((length.saturating_sub(free) / GRANULE) as usize).max(step);
+        let mut pages_all = pages(length);
+        let reach = (end.distance_from(first) / GRANULE) as usize;
+        if lifts || reach + pages_all * PAGE_GRANULES >= self.records.covered() {
+            let covered = self.covered_for(reach + (pages_all + 1) * PAGE_GRANULES, spares);
+            let table = Self::table_length(covered);
+            if !self.hole(table, lifts).is_some() {
+                pages_all = pages(length.saturating_add(table + table / 16));
+            }
+        }
+        pages_all
     }
 
     /// `pages` of the source: the address of the first.
@@ -187,24 +210,56 @@ impl<S: Source, P: Policy> Runs<S, P> {
         Some(start)
     }
 
-    /// Takes in what lies from the address `from` on in `pages` that the source gave at `start`, zero, at the memory's end.
+    /// Takes in `granules` from the address `start` on, zero, which the source gave at the memory's end. A new table, if
+    /// they need one, has records to spare if it `spares`.
     #[inline(never)]
-    fn take_in(&self, from: usize, start: usize, pages: usize) {
-        let (from, start) = (self.records.id_at(from), self.records.id_at(start));
-        let after = start.above((pages * PAGE_GRANULES) as Length * GRANULE);
-        let reach = (after.distance_from(self.records.first()) / GRANULE) as usize;
-        if reach >= self.records.covered() || start < self.end.get() || from > after {
-            return; // Others have grown the memory meanwhile, or it is not where it was said to be.
+    fn take_in(&self, start: usize, granules: usize, spares: bool, lifts: bool) {
+        let is_first = !self.records.is_there();
+        if is_first && self.records.id_at(start) != self.end.get() {
+            self.records.set_first(start);
+            self.end.set(self.records.first());
         }
-        let is_free_below = self.records.record(from).below.get().is_some();
-        if !is_free_below || from != self.end.get() {
+        let start = self.records.id_at(start);
+        let after = start.above(granules as Length * GRANULE);
+        let reach = (after.distance_from(self.records.first()) / GRANULE) as usize;
+        if CAN_BE_TOO_LONG && reach >= GRANULES_MAX || start < self.end.get() {
+            return; // It is too far from the heap's first granule, or not where it was said to be.
+        }
+        let follows = start == self.end.get() && !is_first && self.last_free().is_some();
+        let (mut from, mut top) = (start, after);
+        if lifts || reach >= self.records.covered() {
+            let covered = self.covered_for(reach, spares);
+            let table = Self::table_length(covered);
+            if is_first {
+                // Below all blocks, with records for some pages to come.
+                let first = self.records.first();
+                from = first.above(table);
+                self.place_table(first, covered, first != start);
+            } else {
+                let hole = self.hole(table, lifts);
+                if hole.is_some() {
+                    self.split(hole, table);
+                    self.place_table(hole, covered, true);
+                } else {
+                    top = after.above(table.wrapping_neg());
+                    if top <= start {
+                        return; // Others have grown the memory so far meanwhile.
+                    }
+                    self.place_table(top, covered, false);
+                }
+            }
+        }
+        if !follows {
             self.touch_below(from.max(start));
         }
         self.end.set(after);
-        self.recorder.taken_in(pages * PAGE_GRANULES * GRANULE_BYTES);
-        if from != after {
-            self.free(from, after.distance_from(from));
-        }
+        self.count(if is_first {
+            self.records.first()
+        } else {
+            start
+        });
+        self.free(from, top.distance_from(from));
+        self.note_top();
     }
 
     /// Makes a table for `covered` granules from `run` on, in used memory of the heap, instead of the old one.
@@ -251,6 +306,13 @@ impl<S: Source, P: Policy> Runs<S, P> {
         })
     }
 
+    /// Counts what lies from `from` to the heap's end as taken in.
+    #[inline(always)]
+    fn count(&self, from: Id) {
+        let granules = self.end.get().distance_from(from) / GRANULE;
+        self.recorder.taken_in(bytes_of(granules as usize));
+    }
+
     /// Moves the table down over what is free below it, so that it parts less free memory. *Time:* linear in the records.
     pub(crate) fn lower_table(&self) {
         self.refit_table(self.records.covered());
@@ -260,7 +322,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
     /// beside enough free memory. *Time:* linear in the records.
     pub(crate) fn fit_table(&self, length: Length) {
         if self.records.is_there() {
-            let pages = self.pages_for(length, 0);
+            let missing = length.saturating_sub(self.tail(false));
+            let pages = pages_for((missing / GRANULE) as usize);
             let granules = (self.length() / GRANULE) as usize + pages.saturating_mul(PAGE_GRANULES);
             self.refit_table(granules.min(GRANULES_MAX - 1) + 1);
         }
@@ -301,6 +364,16 @@ impl<S: Source, P: Policy> Runs<S, P> {
             self.records.record(rest).below.set(Id::NONE);
             self.free(rest, all - length);
         }
+        self.note_top();
+    }
+
+    /// Notes what is the highest that is not the table.
+    fn note_top(&self) {
+        let end = self.end.get();
+        self.top.set(match self.table_run() {
+            Some((table, length)) if table.above(length) == end => table,
+            _ => end,
+        });
     }
 
     /// Puts a free run of at least `length` before all others of its bin, so that it is found, if one of the first
