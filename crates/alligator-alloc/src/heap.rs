@@ -216,7 +216,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
         if free.is_some() {
             free
         } else {
-            self.find_elsewhere(length)
+            self.make_room(length, false, false)
         }
     }
 

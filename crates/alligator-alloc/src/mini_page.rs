@@ -66,7 +66,7 @@ impl<P: Policy> ClassState<P> {
         &self,
         classes: *const Self,
         runs: &Runs<S, P>,
-        make_room: impl FnOnce(u32),
+        make_room: impl FnOnce(u32) -> Id,
     ) -> usize {
         let mut free = self.free.get();
         if free == 0 {
@@ -107,15 +107,14 @@ impl<P: Policy> ClassState<P> {
         &self,
         classes: *const Self,
         runs: &Runs<S, P>,
-        make_room: impl FnOnce(u32),
+        make_room: impl FnOnce(u32) -> Id,
     ) -> usize {
         let index = (ptr::from_ref(self).addr() - classes.addr()) / size_of::<Self>();
         let info = Class::from_index(index).info();
         let length = u32::from(info.granules) * GRANULE;
         let mut run = runs.find_exact(length);
         if !run.is_some() {
-            make_room(length);
-            run = runs.find_exact(length);
+            run = make_room(length);
             if !run.is_some() {
                 return 0;
             }

@@ -1,14 +1,14 @@
 //! Records: what the heap knows of each granule, apart from the granules, in one table that moves as a whole.
 //!
 //! ```text
-//! table    front    64 records that stand for no granule: none, a sentinel for each bin, and one for no bin
+//! table    words     8 B a granule, the last granule's first: the free slots of the MiniPage that starts there
+//!          front    64 records that stand for no granule: none, a sentinel for each bin, and one for no bin
 //!          records  16 B a granule: a MetaPage for each page
-//!          words     8 B a granule: the free slots of the MiniPage that starts there
 //! ```
 //!
-//! A record's [`Id`] is its distance from the table's start, and lengths are counted in the same unit: so `id + length`
-//! is what lies above a run, and nothing in the table is an address. The table moves by three copies, only while the
-//! memory grows or would otherwise be refused; nobody holds a reference into it across that.
+//! A record's [`Id`] is its distance from the front, and lengths are counted in the same unit: so `id + length` is what
+//! lies above a run, and nothing in the table is an address. The table grows at both ends, so it moves by one copy, only
+//! while the memory grows or would otherwise be refused; nobody holds a reference into it across that.
 //!
 //! Invariant: the granule at the heap's end has a record, too; it stays "in use", as do those of granules that
 //! somebody else owns.
@@ -18,7 +18,7 @@ use core::cell::{Cell, UnsafeCell};
 use crate::source::Source;
 use crate::units::{GRANULE_SHIFT, PAGE_GRANULES};
 
-/// A record's distance from the table's start, in bytes.
+/// A record's distance from the table's front, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(transparent)]
 pub(crate) struct Id(u32);
@@ -148,11 +148,11 @@ pub(crate) fn address_of(granule: Granule) -> usize {
 /// The records of all granules, and the memory that both are in.
 #[derive(Debug)]
 pub(crate) struct Records<S> {
-    /// The table's address; zero before there is one.
-    table: Cell<usize>,
+    /// The address of the table's front; zero before there is a table.
+    front: Cell<usize>,
     /// Where the record of address 0 would stand.
     origin: Cell<usize>,
-    /// Where the word of address 0 would.
+    /// Where the word of address 0 would: words go down.
     words: Cell<usize>,
     /// The granule that record 0 would stand for.
     zero: Cell<Granule>,
@@ -164,7 +164,7 @@ pub(crate) struct Records<S> {
 impl<S: Source> Records<S> {
     pub(crate) const fn new(source: S) -> Self {
         Self {
-            table: Cell::new(0),
+            front: Cell::new(0),
             origin: Cell::new(0),
             words: Cell::new(0),
             zero: Cell::new(0),
@@ -191,14 +191,14 @@ impl<S: Source> Records<S> {
     /// Whether there is a table.
     #[inline(always)]
     pub(crate) fn is_there(&self) -> bool {
-        self.table.get() != 0
+        self.front.get() != 0
     }
 
     /// The table as it stands now: for operations that look at several records, and do not move it.
     #[inline(always)]
     pub(crate) fn view(&self) -> View<'_, S> {
         View {
-            table: self.table.get(),
+            front: self.front.get(),
             records: self,
         }
     }
@@ -228,7 +228,7 @@ impl<S: Source> Records<S> {
     #[inline(always)]
     #[expect(clippy::cast_ptr_alignment, reason = "a table starts at a granule")]
     pub(crate) fn word(&self, granule: Granule) -> &Cell<u64> {
-        let address = self.words.get().wrapping_add(granule / 2);
+        let address = self.words.get().wrapping_sub(granule / 2);
         let place = self.source().pointer(address).cast::<Cell<u64>>();
         // SAFETY: as in `at`.
         unsafe { &*place }
@@ -285,10 +285,10 @@ impl<S: Source> Records<S> {
         self.id_at(address.wrapping_sub(1)).above(GRANULE)
     }
 
-    /// The address of the table.
+    /// The address of the table's first byte.
     #[inline(always)]
     pub(crate) fn table(&self) -> usize {
-        self.table.get()
+        self.front.get() - self.covered.get() * WORD_BYTES
     }
 
     /// Granules that have records.
@@ -298,28 +298,30 @@ impl<S: Source> Records<S> {
     }
 
     /// Makes a table for `covered` granules at `address`, where it has room, of what the old one says. It may overlap the
-    /// old one if it does not start above it. If the memory there is not `dirty`, it is zero. *Time:* linear in
-    /// `covered`.
+    /// old one. If the memory there is not `dirty`, it is zero. *Time:* linear in `covered`.
     pub(crate) fn move_to(&self, address: usize, covered: usize, dirty: bool) {
-        let (old, old_covered) = (self.table.get(), self.covered.get());
+        let (old, old_covered) = (self.front.get(), self.covered.get());
+        let front = address + covered * WORD_BYTES;
         let both = covered.min(old_covered);
-        let (words, old_words) = (words_at(covered), words_at(old_covered));
+        let (kept, mut kept_bytes) = (front - both * WORD_BYTES, 0);
         if old != 0 {
-            // In this order: the records come to lie below the old words.
-            self.copy(old, address, words_at(both));
-            self.copy(old + old_words, address + words, both * WORD_BYTES);
+            kept_bytes = FRONT_BYTES + both * BYTES_PER_GRANULE;
+            let from = self.source().pointer(old - both * WORD_BYTES);
+            // SAFETY: both are in memory of the heap that only tables use, and no record is borrowed.
+            unsafe { self.source().pointer(kept).copy_from(from, kept_bytes) };
         }
         if dirty {
-            let kept = if old == 0 { 0 } else { words_at(both) };
-            self.clear(address + kept, words - kept);
-            let kept = both * WORD_BYTES;
-            self.clear(address + words + kept, covered * WORD_BYTES - kept);
+            self.clear(address, kept);
+            self.clear(
+                kept + kept_bytes,
+                front + FRONT_BYTES + covered * size_of::<Record>(),
+            );
         }
-        self.table.set(address);
+        self.front.set(front);
         self.covered.set(covered);
-        self.origin.set(address.wrapping_sub(self.zero.get()));
+        self.origin.set(front.wrapping_sub(self.zero.get()));
         let of_first = self.zero.get().wrapping_add(FRONT_BYTES) / 2;
-        self.words.set((address + words).wrapping_sub(of_first));
+        self.words.set((front - WORD_BYTES).wrapping_add(of_first));
         if old == 0 {
             for bin in 1..FRONT_RECORDS as u32 - 1 {
                 let sentinel = Id::sentinel(bin);
@@ -330,27 +332,18 @@ impl<S: Source> Records<S> {
         }
     }
 
-    fn copy(&self, from: usize, to: usize, bytes: usize) {
-        let (from, to) = (self.source().pointer(from), self.source().pointer(to));
-        // SAFETY: both are in memory of the heap that only tables use, and no record is borrowed.
-        unsafe { to.copy_from(from, bytes) };
+    /// Makes what lies from one address to another zero.
+    #[inline(always)]
+    fn clear(&self, from: usize, to: usize) {
+        // SAFETY: as in `move_to`.
+        unsafe { self.source().pointer(from).write_bytes(0, to - from) };
     }
-
-    fn clear(&self, from: usize, bytes: usize) {
-        // SAFETY: as in `copy`.
-        unsafe { self.source().pointer(from).write_bytes(0, bytes) };
-    }
-}
-
-/// How far the words are from the start of a table for `covered` granules.
-const fn words_at(covered: usize) -> usize {
-    FRONT_BYTES + covered * size_of::<Record>()
 }
 
 /// A table where it stands, which is read once.
 #[derive(Debug)]
 pub(crate) struct View<'a, S> {
-    table: usize,
+    front: usize,
     records: &'a Records<S>,
 }
 
@@ -366,7 +359,7 @@ impl<'a, S: Source> View<'a, S> {
     /// The record `id`, which exists.
     #[inline(always)]
     pub(crate) fn record(self, id: Id) -> &'a Record {
-        self.records.at(self.table.wrapping_add(id.0 as usize))
+        self.records.at(self.front.wrapping_add(id.0 as usize))
     }
 }
 

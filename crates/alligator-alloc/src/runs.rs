@@ -68,6 +68,9 @@ pub(crate) struct Runs<S, P> {
     nonempty: Cell<u64>,
     /// The record after the heap's last granule.
     end: Cell<Id>,
+    /// The run that the table is in, and its length: none before there is one.
+    pub(crate) table: Cell<Id>,
+    pub(crate) table_length: Cell<Length>,
     /// The record after the highest granule that is not the table's.
     top: Cell<Id>,
     /// From this record to `end`, but for the table, nobody has touched the memory since the host gave it zeroed.
@@ -89,6 +92,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
         Self {
             nonempty: Cell::new(0),
             end: Cell::new(Id::NONE),
+            table: Cell::new(Id::NONE),
+            table_length: Cell::new(0),
             top: Cell::new(Id::NONE),
             untouched: Cell::new(Id::NONE),
             stopped: Cell::new(None),

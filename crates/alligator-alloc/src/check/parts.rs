@@ -64,7 +64,7 @@ impl<'a, S: Source, P: Policy> Parts<'a, S, P> {
     pub(crate) fn part(&self) -> Result<Part, Violation> {
         let id = self.at;
         let address = self.runs.records.place(id);
-        let (table, table_length) = self.runs.table_run().unwrap_or((Id::NONE, 0));
+        let (table, table_length) = (self.runs.table.get(), self.runs.table_length.get());
         let record = self.runs.records.record(id);
         let (kind, length) = if id == table {
             (Kind::Table, table_length)

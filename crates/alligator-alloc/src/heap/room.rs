@@ -11,14 +11,6 @@ use crate::source::Source;
 const GATHERING_SHARE: Length = 2;
 
 impl<S: Source, P: Policy> Heap<S, P> {
-    /// A free run of `length`, for which there is none; or none.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn find_elsewhere(&self, length: Length) -> Id {
-        self.make_room(length, false, false);
-        self.runs.find(length)
-    }
-
     /// A run of `length` for what the used run `run` of `old`, fewer, holds: itself, if it is the heap's last and the
     /// memory grows; another; or none.
     #[cold]
@@ -31,7 +23,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
                 return run;
             }
         }
-        let free = self.find_elsewhere(length);
+        let free = self.make_room(length, false, false);
         if free.is_some() {
             self.runs.cut(free, length)
         } else {
@@ -41,33 +33,38 @@ impl<S: Source, P: Policy> Heap<S, P> {
 
     /// Makes sure that the next run of `length` needs no growth. False if the source gives too little.
     pub(super) fn reserve_run(&self, length: Length) -> bool {
-        if !self.runs.finds(length) {
-            self.make_room(length, true, false);
-        }
-        self.runs.finds(length)
+        self.runs.look(length).is_some() || self.make_room(length, true, false).is_some()
     }
 
     /// Tries to make a free run of `length`, for which there is none: at the heap's end with what is free below the table,
-    /// if growth `lifts` that.
+    /// if growth `lifts` that. The run, or none.
     #[cold]
     #[inline(never)]
-    pub(super) fn make_room(&self, length: Length, reservation: bool, lifts: bool) {
-        let is_large = length >= self.runs.length() / GATHERING_SHARE;
-        if is_large && self.runs.records.is_there() && self.runs.may_grow(reservation) {
-            self.gather();
-            if self.runs.finds(length) {
-                return;
+    pub(super) fn make_room(&self, length: Length, reservation: bool, lifts: bool) -> Id {
+        let share = self.runs.length() / GATHERING_SHARE;
+        let is_large = self.runs.records.is_there() && length >= share;
+        if !is_large {
+            self.runs.grow(length, reservation, true, lifts);
+            let run = self.runs.look(length);
+            if run.is_some() {
+                return run;
             }
         }
-        self.runs.grow(length, reservation, true, lifts);
-        if !self.runs.finds(length) {
-            self.gather();
-            self.runs.fit_table(length);
-            self.runs.bring_forward(length);
-            if !self.runs.finds(length) {
-                self.runs.grow(length, reservation, false, false);
+        self.gather();
+        let run = self.runs.look_far(length);
+        if run.is_some() {
+            return run;
+        }
+        if is_large {
+            self.runs.grow(length, reservation, true, lifts);
+            let run = self.runs.look(length);
+            if run.is_some() {
+                return run;
             }
         }
+        self.runs.fit_table(length, reservation);
+        self.runs.grow(length, reservation, false, false);
+        self.runs.look(length)
     }
 
     /// Gives back what is kept for the next request: magazines, and what classes work from; and moves the table of

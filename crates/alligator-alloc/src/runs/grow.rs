@@ -21,9 +21,6 @@ const SPARE_SHARE: usize = 4;
 /// .. and so many granules besides: four pages.
 const SPARE: usize = 4 * PAGE_GRANULES;
 
-/// Whether a heap can be longer than lengths can say.
-const CAN_BE_TOO_LONG: bool = usize::BITS > 32;
-
 impl<S: Source, P: Policy> Runs<S, P> {
     /// What lies before a table that nobody uses: a hardened heap looks there for writes past the block below it.
     const GUARD: usize = if P::HARDENED { GUARD_GRANULES } else { 0 };
@@ -42,15 +39,22 @@ impl<S: Source, P: Policy> Runs<S, P> {
     #[cold]
     #[inline(never)]
     pub(crate) fn grow(&self, length: Length, reservation: bool, spares: bool, lifts: bool) {
-        if !self.records.is_there() && self.start(length) || !self.may_grow(reservation) {
-            return;
+        if !self.end.get().is_some() {
+            self.look_at_spare();
         }
         let mut alone = false;
         for _ in 0..GROWTHS_MAX {
             let pages = self.pages_for(length, alone, spares, lifts);
-            let Some(start) = self.ask_for(pages) else {
-                return;
-            };
+            let mut start = self.end_address();
+            if pages != 0 {
+                if !self.may_grow(reservation) {
+                    return;
+                }
+                let Some(new) = self.ask_for(pages) else {
+                    return;
+                };
+                start = new;
+            }
             self.take_in(start, pages * PAGE_GRANULES, spares, lifts);
             if GROWTHS_MAX == 1 || self.finds(length) {
                 return;
@@ -59,10 +63,17 @@ impl<S: Source, P: Policy> Runs<S, P> {
         }
     }
 
-    /// Whether there is a free run of `length` that is found in constant time.
+    /// As [`find`](Self::find), where speed does not matter.
+    #[cold]
     #[inline(never)]
+    pub(crate) fn look(&self, length: Length) -> Id {
+        self.find(length)
+    }
+
+    /// Whether there is a free run of `length` that is found in constant time.
+    #[inline(always)]
     pub(crate) fn finds(&self, length: Length) -> bool {
-        self.find(length).is_some()
+        self.look(length).is_some()
     }
 
     /// Whether it is worth while to ask the source for pages.
@@ -71,49 +82,38 @@ impl<S: Source, P: Policy> Runs<S, P> {
         (S::ON_DEMAND || reservation) && self.records.source().may_grow(reservation)
     }
 
-    /// Takes the source's spare memory in, if it has room for a free run of `length` and a table: whether it has. If not,
-    /// it is remembered: it serves with the first pages, if these follow it.
-    fn start(&self, length: Length) -> bool {
-        if !self.end.get().is_some() {
-            let end = self.records.source().end();
-            let spare = self.records.with_source(S::spare);
-            let (first, mut after) = whole_granules::<S>(spare, end);
-            after = after.min(first.saturating_add(bytes_of(GRANULES_MAX / 2)));
-            self.records.set_first(first);
-            // Before the end of the address space, there may be nothing, too.
-            let is_empty = first == after;
-            let end = self.records.end_id(after);
-            self.end
-                .set(if is_empty { self.records.first() } else { end });
-        }
-        let all = self.length();
-        let mut covered = (all / GRANULE) as usize + 1;
-        if S::ON_DEMAND {
-            covered = covered.saturating_add(S::HEADER_PAGES.saturating_mul(PAGE_GRANULES));
-        }
-        let covered = covered.min(GRANULES_MAX);
-        let table = Self::table_length(covered);
-        if all < table.saturating_add(length) {
-            return false;
-        }
-        let first = self.records.first();
-        self.place_table(first, covered, true);
-        self.untouched.set(self.end.get());
-        self.count(first);
-        self.free(first.above(table), all - table);
-        self.note_top();
-        true
+    /// Makes the source's spare memory all that the heap has. It is taken in when it has room for a request and the table,
+    /// or with the first pages, if these follow it.
+    fn look_at_spare(&self) {
+        let end = self.records.source().end();
+        let spare = self.records.with_source(S::spare);
+        let (first, mut after) = whole_granules::<S>(spare, end);
+        after = after.min(first.saturating_add(bytes_of(GRANULES_MAX / 2)));
+        self.records.set_first(first);
+        // Before the end of the address space, there may be nothing, too.
+        let is_empty = first == after;
+        let end = self.records.end_id(after);
+        self.end
+            .set(if is_empty { self.records.first() } else { end });
+    }
+
+    /// The address of the heap's end.
+    fn end_address(&self) -> usize {
+        self.records.place(self.end.get())
     }
 
     /// Granules that a new table has records of, no fewer than the old one, if the heap has `granules`.
     #[inline(always)]
     fn covered_for(&self, granules: usize, spares: bool) -> usize {
-        let spare = if spares {
-            granules / SPARE_SHARE + SPARE
-        } else {
-            0
-        };
-        self.records.covered().max(granules + spare + 1)
+        let mut covered = granules + 1;
+        if spares && S::ON_DEMAND {
+            covered += if self.records.is_there() {
+                granules / SPARE_SHARE + SPARE
+            } else {
+                S::HEADER_PAGES.saturating_mul(PAGE_GRANULES)
+            };
+        }
+        self.records.covered().max(covered.min(GRANULES_MAX))
     }
 
     /// The free run at the heap's end, or none.
@@ -125,17 +125,13 @@ impl<S: Source, P: Policy> Runs<S, P> {
     /// The free run below the table, or none.
     #[inline(always)]
     fn below_table(&self) -> Id {
-        self.table_run().map_or(Id::NONE, |(table, _)| {
-            self.records.record(table).below.get()
-        })
+        self.records.record(self.table.get()).below.get()
     }
 
     /// Whether nothing but the table and free runs lies between the used run `run` of `length` and the heap's end, and
     /// the table is no longer than the run is to be.
     pub(crate) fn is_last_but_table(&self, run: Id, length: Length, to_be: Length) -> bool {
-        let Some((table, table_length)) = self.table_run() else {
-            return false;
-        };
+        let (table, table_length) = (self.table.get(), self.table_length.get());
         let below = self.below_table();
         let next = if below.is_some() { below } else { table };
         table_length <= to_be && run.above(length) == next && self.is_last(table, table_length)
@@ -144,8 +140,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
     /// A free run for a table of `length`, but one that the growth is to add to; or none.
     #[inline(never)]
     fn hole(&self, length: Length, lifts: bool) -> Id {
-        let run = self.find(length);
-        if !run.is_some() || run == self.last_free() || lifts && run == self.below_table() {
+        let run = self.look(length);
+        if run.is_some() && (run == self.last_free() || lifts && run == self.below_table()) {
             return Id::NONE;
         }
         run
@@ -154,47 +150,58 @@ impl<S: Source, P: Policy> Runs<S, P> {
     /// What is free at the heap's end, with the table and what is free below if the growth `lifts` that.
     #[inline(always)]
     fn tail(&self, lifts: bool) -> Length {
+        if !self.records.is_there() {
+            return self.length();
+        }
         let length = |run: Id| self.records.record(run).length.get();
         let mut free = length(self.last_free());
-        if let (true, Some((_, table_length))) = (lifts, self.table_run()) {
-            free += table_length + length(self.below_table());
+        if lifts {
+            free += self.table_length.get() + length(self.below_table());
         }
         free
     }
 
     /// The pages that make a free run of `length` at the heap's end, and room for a longer table of records if they need
-    /// one and no free run has it. What is free at the end does not count if they are `alone`. A table is longer than it
-    /// must be, and the pages are a step at least, if the growth `spares` the next one.
+    /// one and no free run has it: none, if the spare memory is enough. What is free at the end does not count if they are
+    /// `alone`. A table is longer than it must be, and the pages are a step at least, if the growth `spares` the next one.
     #[inline(never)]
     fn pages_for(&self, length: Length, alone: bool, spares: bool, lifts: bool) -> usize {
+        if !self.records.is_there() {
+            let all = self.length();
+            let covered = self.covered_for((all / GRANULE) as usize, spares);
+            if all >= Self::table_length(covered).saturating_add(length) {
+                return 0;
+            }
+        }
         let mut end = self.records.end_id(self.records.source().end());
-        let mut first = self.records.first();
-        let mut free = 0;
-        if self.records.is_there() {
-            if !S::IS_TRUSTED {
-                end = end.max(self.end.get());
-            }
-            if end == self.end.get() && !alone {
-                free = self.tail(lifts);
-            }
-        } else if end == self.end.get() {
-            free = self.length();
+        if !S::IS_TRUSTED && self.records.is_there() {
+            end = end.max(self.end.get());
+        }
+        let follows = end == self.end.get();
+        let is_new = !self.records.is_there() && !follows;
+        let first = if is_new { end } else { self.records.first() };
+        let free = if follows && !alone {
+            self.tail(lifts)
         } else {
-            first = end;
-        }
-        let step = if spares { S::STEP_PAGES } else { 1 };
+            0
+        };
+        let least = if spares { S::STEP_PAGES } else { 1 };
         let pages =
-            |length: Length| pages_for((length.saturating_sub(free) / GRANULE) as usize).max(step);
-        let mut pages_all = pages(length);
+            |length: Length| pages_for((length.saturating_sub(free) / GRANULE) as usize).max(least);
         let reach = (end.distance_from(first) / GRANULE) as usize;
-        if lifts || reach + pages_all * PAGE_GRANULES >= self.records.covered() {
-            let covered = self.covered_for(reach + (pages_all + 1) * PAGE_GRANULES, spares);
-            let table = Self::table_length(covered);
-            if !self.hole(table, lifts).is_some() {
-                pages_all = pages(length.saturating_add(table + table / 16));
+        let mut all = pages(length);
+        if lifts || reach + all * PAGE_GRANULES >= self.records.covered() {
+            let table = |pages: usize| {
+                let covered = self.covered_for(reach + pages * PAGE_GRANULES, spares);
+                Self::table_length(covered)
+            };
+            let shortest = table(all);
+            if !self.hole(shortest, lifts).is_some() {
+                all = pages(length.saturating_add(shortest));
+                all = pages(length.saturating_add(table(all + 1)));
             }
         }
-        pages_all
+        all
     }
 
     /// `pages` of the source: the address of the first.
@@ -215,71 +222,72 @@ impl<S: Source, P: Policy> Runs<S, P> {
     #[inline(never)]
     fn take_in(&self, start: usize, granules: usize, spares: bool, lifts: bool) {
         let is_first = !self.records.is_there();
-        if is_first && self.records.id_at(start) != self.end.get() {
+        if is_first && start != self.end_address() {
             self.records.set_first(start);
             self.end.set(self.records.first());
         }
         let start = self.records.id_at(start);
         let after = start.above(granules as Length * GRANULE);
         let reach = (after.distance_from(self.records.first()) / GRANULE) as usize;
-        if CAN_BE_TOO_LONG && reach >= GRANULES_MAX || start < self.end.get() {
+        if reach >= GRANULES_MAX || start < self.end.get() {
             return; // It is too far from the heap's first granule, or not where it was said to be.
         }
-        let follows = start == self.end.get() && !is_first && self.last_free().is_some();
         let (mut from, mut top) = (start, after);
+        let mut counted = start;
+        let follows = !is_first && start == self.end.get() && self.last_free().is_some();
         if lifts || reach >= self.records.covered() {
             let covered = self.covered_for(reach, spares);
             let table = Self::table_length(covered);
-            if is_first {
-                // Below all blocks, with records for some pages to come.
-                let first = self.records.first();
-                from = first.above(table);
-                self.place_table(first, covered, first != start);
-            } else {
-                let hole = self.hole(table, lifts);
-                if hole.is_some() {
-                    self.split(hole, table);
-                    self.place_table(hole, covered, true);
-                } else {
-                    top = after.above(table.wrapping_neg());
-                    if top <= start {
-                        return; // Others have grown the memory so far meanwhile.
-                    }
-                    self.place_table(top, covered, false);
+            let hole = self.hole(table, lifts);
+            if hole.is_some() {
+                self.split(hole, table);
+                self.place_table(hole, covered, true);
+            } else if is_first {
+                // Below all blocks.
+                counted = self.records.first();
+                from = counted.above(table);
+                if from >= after {
+                    return;
                 }
+                self.place_table(counted, covered, counted != start);
+            } else {
+                top = after.above(table.wrapping_neg());
+                if top <= start {
+                    return; // Others have grown the memory so far meanwhile.
+                }
+                self.place_table(top, covered, false);
             }
         }
         if !follows {
             self.touch_below(from.max(start));
         }
         self.end.set(after);
-        self.count(if is_first {
-            self.records.first()
-        } else {
-            start
-        });
+        let granules = after.distance_from(counted) / GRANULE;
+        self.recorder.taken_in(bytes_of(granules as usize));
         self.free(from, top.distance_from(from));
         self.note_top();
     }
 
     /// Makes a table for `covered` granules from `run` on, in used memory of the heap, instead of the old one.
+    #[inline(never)]
     fn place_table(&self, run: Id, covered: usize, dirty: bool) {
-        let old = self.table_run();
+        let (old, length) = (self.table.get(), self.table_length.get());
         self.set_table(run, covered, dirty);
-        match old {
-            Some((run, length)) => self.free(run, length),
-            None => self.nonempty.set(NO_BIN),
+        if length == 0 {
+            self.nonempty.set(NO_BIN);
+        } else {
+            self.free(old, length);
         }
     }
 
     /// Makes a table for `covered` granules from `run` on, and forgets the old one.
     #[inline(never)]
     fn set_table(&self, run: Id, covered: usize, dirty: bool) {
-        if let Some((old, length)) = self.table_run() {
-            self.touch_below(old.above(length));
-        }
+        self.touch_below(self.table.get().above(self.table_length.get()));
         let address = self.records.place(run) + bytes_of(Self::GUARD);
         self.records.move_to(address, covered, dirty);
+        self.table.set(run);
+        self.table_length.set(Self::table_length(covered));
         if P::HARDENED {
             self.set_guard();
         }
@@ -297,34 +305,22 @@ impl<S: Source, P: Policy> Runs<S, P> {
         }
     }
 
-    /// The run that the table is in, if there is one.
-    pub(crate) fn table_run(&self) -> Option<(Id, Length)> {
-        self.records.is_there().then(|| {
-            let address = self.records.table() - bytes_of(Self::GUARD);
-            let length = Self::table_length(self.records.covered());
-            (self.records.id_at(address), length)
-        })
-    }
-
-    /// Counts what lies from `from` to the heap's end as taken in.
-    #[inline(always)]
-    fn count(&self, from: Id) {
-        let granules = self.end.get().distance_from(from) / GRANULE;
-        self.recorder.taken_in(bytes_of(granules as usize));
-    }
-
     /// Moves the table down over what is free below it, so that it parts less free memory. *Time:* linear in the records.
     pub(crate) fn lower_table(&self) {
-        self.refit_table(self.records.covered());
+        if self.records.is_there() {
+            self.refit_table(self.records.covered());
+        }
     }
 
     /// Makes the table as long as it must be so that the heap can have a free run of `length` at its end, if it lies
     /// beside enough free memory. *Time:* linear in the records.
-    pub(crate) fn fit_table(&self, length: Length) {
+    pub(crate) fn fit_table(&self, length: Length, reservation: bool) {
         if self.records.is_there() {
-            let missing = length.saturating_sub(self.tail(false));
-            let pages = pages_for((missing / GRANULE) as usize);
-            let granules = (self.length() / GRANULE) as usize + pages.saturating_mul(PAGE_GRANULES);
+            let mut granules = (self.length() / GRANULE) as usize;
+            if self.may_grow(reservation) {
+                let missing = length.saturating_sub(self.tail(false)) / GRANULE;
+                granules += pages_for(missing as usize).saturating_mul(PAGE_GRANULES);
+            }
             self.refit_table(granules.min(GRANULES_MAX - 1) + 1);
         }
     }
@@ -332,9 +328,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
     /// Moves the table down over what is free below it, with records of `covered` granules, for which the free runs on
     /// both sides of it may be used.
     fn refit_table(&self, covered: usize) {
-        let Some((table, old_length)) = self.table_run() else {
-            return;
-        };
+        let (table, old_length) = (self.table.get(), self.table_length.get());
         let free = |run: Id| self.records.record(run).length.get();
         let above = table.above(old_length);
         let above = if self.records.record(above).is_free() {
@@ -369,29 +363,25 @@ impl<S: Source, P: Policy> Runs<S, P> {
 
     /// Notes what is the highest that is not the table.
     fn note_top(&self) {
-        let end = self.end.get();
-        self.top.set(match self.table_run() {
-            Some((table, length)) if table.above(length) == end => table,
-            _ => end,
-        });
+        let (end, table) = (self.end.get(), self.table.get());
+        let is_last = table.above(self.table_length.get()) == end;
+        self.top.set(if is_last { table } else { end });
     }
 
-    /// Puts a free run of at least `length` before all others of its bin, so that it is found, if one of the first
-    /// [`LOOKS_MAX`] there is long enough.
-    pub(crate) fn bring_forward(&self, length: Length) {
-        if !self.records.is_there() {
-            return;
+    /// As [`look`](Self::look), but not only the first of the bin is looked at.
+    pub(crate) fn look_far(&self, length: Length) -> Id {
+        let mut run = self.look(length);
+        if run.is_some() || !self.records.is_there() {
+            return run;
         }
-        let at = self.records.view();
-        let mut run = Id::sentinel(super::bin_of(length));
+        run = Id::sentinel(super::bin_of(length));
         for _ in 0..LOOKS_MAX {
-            run = at.record(run).next.get();
-            let free = at.record(run).length.get();
-            if free >= length {
-                let nonempty = self.unlink(at, run, self.nonempty.get());
-                return self.link(at, run, free, nonempty);
+            run = self.records.record(run).next.get();
+            if self.records.record(run).length.get() >= length {
+                return run;
             }
         }
+        Id::NONE
     }
 }
 

@@ -46,7 +46,7 @@ fn fill_and_empty<S: Source, P: Policy>(
     let count = blocks.len();
     // A step that has no divisor in common with the count visits each.
     let mut step = [1, 1, 7, count / 2 + 1, 617][order];
-    while greatest_divisor(step, count) > 1 {
+    while count != 0 && greatest_divisor(step, count) > 1 {
         step += 1;
     }
     for turn in 0..count {
