@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 
 use alligator_trace::{Header, Kind, Reader, StackId, Writer};
-use common::{Host, alligator, record, scratch};
+use common::{Host, assert_refused, record, run, scratch};
 use wasmtime::Val;
 
 /// A program with an allocator that only goes forward. `fill(blocks)` takes blocks, one resized twice in each turn.
@@ -39,17 +39,6 @@ fn recorded(folder: &Path) {
     let mut host = Host::start(&bytes);
     host.call("fill", &[Val::I32(200)]);
     std::fs::write(folder.join("app.trace"), host.trace()).expect("can be written");
-}
-
-/// The exit status, standard output and standard error.
-fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = alligator(arguments, folder);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
 }
 
 #[test]
@@ -245,19 +234,7 @@ fn what_cannot_be_replayed_is_refused_in_one_line() {
         (&["replay", "none.trace"], "none.trace: No such file"),
         (&["replay", "app.trace", "--module", "mine=text"], "text: "),
     ];
-    for (arguments, text) in cases {
-        let (status, stdout, stderr) = run(&folder, arguments);
-        assert_eq!(
-            (status, stdout.as_str()),
-            (Some(3), ""),
-            "{arguments:?}: {stderr}"
-        );
-        assert!(
-            stderr.starts_with(&format!("alligator: {text}")),
-            "{stderr}"
-        );
-        assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    }
+    assert_refused(&folder, &cases);
     let (status, _, stderr) = run(&folder, &["replay", "app.trace", "--allocator", "none"]);
     assert_eq!(status, Some(3));
     assert!(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use alligator_report::{PieceKind, Snapshot};
 use alligator_tools::guest::{self, Guest};
-use common::{alligator, scratch};
+use common::{assert_refused, run, scratch};
 use wasmtime::{Engine, Instance, Module, Store};
 
 /// Blocks of 24 bytes, and of 5,000, that the program has when it traps.
@@ -41,17 +41,6 @@ fn trapped(module: &Path, small: u32, long: u32) -> Vec<u8> {
         .get_memory(&mut store, "memory")
         .expect("is exported");
     memory.data(&store).to_vec()
-}
-
-/// The exit status, standard output and standard error.
-fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = alligator(arguments, folder);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
 }
 
 /// Blocks in slots of so many bytes, and runs in use.
@@ -193,17 +182,5 @@ fn what_cannot_be_inspected_is_refused_in_one_line() {
             "bad.snapshot: a snapshot, not the copy",
         ),
     ];
-    for (arguments, text) in cases {
-        let (status, stdout, stderr) = run(&folder, arguments);
-        assert_eq!(
-            (status, stdout.as_str()),
-            (Some(3), ""),
-            "{arguments:?}: {stderr}"
-        );
-        assert!(
-            stderr.starts_with(&format!("alligator: {text}")),
-            "{stderr}"
-        );
-        assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    }
+    assert_refused(&folder, &cases);
 }

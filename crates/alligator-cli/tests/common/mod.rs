@@ -35,6 +35,34 @@ pub(crate) fn alligator(arguments: &[&str], folder: &Path) -> std::process::Outp
         .expect("the command starts")
 }
 
+/// Its exit status, and what it writes to its outputs.
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = alligator(arguments, folder);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+/// Whether each is refused as bad input: nothing but a line that starts as is said.
+pub(crate) fn assert_refused(folder: &Path, cases: &[(&[&str], &str)]) {
+    for (arguments, text) in cases {
+        let (status, stdout, stderr) = run(folder, arguments);
+        assert_eq!(
+            (status, stdout.as_str()),
+            (Some(3), ""),
+            "{arguments:?}: {stderr}"
+        );
+        assert!(
+            stderr.starts_with(&format!("alligator: {text}")),
+            "{stderr}"
+        );
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}
+
 /// A module in text form, made to record by the command.
 pub(crate) fn record(folder: &Path, name: &str, text: &str, options: &[&str]) -> Vec<u8> {
     let bytes = wat::parse_str(text).expect("is a module");

@@ -9,6 +9,7 @@ use std::time::Instant;
 use alligator_tools::guest;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tiny_http::{Header, Method, Response, Server};
 
 use crate::{Outcome, page};
@@ -206,15 +207,33 @@ fn visit(kind: Kind, html: &str) -> Result<Findings> {
         "</body>",
         &format!("<script type=module>{READER}</script></body>"),
     );
+    until_found(kind, "/", PATIENCE, |url| {
+        let text = match url {
+            "/" => &with_reader,
+            "/narrow" => &opened,
+            _ => return Ok(None),
+        };
+        Ok(Some(("text/html", text.clone().into_bytes())))
+    })
+}
+
+/// Opens the page `path` of a server of ours, answers what the browser asks for with the type and the bytes that `answer`
+/// has for it, and returns what the page sends to `/found`.
+pub(crate) fn until_found<T: DeserializeOwned>(
+    kind: Kind,
+    path: &str,
+    patience: Duration,
+    answer: impl Fn(&str) -> Result<Option<(&'static str, Vec<u8>)>>,
+) -> Result<T> {
     let server = Server::http("127.0.0.1:0").map_err(|error| anyhow!("no local port: {error}"))?;
     let address = server.server_addr().to_ip().context("no local address")?;
-    let mut browser = Browser::open(kind, &format!("http://{address}/"))?;
+    let mut browser = Browser::open(kind, &format!("http://{address}{path}"))?;
     let start = Instant::now();
     loop {
         ensure!(
-            start.elapsed() < PATIENCE,
+            start.elapsed() < patience,
             "it says nothing for {} s",
-            PATIENCE.as_secs()
+            patience.as_secs()
         );
         let Some(mut request) = server.recv_timeout(Duration::from_secs(1))? else {
             if let Some(status) = browser.process.try_wait()? {
@@ -222,23 +241,21 @@ fn visit(kind: Kind, html: &str) -> Result<Findings> {
             }
             continue;
         };
+        let url = request.url().to_owned();
         if *request.method() == Method::Post {
             let mut body = String::new();
             request.as_reader().read_to_string(&mut body)?;
             request.respond(Response::empty(204))?;
+            ensure!(url == "/found", "the page sends {body} to {url}");
             return serde_json::from_str(&body).with_context(|| format!("it says {body}"));
         }
-        let text = match request.url() {
-            "/" => with_reader.as_str(),
-            "/narrow" => opened.as_str(),
-            _ => {
-                request.respond(Response::empty(404))?;
-                continue;
-            }
+        let Some((content, bytes)) = answer(&url)? else {
+            request.respond(Response::empty(404))?;
+            continue;
         };
-        let kind = Header::from_bytes("Content-Type", "text/html")
-            .map_err(|()| anyhow!("a bad header"))?;
-        request.respond(Response::from_string(text).with_header(kind))?;
+        let content =
+            Header::from_bytes("Content-Type", content).map_err(|()| anyhow!("a bad header"))?;
+        request.respond(Response::from_data(bytes).with_header(content))?;
     }
 }
 

@@ -6,15 +6,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
 
 use alligator_tools::guest::{self, Guest};
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
-use tiny_http::{Header, Method, Response, Server};
 
 use crate::Outcome;
-use crate::browsers::{Browser, Kind};
+use crate::browsers::{Kind, until_found};
 
 /// What uses the page.
 const VISITOR: &str = include_str!("visitor.js");
@@ -141,41 +139,14 @@ fn compile(source: &str, options: &[&str], output: &Path) -> Result<()> {
 
 /// Serves the page with our script in it, and waits for what that says. Anything else that the page asks for is an error.
 fn visit(kind: Kind, site: &BTreeMap<String, Vec<u8>>) -> Result<Findings> {
-    let server = Server::http("127.0.0.1:0").map_err(|error| anyhow!("no local port: {error}"))?;
-    let address = server.server_addr().to_ip().context("no local address")?;
-    let mut browser = Browser::open(kind, &format!("http://{address}/try/index.html"))?;
-    let start = Instant::now();
-    loop {
-        ensure!(
-            start.elapsed() < PATIENCE,
-            "it says nothing for {} s",
-            PATIENCE.as_secs()
-        );
-        let Some(mut request) = server.recv_timeout(Duration::from_secs(1))? else {
-            if let Some(status) = browser.process.try_wait()? {
-                bail!("it ended before the page did: {status}");
-            }
-            continue;
-        };
-        if *request.method() == Method::Post {
-            let mut body = String::new();
-            request.as_reader().read_to_string(&mut body)?;
-            let url = request.url().to_owned();
-            request.respond(Response::empty(204))?;
-            ensure!(url == "/found", "the page sends {body} to {url}");
-            return serde_json::from_str(&body).with_context(|| format!("it says {body}"));
-        }
-        let url = request.url().to_owned();
-        let Some(bytes) = site.get(&url) else {
+    until_found(kind, "/try/index.html", PATIENCE, |url| {
+        let Some(bytes) = site.get(url) else {
             // Browsers ask for a picture by themselves.
             ensure!(url == "/favicon.ico", "the page asks for {url}");
-            request.respond(Response::empty(404))?;
-            continue;
+            return Ok(None);
         };
-        let ending = Path::new(&url)
-            .extension()
-            .and_then(|ending| ending.to_str());
-        let (kind, bytes) = match ending {
+        let ending = Path::new(url).extension();
+        Ok(Some(match ending.and_then(|ending| ending.to_str()) {
             Some("html") => {
                 let page = String::from_utf8_lossy(bytes);
                 let script = format!("<script type=module>{VISITOR}</script></body>");
@@ -184,9 +155,6 @@ fn visit(kind: Kind, site: &BTreeMap<String, Vec<u8>>) -> Result<Findings> {
             Some("js") => ("text/javascript", bytes.clone()),
             Some("css") => ("text/css", bytes.clone()),
             _ => ("application/wasm", bytes.clone()),
-        };
-        let kind =
-            Header::from_bytes("Content-Type", kind).map_err(|()| anyhow!("a bad header"))?;
-        request.respond(Response::from_data(bytes).with_header(kind))?;
-    }
+        }))
+    })
 }
