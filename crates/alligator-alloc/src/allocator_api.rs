@@ -9,6 +9,7 @@ use allocator_api2::alloc::{AllocError, Allocator};
 use crate::global::AlligatorAlloc;
 use crate::heap::Heap;
 use crate::lock::Lock;
+use crate::policy::Policy;
 use crate::source::Source;
 use crate::value::at_least_one_byte;
 
@@ -19,11 +20,11 @@ fn block_of(block: Option<NonNull<u8>>, layout: Layout) -> Result<NonNull<[u8]>,
         .ok_or(AllocError)
 }
 
-impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
+impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// Does `action`, in which the memory may grow. By these methods the heap need not be the global allocator.
-    fn with_value<R>(&self, action: impl FnOnce(&mut Heap<S>) -> R) -> R {
+    fn with_value<R>(&self, action: impl FnOnce(&mut Heap<S, P>) -> R) -> R {
         self.with_growth(|heap| {
-            heap.source_mut().used_as_value();
+            heap.used_as_value();
             action(heap)
         })
     }
@@ -52,7 +53,9 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
             // SAFETY: both blocks have that many bytes and are apart, since both are in use.
             unsafe { first.copy_from_nonoverlapping(pointer, bytes) };
             // SAFETY: the caller's duty; nobody needs the old block any more.
-            self.with(|heap| unsafe { heap.deallocate(pointer, old) });
+            self.with(|heap| unsafe {
+                heap.deallocate_nonzero(pointer, at_least_one_byte(old));
+            });
         }
         block_of(block, new)
     }
@@ -60,7 +63,7 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
 
 // SAFETY: a block stays where it is and its own until it is given back, wherever the allocator is and whoever
 // refers to it: the memory belongs to the source, for ever. All references to an allocator lead to one heap.
-unsafe impl<S: Source, L: Lock> Allocator for &AlligatorAlloc<S, L> {
+unsafe impl<S: Source, L: Lock, P: Policy> Allocator for &AlligatorAlloc<S, L, P> {
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         let nonzero = at_least_one_byte(layout);
         let block = self.with_value(|heap| heap.allocate_nonzero(nonzero));
@@ -75,7 +78,9 @@ unsafe impl<S: Source, L: Lock> Allocator for &AlligatorAlloc<S, L> {
 
     unsafe fn deallocate(&self, pointer: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller's duty. Blocks have exactly the size asked, so `layout` is the one they had.
-        self.with(|heap| unsafe { heap.deallocate(pointer, layout) });
+        self.with(|heap| unsafe {
+            heap.deallocate_nonzero(pointer, at_least_one_byte(layout));
+        });
     }
 
     unsafe fn grow(

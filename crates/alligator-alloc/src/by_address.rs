@@ -1,12 +1,11 @@
-//! Blocks known by their address alone, as C's `free` has them: the header of a block's granule says what the
+//! Blocks known by their address alone, as C's `free` has them: the record of a block's granule says what the
 //! block is.
 //!
 //! ```text
-//! place of the header     the block                             its run
-//! ..| MINI_PAGE | class   a slot of that class                  -
-//! ..| MEDIUM_MINI_PAGE    a medium slot                         -
-//! its own address         a run from its first byte on          the header itself
-//! another address         aligned to more than a granule, in    `next`, whose address that is
+//! length of the record    the block                             its run
+//! MINI_PAGE | class       a slot of that class                  -
+//! a run's                 a run from its first byte on          the record itself
+//! ALIGNED                 aligned to more than a granule, in    `next`
 //!                         a run that starts before it
 //! ```
 
@@ -15,11 +14,12 @@ use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 use crate::heap::{Heap, Wanted, class_of};
-use crate::meta_page::{CLASS_MASK, HeaderId, MINI_PAGE};
-use crate::mini_page::medium::MediumClass;
+use crate::policy::Policy;
+use crate::records::{ALIGNED, GRANULE, Id};
+use crate::runs::length_for;
 use crate::size_class::{Class, SLOT_BYTES};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, HARDENED, bytes_of, granules_for};
+use crate::units::{GRANULE_BYTES, bytes_of};
 use crate::value::at_least_one_byte;
 
 /// Bytes in the smallest slot, and what it is aligned to.
@@ -29,25 +29,19 @@ const SLOT_BYTES_MIN: usize = SLOT_BYTES[0] as usize;
 #[derive(Clone, Copy)]
 enum Block {
     Slot(Class),
-    /// A medium slot, and the `place` of its MiniPage.
-    Medium(MediumClass, usize),
     /// A run from its first byte on.
-    Run(HeaderId),
-    /// A run that starts before the block.
-    Aligned(HeaderId),
+    Run(Id),
+    /// A run that starts before the block, whose first granule's record this is.
+    Aligned(Id),
 }
 
-impl<S: Source> Heap<S> {
+impl<S: Source, P: Policy> Heap<S, P> {
     /// The block for `layout` that needs neither a header nor a call, if there is one.
     #[inline(always)]
-    pub(crate) fn allocate_unsized_at_hand(
-        &mut self,
-        layout: Layout,
-    ) -> Result<NonNull<u8>, Wanted> {
+    pub(crate) fn allocate_unsized_at_hand(&self, layout: Layout) -> Result<NonNull<u8>, Wanted> {
         let wanted = class_of(least_layout(layout));
-        if let (Some(class), false) = (wanted, HARDENED) {
-            let (state, _) = self.parts(class);
-            if let Some(slot) = state.pop() {
+        if let (Some(class), false) = (wanted, P::HARDENED) {
+            if let Some(slot) = self.state(class).pop() {
                 let block = self.counted(slot.get(), layout);
                 return block.ok_or(wanted);
             }
@@ -58,11 +52,11 @@ impl<S: Source> Heap<S> {
     /// A block for `layout`, where [`allocate_unsized_at_hand`](Self::allocate_unsized_at_hand) has said what is wanted.
     #[inline(always)]
     pub(crate) fn allocate_unsized_wanted(
-        &mut self,
+        &self,
         wanted: Wanted,
         layout: Layout,
     ) -> Option<NonNull<u8>> {
-        if HARDENED {
+        if P::HARDENED {
             self.runs.require_no_fault();
         }
         let address = match wanted {
@@ -74,12 +68,12 @@ impl<S: Source> Heap<S> {
 
     /// The block at `address`, or none for zero, counted as what it takes.
     #[inline(always)]
-    fn counted(&mut self, address: usize, layout: Layout) -> Option<NonNull<u8>> {
+    fn counted(&self, address: usize, layout: Layout) -> Option<NonNull<u8>> {
         let counted = match NonZeroUsize::new(address) {
             Some(block) => self.layout_at(block),
             None => layout,
         };
-        self.runs.record.allocated(counted, address);
+        self.runs.recorder.allocated(counted, address);
         NonNull::new(self.pointer_to(address))
     }
 
@@ -91,7 +85,7 @@ impl<S: Source> Heap<S> {
     #[inline(always)]
     pub(crate) unsafe fn bytes_of_block(&self, pointer: NonNull<u8>) -> usize {
         let address = pointer.addr();
-        if HARDENED {
+        if P::HARDENED {
             self.runs.require_no_fault();
             self.require_any_block(address);
         }
@@ -104,13 +98,13 @@ impl<S: Source> Heap<S> {
     ///
     /// As there.
     #[inline(always)]
-    pub(crate) unsafe fn deallocate_unsized(&mut self, pointer: NonNull<u8>) {
+    pub(crate) unsafe fn deallocate_unsized(&self, pointer: NonNull<u8>) {
         let address = pointer.addr();
-        if HARDENED {
+        if P::HARDENED {
             self.runs.require_no_fault();
             self.require_any_block(address);
         }
-        self.runs.record.freed(self.layout_at(address));
+        self.runs.recorder.freed(self.layout_at(address));
         self.deallocate_at(address);
     }
 
@@ -121,12 +115,12 @@ impl<S: Source> Heap<S> {
     /// As there.
     #[inline]
     pub(crate) unsafe fn reallocate_unsized(
-        &mut self,
+        &self,
         pointer: NonNull<u8>,
         layout: Layout,
     ) -> Option<NonNull<u8>> {
         let address = pointer.addr();
-        if HARDENED {
+        if P::HARDENED {
             self.runs.require_no_fault();
             self.require_any_block(address);
         }
@@ -134,8 +128,8 @@ impl<S: Source> Heap<S> {
         // SAFETY: the caller's duty.
         let new = unsafe { self.resize_or_move_at(pointer, layout) };
         let counted = new.map_or(layout, |block| self.layout_at(block.addr()));
-        let record = &mut self.runs.record;
-        record.reallocated(old, counted, pointer, new);
+        let recorder = &self.runs.recorder;
+        recorder.reallocated(old, counted, pointer, new);
         new
     }
 
@@ -146,7 +140,7 @@ impl<S: Source> Heap<S> {
     /// As there.
     #[inline(never)]
     unsafe fn resize_or_move_at(
-        &mut self,
+        &self,
         pointer: NonNull<u8>,
         layout: Layout,
     ) -> Option<NonNull<u8>> {
@@ -155,14 +149,11 @@ impl<S: Source> Heap<S> {
         let bytes = self.bytes_at(address);
         let moved = match (self.block_at(address), class_of(layout)) {
             (Block::Slot(old), Some(new)) if old == new => None,
-            (Block::Medium(old, _), None) if MediumClass::of(layout) == Some(old) => None,
-            (Block::Run(run) | Block::Aligned(run), None) if self.resizes(run, address, layout) => {
-                None
-            }
             (Block::Run(run), None) => {
-                let new = self.runs.move_or_grow(run, granules_for(layout.size()));
-                (new != run).then(|| self.runs.place_of(new))
+                let old = self.runs.records.record(run).length.get();
+                self.resize_run(run, old, length_for(layout.size()), layout)
             }
+            (Block::Aligned(id), None) => self.resize_aligned(id, layout),
             _ => Some(self.allocate_layout(layout)),
         };
         let Some(new) = moved else {
@@ -180,7 +171,7 @@ impl<S: Source> Heap<S> {
 
     /// The address of a block for `layout`, or zero.
     #[inline(always)]
-    fn allocate_layout(&mut self, layout: Layout) -> usize {
+    fn allocate_layout(&self, layout: Layout) -> usize {
         let layout = least_layout(layout);
         match class_of(layout) {
             Some(class) => self.allocate_slot(class),
@@ -190,35 +181,34 @@ impl<S: Source> Heap<S> {
 
     /// [`deallocate_unsized`](Self::deallocate_unsized), not counted.
     #[inline(always)]
-    fn deallocate_at(&mut self, address: NonZeroUsize) {
+    fn deallocate_at(&self, address: NonZeroUsize) {
         match self.block_at(address) {
             Block::Slot(class) => self.deallocate_slot(address, class),
-            Block::Medium(class, place) => self.deallocate_medium(address, class, place),
-            Block::Run(run) | Block::Aligned(run) => self.deallocate_run_at(address, run),
+            Block::Run(run) => self.deallocate_run_at(address, run),
+            Block::Aligned(id) => {
+                self.deallocate_run_at(address, self.runs.records.record(id).next.get());
+            }
         }
     }
 
     #[inline(never)]
-    fn deallocate_run_at(&mut self, address: NonZeroUsize, run: HeaderId) {
-        if HARDENED {
-            self.runs.leave(address.get());
+    fn deallocate_run_at(&self, address: NonZeroUsize, run: Id) {
+        if P::HARDENED {
+            self.runs.leave(address.get(), run);
         }
-        self.runs.free(run);
+        self.free_aligned(run);
     }
 
     #[inline(always)]
     fn block_at(&self, address: NonZeroUsize) -> Block {
-        let id = self.runs.meta.id_at(address.get());
-        let header = self.runs.meta.header(id);
-        let place = header.place.get();
-        if place & MINI_PAGE != 0 {
-            Block::Slot(Class::from_index(place & CLASS_MASK))
-        } else if place == address.get() {
-            Block::Run(id)
-        } else if let Some(class) = MediumClass::in_place(place) {
-            Block::Medium(class, place)
+        let id = self.runs.records.id_at(address.get());
+        let record = self.runs.records.record(id);
+        if let Some(class) = record.class() {
+            Block::Slot(Class::from_index(class))
+        } else if record.length.get() & ALIGNED != 0 {
+            Block::Aligned(id)
         } else {
-            Block::Aligned(header.next.get())
+            Block::Run(id)
         }
     }
 
@@ -227,13 +217,18 @@ impl<S: Source> Heap<S> {
     fn bytes_at(&self, address: NonZeroUsize) -> usize {
         match self.block_at(address) {
             Block::Slot(class) => class.info().slot_bytes.into(),
-            Block::Medium(class, _) => class.slot_bytes(),
-            Block::Run(run) | Block::Aligned(run) => {
-                let header = self.runs.meta.header(run);
-                let end = header.first_byte() + bytes_of(header.granules.get());
-                end - address.get()
+            Block::Run(run) => self.bytes_of_run(run),
+            Block::Aligned(id) => {
+                let run = self.runs.records.record(id).next.get();
+                let before = id.distance_from(run) / GRANULE;
+                self.bytes_of_run(run) - bytes_of(before as usize)
             }
         }
+    }
+
+    #[inline(always)]
+    fn bytes_of_run(&self, run: Id) -> usize {
+        bytes_of((self.runs.records.record(run).length.get() / GRANULE) as usize)
     }
 
     /// A layout of the kind and size that the block at `address` has, for the metrics. Without them it is any: the
@@ -246,7 +241,7 @@ impl<S: Source> Heap<S> {
         let align = match self.block_at(address) {
             Block::Slot(_) => 1,
             // No slot is aligned to more than a granule.
-            Block::Medium(..) | Block::Run(_) | Block::Aligned(_) => 2 * GRANULE_BYTES,
+            Block::Run(_) | Block::Aligned(_) => 2 * GRANULE_BYTES,
         };
         // SAFETY: a block's size, rounded up to a multiple of two granules, does not overflow: no block
         // reaches the end of the address space.

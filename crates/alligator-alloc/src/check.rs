@@ -2,8 +2,7 @@
 //!
 //! [`Heap::check`](crate::Heap::check) looks at every invariant the heap lives by, one function each, beside the
 //! layer that keeps it: runs and bins in `runs/check.rs`, MiniPages, lists and magazines in `mini_page/check.rs`,
-//! all of a small heap in `small/check.rs`. All of them stand on the pieces found by walking the heap from its
-//! first granule to its end (`check/parts.rs`).
+//! all of a small heap in `small/check.rs`. All of them stand on the pieces found by walking the heap from its first granule to its end (`check/parts.rs`).
 //!
 //! A broken heap must not break the checker: no link is followed before it is known to name a header, and
 //! every walk along a list is counted.
@@ -14,58 +13,47 @@ pub(crate) mod growing;
 pub(crate) mod parts;
 #[cfg(all(test, not(all(feature = "small", not(feature = "hardened")))))]
 pub(crate) mod planted;
-#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
-mod whole;
 
 use core::fmt;
 
 use crate::global::AlligatorAlloc;
 use crate::heap::Heap;
 use crate::lock::Lock;
+use crate::policy::Policy;
 use crate::source::Source;
 
 /// What holds in every heap between two calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Invariant {
-    /// Where a piece ends, the next one starts, and its header says so.
+    /// Where a piece ends, the next one starts, and its record says so.
     HeaderAtStart,
     /// A piece has at least one granule and ends inside the heap.
     Extent,
-    /// A run's header names the header of the granule after its last.
-    Above,
-    /// A header names the free run that ends where it starts, or none if there is none.
+    /// A record names the free run that ends where it starts, or none if there is none.
     Below,
     /// No two free runs are neighbours.
     Merged,
-    /// Memory in use, MetaPages apart, lies below the memory that is taken to be untouched.
+    /// Memory in use lies below the memory that is taken to be untouched.
     Untouched,
-    /// MetaPages taken from a free run are a used run of just their length.
-    MetaPageRun,
     /// Every free run is in the bin of its length exactly once.
     InBin,
-    /// A bin holds free runs only, and what follows in it points back.
+    /// A bin is a ring of free runs through its sentinel, and what follows in it points back.
     BinLinks,
     /// The bitmap says which bins have runs.
     BinBitmap,
-    /// A MiniPage's free slots are some of its slots, and not all: then it would be a free run. Of medium MiniPages,
-    /// one of each class may be kept.
+    /// A MiniPage's free slots are some of its slots, and not all: then it would be a free run.
     FreeSlots,
     /// A MiniPage is in its class's list exactly when it has slots given back.
     Listed,
     /// A class's list holds MiniPages of that class only, and what follows in it points back.
     ListLinks,
-    /// The free slots a class works from belong to one MiniPage of that class, whose header notes none of
+    /// The free slots a class works from belong to one MiniPage of that class, whose word has none of
     /// them.
     Current,
-    /// In the granule where a medium slot in use starts, the header has what the MiniPage's says of its place and
-    /// class.
-    SlotPlace,
-    /// The granules that are kept for reuse are different, and counted.
-    Recent,
     /// The slots in a class's magazine are different, and each is in use in a MiniPage of that class.
     Magazine,
-    /// In a hardened heap, a header that is not a piece's first says that nothing starts there, or that the
+    /// In a hardened heap, a record that is not a piece's first says that nothing starts there, or that the
     /// block of an aligned run does.
     Interior,
     /// In a hardened heap, what is free starts with poison, or with zeros if it is untouched.
@@ -103,7 +91,7 @@ impl Invariant {
 /// A part of the memory between a heap's first granule and its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// MetaPages: the heap's own headers.
+    /// The heap's own records.
     Meta {
         /// The address of its first byte.
         address: usize,
@@ -130,14 +118,14 @@ pub enum Piece {
         /// Its length in bytes.
         bytes: usize,
     },
-    /// A run with nothing in it. Neighbours may both be free when one is kept for reuse.
+    /// A run with nothing in it.
     FreeRun {
         /// The address of its first byte.
         address: usize,
         /// Its length in bytes.
         bytes: usize,
     },
-    /// Memory that is not the heap's: somebody else has grown it, or it was too short for its own headers.
+    /// Memory that is not the heap's: somebody else has grown it.
     Foreign {
         /// The address of its first byte.
         address: usize,
@@ -146,7 +134,7 @@ pub enum Piece {
     },
 }
 
-impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
+impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// Checks every invariant of the heap: see [`Heap::check`](crate::Heap::check).
     ///
     /// # Errors
@@ -198,7 +186,7 @@ struct Seen {
     changes: usize,
 }
 
-impl<S: Source> Heap<S> {
+impl<S: Source, P: Policy> Heap<S, P> {
     /// Calls `visit` with every piece of the heap, in the order of the addresses; stops before the first one
     /// that a broken header hides. *Time:* linear in the pieces.
     pub fn walk(&self, visit: impl FnMut(Piece)) {

@@ -7,6 +7,7 @@ use core::ptr::{self, NonNull};
 
 use crate::heap::Heap;
 use crate::lock::{DefaultLock, Lock};
+use crate::policy::{DefaultPolicy, Policy};
 use crate::source::{GlobalSource, Source, pages_until};
 #[cfg(target_family = "wasm")]
 use crate::source::{Growth, OnDemand, WasmMemory};
@@ -15,31 +16,35 @@ use crate::source::{Growth, OnDemand, WasmMemory};
 ///
 /// `S` says where memory comes from and when it may grow, `L` how threads take turns.
 #[cfg(target_family = "wasm")]
-pub struct AlligatorAlloc<S: Source = WasmMemory<OnDemand>, L: Lock = DefaultLock> {
+pub struct AlligatorAlloc<
+    S: Source = WasmMemory<OnDemand>,
+    L: Lock = DefaultLock,
+    P: Policy = DefaultPolicy,
+> {
     lock: L,
     /// Whether the source is being told that the memory has grown. Read and written by who holds the lock.
     is_telling: Cell<bool>,
-    heap: UnsafeCell<Heap<S>>,
+    heap: UnsafeCell<Heap<S, P>>,
 }
 
 /// A [`Heap`] behind a [`Lock`], for `#[global_allocator]`.
 ///
 /// `S` says where memory comes from, `L` how threads take turns.
 #[cfg(not(target_family = "wasm"))]
-pub struct AlligatorAlloc<S: Source, L: Lock = DefaultLock> {
+pub struct AlligatorAlloc<S: Source, L: Lock = DefaultLock, P: Policy = DefaultPolicy> {
     lock: L,
     /// Whether the source is being told that the memory has grown. Read and written by who holds the lock.
     is_telling: Cell<bool>,
-    heap: UnsafeCell<Heap<S>>,
+    heap: UnsafeCell<Heap<S, P>>,
 }
 
 /// How often the source is told, at most, that the memory has grown, for one request.
 const TELLS_MAX: usize = 8;
 
 // SAFETY: the heap and the cell are only reached by who holds the lock.
-unsafe impl<S: Source + Send, L: Lock + Sync> Sync for AlligatorAlloc<S, L> {}
+unsafe impl<S: Source + Send, L: Lock + Sync, P: Policy> Sync for AlligatorAlloc<S, L, P> {}
 
-impl<S: Source, L: Lock> fmt::Debug for AlligatorAlloc<S, L> {
+impl<S: Source, L: Lock, P: Policy> fmt::Debug for AlligatorAlloc<S, L, P> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("AlligatorAlloc")
@@ -48,7 +53,7 @@ impl<S: Source, L: Lock> fmt::Debug for AlligatorAlloc<S, L> {
 }
 
 #[cfg(target_family = "wasm")]
-impl<G: Growth, L: Lock> AlligatorAlloc<WasmMemory<G>, L> {
+impl<G: Growth, L: Lock, P: Policy> AlligatorAlloc<WasmMemory<G>, L, P> {
     /// The same as [`new`](Self::new).
     #[expect(
         clippy::declare_interior_mutable_const,
@@ -75,33 +80,33 @@ impl<G: Growth, L: Lock> AlligatorAlloc<WasmMemory<G>, L> {
 }
 
 #[cfg(target_family = "wasm")]
-impl<G: Growth, L: Lock> Default for AlligatorAlloc<WasmMemory<G>, L> {
+impl<G: Growth, L: Lock, P: Policy> Default for AlligatorAlloc<WasmMemory<G>, L, P> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
+impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// A heap over `source`, with nothing yet.
     pub const fn with_source(source: S) -> Self {
         Self {
             lock: L::NEW,
             is_telling: Cell::new(false),
-            heap: UnsafeCell::new(Heap::new(source)),
+            heap: UnsafeCell::new(Heap::with_policy(source)),
         }
     }
 
     /// Takes in memory ahead of time: see [`Heap::reserve`]. *Time:* the host's.
     pub fn reserve(&self, bytes: usize) -> bool {
         self.with_growth(|heap| {
-            heap.source_mut().used_as_value();
+            heap.used_as_value();
             heap.reserve_bytes(bytes)
         })
     }
 
     /// Does `action` while nobody else uses the heap. The memory does not grow.
     #[inline(always)]
-    pub(crate) fn with<R>(&self, action: impl FnOnce(&mut Heap<S>) -> R) -> R {
+    pub(crate) fn with<R>(&self, action: impl FnOnce(&mut Heap<S, P>) -> R) -> R {
         let _turn = self.wait_for_turn(Entry::Value);
         // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
         action(unsafe { &mut *self.heap.get() })
@@ -109,14 +114,14 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
 
     /// Does `action`, in which the memory may grow, while nobody else uses the heap; then tells the source if it has.
     #[inline(always)]
-    pub(crate) fn with_growth<R>(&self, action: impl FnOnce(&mut Heap<S>) -> R) -> R {
+    pub(crate) fn with_growth<R>(&self, action: impl FnOnce(&mut Heap<S, P>) -> R) -> R {
         let _turn = self.wait_for_turn(Entry::Value);
         self.growing(action)
     }
 
     /// [`with_growth`](Self::with_growth), where the lock is held.
     #[inline(always)]
-    fn growing<R>(&self, action: impl FnOnce(&mut Heap<S>) -> R) -> R {
+    fn growing<R>(&self, action: impl FnOnce(&mut Heap<S, P>) -> R) -> R {
         let end = self.memory_end();
         // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
         let result = action(unsafe { &mut *self.heap.get() });
@@ -192,7 +197,7 @@ impl<L: Lock> Drop for Turn<'_, L> {
 }
 
 /// Blocks by address, for C: see the methods of the same names of [`Heap`].
-impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
+impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// A new block that is given back by its address: see [`Heap::allocate_by_address`]. *Time:* constant, growth
     /// apart.
     #[inline(always)]
@@ -203,7 +208,7 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
         match heap.allocate_unsized_at_hand(layout) {
             Ok(block) => Some(block),
             Err(wanted) => self.growing(|heap| {
-                heap.source_mut().used_as_value();
+                heap.used_as_value();
                 heap.allocate_unsized_wanted(wanted, layout)
             }),
         }
@@ -254,7 +259,7 @@ fn or_null(block: Option<NonNull<u8>>) -> *mut u8 {
 
 // SAFETY: `Heap` gives each block once until it is given back, of the size and alignment asked; it neither
 // unwinds nor allocates elsewhere.
-unsafe impl<S: GlobalSource, L: Lock> GlobalAlloc for AlligatorAlloc<S, L> {
+unsafe impl<S: GlobalSource, L: Lock, P: Policy> GlobalAlloc for AlligatorAlloc<S, L, P> {
     #[cfg_attr(built_for_size, inline(never))]
     #[cfg_attr(not(built_for_size), inline)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -1,70 +1,77 @@
 //! The heap: routes a request to a MiniPage or a run, and owns all state.
 
+#[cfg(feature = "check")]
+mod check;
+mod hardened;
+mod room;
+
 use core::alloc::Layout;
 use core::fmt;
 use core::num::NonZeroUsize;
 use core::ptr::{self, NonNull};
 
-use crate::meta_page::HeaderId;
 use crate::mini_page::ClassState;
-use crate::mini_page::medium::{Medium, MediumClass, SMALL_HEAP_BYTES};
-use crate::runs::Runs;
+use crate::policy::{DefaultPolicy, Policy};
+use crate::records::{GRANULES_MAX, Id, Length};
+use crate::runs::{Runs, aligned_length, length_for};
 use crate::size_class::{CLASS_COUNT, Class};
 use crate::source::{Source, check_constants};
-use crate::units::{
-    GRANULE_BYTES, GRANULE_SHIFT, HARDENED, MEDIUM, REQUEST_BYTES_MAX, granules_for,
-};
+use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, bytes_of};
 
 /// A heap over a [`Source`] of memory, as a value. *Time:* every operation is constant, except that the
-/// source may take its own time to grow, a block that moves is copied, and a block that must be zero is
-/// filled.
-pub struct Heap<S: Source> {
-    pub(crate) classes: [ClassState; CLASS_COUNT],
-    pub(crate) medium: Medium,
-    pub(crate) runs: Runs<S>,
+/// source may take its own time to grow and the records may move then, a block that moves is copied, and a block that
+/// must be zero is filled.
+pub struct Heap<S: Source, P: Policy = DefaultPolicy> {
+    pub(crate) classes: [ClassState<P>; CLASS_COUNT],
+    pub(crate) runs: Runs<S, P>,
 }
 
 /// The class whose slots serve a request, if any does.
 pub(crate) type Wanted = Option<Class>;
 
-impl<S: Source> fmt::Debug for Heap<S> {
+/// Whether more bytes can be asked for than a table has records of.
+const CAN_ASK_FOR_TOO_MUCH: bool = usize::BITS > 32;
+
+impl<S: Source, P: Policy> fmt::Debug for Heap<S, P> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Heap").finish_non_exhaustive()
     }
 }
 
 impl<S: Source> Heap<S> {
+    /// A heap with nothing yet, of the mode that the program's features ask for.
+    pub const fn new(source: S) -> Self {
+        Self::with_policy(source)
+    }
+}
+
+impl<S: Source, P: Policy> Heap<S, P> {
     /// A heap with nothing yet. All its state is zero but the source, so a `static` heap over a zero-sized
     /// source takes no bytes in the module.
-    #[allow(
-        clippy::large_stack_arrays,
-        reason = "a static's, in 64-bit programs only"
-    )]
-    pub const fn new(source: S) -> Self {
+    pub const fn with_policy(source: S) -> Self {
         const { check_constants::<S>() };
         Self {
-            classes: [ClassState::NEW; CLASS_COUNT],
-            medium: Medium::NEW,
+            classes: [const { ClassState::NEW }; CLASS_COUNT],
             runs: Runs::new(source),
         }
     }
 
     /// Whether a fault ends the process from now on, where it could unwind.
     #[inline(always)]
-    pub(crate) fn never_unwinding(&mut self, is_on: bool) {
+    pub(crate) fn never_unwinding(&self, is_on: bool) {
         self.runs.never_unwinding(is_on);
     }
 
-    /// The source of the memory.
+    /// Says to the source that this heap is used as a value.
     #[inline(always)]
-    pub(crate) fn source_mut(&mut self) -> &mut S {
-        &mut self.runs.meta.source
+    pub(crate) fn used_as_value(&self) {
+        self.runs.records.with_source(S::used_as_value);
     }
 
     /// The source of the memory.
     #[inline(always)]
     pub(crate) fn source(&self) -> &S {
-        &self.runs.meta.source
+        self.runs.records.source()
     }
 
     /// A pointer to the block at `address`, or null for zero.
@@ -73,18 +80,17 @@ impl<S: Source> Heap<S> {
         if address == 0 {
             return ptr::null_mut();
         }
-        self.runs.meta.source.pointer(address)
+        self.source().pointer(address)
     }
 
-    /// The block for `layout`, whose size is not zero, that needs neither a header nor a call, if there is one.
+    /// The block for `layout`, whose size is not zero, that needs neither a record nor a call, if there is one.
     #[inline(always)]
-    pub(crate) fn allocate_at_hand(&mut self, layout: Layout) -> Result<*mut u8, Wanted> {
+    pub(crate) fn allocate_at_hand(&self, layout: Layout) -> Result<*mut u8, Wanted> {
         let wanted = class_of(layout);
-        if let (Some(class), false) = (wanted, HARDENED) {
-            let (state, _) = self.parts(class);
-            if let Some(slot) = state.pop() {
-                self.runs.record.allocated(layout, slot.get());
-                return Ok(self.runs.meta.source.pointer(slot.get()));
+        if let (Some(class), false) = (wanted, P::HARDENED) {
+            if let Some(slot) = self.state(class).pop() {
+                self.runs.recorder.allocated(layout, slot.get());
+                return Ok(self.source().pointer(slot.get()));
             }
         }
         Err(wanted)
@@ -92,28 +98,21 @@ impl<S: Source> Heap<S> {
 
     /// A block for `layout`, where [`allocate_at_hand`](Self::allocate_at_hand) has said what is wanted; null for none.
     #[inline(always)]
-    pub(crate) fn allocate_wanted(&mut self, wanted: Wanted, layout: Layout) -> *mut u8 {
-        if HARDENED {
+    pub(crate) fn allocate_wanted(&self, wanted: Wanted, layout: Layout) -> *mut u8 {
+        if P::HARDENED {
             self.runs.require_no_fault();
         }
         let address = match wanted {
-            Some(class) => {
-                let (classes, state, runs) = self.all_parts(class);
-                if HARDENED {
-                    state.take_fast(classes, runs)
-                } else {
-                    state.take(classes, runs)
-                }
-            }
+            Some(class) => self.take_slot(self.state(class)),
             None => self.allocate_long(layout),
         };
-        self.runs.record.allocated(layout, address);
+        self.runs.recorder.allocated(layout, address);
         self.pointer_to(address)
     }
 
     /// [`allocate`](Self::allocate) for a size above zero; null for none.
     #[inline(always)]
-    pub(crate) fn allocate_nonzero(&mut self, layout: Layout) -> *mut u8 {
+    pub(crate) fn allocate_nonzero(&self, layout: Layout) -> *mut u8 {
         match self.allocate_at_hand(layout) {
             Ok(block) => block,
             Err(wanted) => self.allocate_wanted(wanted, layout),
@@ -126,18 +125,18 @@ impl<S: Source> Heap<S> {
     ///
     /// As there.
     #[inline(always)]
-    pub(crate) unsafe fn deallocate_nonzero(&mut self, pointer: NonNull<u8>, layout: Layout) {
-        if HARDENED {
+    pub(crate) unsafe fn deallocate_nonzero(&self, pointer: NonNull<u8>, layout: Layout) {
+        if P::HARDENED {
             self.runs.require_no_fault();
             self.deallocate_address(pointer.addr(), layout);
-            return self.runs.record.freed(layout); // What is refused is not counted.
+            return self.runs.recorder.freed(layout); // What is refused is not counted.
         }
-        self.runs.record.freed(layout);
+        self.runs.recorder.freed(layout);
         self.deallocate_address(pointer.addr(), layout);
     }
 
     #[inline(always)]
-    fn deallocate_address(&mut self, address: NonZeroUsize, layout: Layout) {
+    fn deallocate_address(&self, address: NonZeroUsize, layout: Layout) {
         match class_of(layout) {
             Some(class) => self.deallocate_slot(address, class),
             None => self.deallocate_long(address, layout),
@@ -146,91 +145,109 @@ impl<S: Source> Heap<S> {
 
     /// The address of a slot of `class`, or zero.
     #[inline(always)]
-    pub(crate) fn allocate_slot(&mut self, class: Class) -> usize {
-        let (classes, state, runs) = self.all_parts(class);
+    pub(crate) fn allocate_slot(&self, class: Class) -> usize {
+        let state = self.state(class);
         match state.pop() {
             Some(slot) => slot.get(),
-            None => state.take(classes, runs),
+            None => self.take_slot(state),
         }
     }
 
+    /// The address of a slot of the class whose state `state` is, which has none in its magazine; or zero.
+    #[inline(never)]
+    fn take_slot(&self, state: &ClassState<P>) -> usize {
+        let classes = self.classes.as_ptr();
+        state.take(classes, &self.runs, |length| {
+            self.make_room(length, false, false)
+        })
+    }
+
     #[inline(always)]
-    pub(crate) fn deallocate_slot(&mut self, slot: NonZeroUsize, class: Class) {
-        if HARDENED {
+    pub(crate) fn deallocate_slot(&self, slot: NonZeroUsize, class: Class) {
+        if P::HARDENED {
             return self.deallocate_slot_if_in_use(slot, class);
         }
-        let (state, runs) = self.parts(class);
-        if !state.push(slot) {
-            state.give_back(slot.get(), runs);
+        let state = self.state(class);
+        if !state.push_slot(slot) {
+            state.give_back(slot.get(), &self.runs);
         }
     }
 
-    /// What the heap has counted.
-    #[cfg(feature = "metrics")]
-    pub(crate) fn record(&self) -> &crate::metrics::Recorder {
-        &self.runs.record
-    }
-
-    /// Where the first class's state is, the state of `class`, and all runs.
+    /// The state of `class`.
     #[inline(always)]
-    fn all_parts(&mut self, class: Class) -> (*mut ClassState, &mut ClassState, &mut Runs<S>) {
-        let classes = self.classes.as_mut_ptr();
+    pub(crate) fn state(&self, class: Class) -> &ClassState<P> {
         // SAFETY: a class's index is below CLASS_COUNT.
-        let state = unsafe { classes.add(class.index()) };
-        // SAFETY: it is borrowed as long as the heap is; `classes` is not used for this class meanwhile.
-        (classes, unsafe { &mut *state }, &mut self.runs)
+        unsafe { self.classes.get_unchecked(class.index()) }
     }
 
-    /// The state of `class`, and all runs.
-    #[inline(always)]
-    pub(crate) fn parts(&mut self, class: Class) -> (&mut ClassState, &mut Runs<S>) {
-        let (_, state, runs) = self.all_parts(class);
-        (state, runs)
-    }
-
-    /// [`allocate_address`](Self::allocate_address) for a layout that no class serves.
+    /// The address of a block for `layout` that no class serves, or zero.
     #[inline(never)]
-    pub(crate) fn allocate_long(&mut self, layout: Layout) -> usize {
-        let granules = granules_for(layout.size());
+    pub(crate) fn allocate_long(&self, layout: Layout) -> usize {
+        if is_too_much(layout) {
+            return 0;
+        }
+        let length = length_for(layout.size());
         if layout.align() > GRANULE_BYTES {
-            return self.runs.allocate_aligned(granules, layout.align());
+            return self.allocate_aligned(length, layout.align());
         }
-        if MEDIUM && self.runs.bytes() > SMALL_HEAP_BYTES {
-            if let Some(class) = MediumClass::of(layout) {
-                return self.medium.allocate(class, granules, &mut self.runs);
-            }
+        let free = self.find_or_make(length);
+        if free.is_some() {
+            self.runs.records.place(self.runs.cut(free, length))
+        } else {
+            0
         }
-        let run = self.runs.allocate(granules);
-        self.runs.place_of(run)
     }
 
-    /// Gives back a medium slot. `place` is what its header says.
+    /// The address of a block of `length` with an alignment above a granule, or zero.
     #[inline(always)]
-    pub(crate) fn deallocate_medium(
-        &mut self,
-        slot: NonZeroUsize,
-        class: MediumClass,
-        place: usize,
-    ) {
-        let (medium, runs) = (&mut self.medium, &mut self.runs);
-        medium.give_back(slot.get(), class, place, runs);
+    fn allocate_aligned(&self, length: Length, align: usize) -> usize {
+        let free = self.find_or_make(aligned_length(length, align));
+        if free.is_some() {
+            self.runs.cut_aligned(free, length, align)
+        } else {
+            0
+        }
     }
 
-    /// Gives back the run in which the block of `layout` at `address` is, or its medium slot.
+    /// A free run of at least `length`, or none.
     #[inline(always)]
-    fn deallocate_long(&mut self, address: NonZeroUsize, layout: Layout) {
-        if HARDENED {
+    fn find_or_make(&self, length: Length) -> Id {
+        let free = self.runs.find(length);
+        if free.is_some() {
+            free
+        } else {
+            self.make_room(length, false, false)
+        }
+    }
+
+    /// The address of `run`, or zero for none.
+    #[inline(always)]
+    pub(crate) fn place_of(&self, run: Id) -> usize {
+        if run.is_some() {
+            self.runs.records.place(run)
+        } else {
+            0
+        }
+    }
+
+    /// Gives back the run in which the block of `layout` at `address` is.
+    #[inline(always)]
+    fn deallocate_long(&self, address: NonZeroUsize, layout: Layout) {
+        if P::HARDENED {
             return self.deallocate_run_if_in_use(address, layout);
         }
-        let mut run = self.runs.meta.id_at(address.get());
-        let place = self.runs.meta.header(run).place.get();
-        if let Some(class) = MediumClass::in_place(place) {
-            return self.deallocate_medium(address, class, place);
-        }
+        let run = self.runs.records.id_at(address.get());
         if layout.align() > GRANULE_BYTES {
-            run = self.runs.aligned_run_at(run);
+            return self.free_aligned(self.runs.records.record(run).next.get());
         }
-        self.runs.free(run);
+        self.runs.free(run, length_for(layout.size()));
+    }
+
+    /// Gives back the used run `run`, whose length its record says.
+    #[inline(never)]
+    pub(crate) fn free_aligned(&self, run: Id) {
+        self.runs
+            .free(run, self.runs.records.record(run).length.get());
     }
 
     /// [`reallocate`](Self::reallocate) for sizes above zero.
@@ -240,7 +257,7 @@ impl<S: Source> Heap<S> {
     /// As there.
     #[inline(always)]
     pub(crate) unsafe fn reallocate_nonzero(
-        &mut self,
+        &self,
         pointer: NonNull<u8>,
         layout: Layout,
         new_size: usize,
@@ -249,8 +266,8 @@ impl<S: Source> Heap<S> {
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
         // SAFETY: the caller's duty.
         let new = unsafe { self.resize_or_move(pointer, layout, new_layout) };
-        let record = &mut self.runs.record;
-        record.reallocated(layout, new_layout, pointer, new);
+        let recorder = &self.runs.recorder;
+        recorder.reallocated(layout, new_layout, pointer, new);
         new
     }
 
@@ -261,20 +278,20 @@ impl<S: Source> Heap<S> {
     /// As there.
     #[inline(never)]
     unsafe fn resize_or_move(
-        &mut self,
+        &self,
         pointer: NonNull<u8>,
         layout: Layout,
         new_layout: Layout,
     ) -> Option<NonNull<u8>> {
         let (old_class, new_class) = (class_of(layout), class_of(new_layout));
-        if HARDENED {
+        if P::HARDENED {
             self.runs.require_no_fault();
             self.require_block(pointer.addr(), layout);
         }
         let moved = match (old_class, new_class) {
             (Some(old), Some(new)) if old == new => None,
             (_, Some(new)) => Some(self.allocate_slot(new)),
-            (None, None) => self.resize_long(pointer.addr(), new_layout),
+            (None, None) => self.resize_long(pointer.addr(), layout, new_layout),
             (Some(_), None) => Some(self.allocate_long(new_layout)),
         };
         let Some(address) = moved else {
@@ -290,48 +307,62 @@ impl<S: Source> Heap<S> {
         Some(new)
     }
 
-    /// Makes the block at `address`, longer than a slot, one of `layout`, of the same alignment and longer than a slot,
-    /// too: `None` if it stays where it is, else the address of another for what it holds, or zero.
+    /// Makes the block of `layout` at `address`, longer than a slot, one of `new`, of the same alignment and longer than
+    /// a slot, too: `None` if it stays where it is, else the address of another for what it holds, or zero.
     #[inline(always)]
-    fn resize_long(&mut self, address: NonZeroUsize, layout: Layout) -> Option<usize> {
-        let mut run = self.runs.meta.id_at(address.get());
-        let place = self.runs.meta.header(run).place.get();
-        if let Some(old) = MediumClass::in_place(place) {
-            let stays = MediumClass::of(layout) == Some(old);
-            return (!stays).then(|| self.allocate_long(layout));
-        }
-        if place != address.get() {
-            run = self.runs.aligned_run_at(run);
-        }
-        if self.resizes(run, address, layout) {
-            return None;
-        }
+    fn resize_long(&self, address: NonZeroUsize, layout: Layout, new: Layout) -> Option<usize> {
+        let run = self.runs.records.id_at(address.get());
+        let (old, length) = (length_for(layout.size()), length_for(new.size()));
         if layout.align() > GRANULE_BYTES {
-            return Some(self.allocate_long(layout));
+            return self.resize_aligned(run, new);
         }
-        let new = self.runs.move_or_grow(run, granules_for(layout.size()));
-        (new != run).then(|| self.runs.place_of(new))
+        self.resize_run(run, old, length, new)
     }
 
-    /// Makes the used run `run` end with the block of `layout` that is in it at `address`; false if that cannot be
-    /// without growth.
+    /// Makes the used run `run` of `old` one of `length`, the block that is in it one of `layout`: as
+    /// [`resize_long`](Self::resize_long).
     #[inline(always)]
-    pub(crate) fn resizes(&mut self, run: HeaderId, address: NonZeroUsize, layout: Layout) -> bool {
-        let before = (address.get() - self.runs.place_of(run)) >> GRANULE_SHIFT;
-        self.runs.resize(run, before + granules_for(layout.size()))
+    pub(crate) fn resize_run(
+        &self,
+        run: Id,
+        old: Length,
+        length: Length,
+        layout: Layout,
+    ) -> Option<usize> {
+        if is_too_much(layout) {
+            return Some(0);
+        }
+        if self.runs.resize(run, old, length) {
+            return None;
+        }
+        let free = self.runs.find(length); // Moving costs a copy; growing would cost memory.
+        let new = if free.is_some() {
+            self.runs.cut(free, length)
+        } else {
+            self.grow_run(run, old, length)
+        };
+        (new != run).then(|| self.place_of(new))
+    }
+
+    /// [`resize_long`](Self::resize_long) for a block with an alignment above a granule, whose first granule's record is
+    /// `id`.
+    #[inline(never)]
+    pub(crate) fn resize_aligned(&self, id: Id, new: Layout) -> Option<usize> {
+        let run = self.runs.records.record(id).next.get();
+        let before = id.distance_from(run);
+        let old = self.runs.records.record(run).length.get();
+        let fits = !is_too_much(new) && self.runs.resize(run, old, before + length_for(new.size()));
+        (!fits).then(|| self.allocate_long(new))
     }
 
     /// [`allocate_zeroed`](Self::allocate_zeroed) for a size above zero.
     #[inline(never)]
-    pub(crate) fn allocate_zeroed_nonzero(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        // Before anything is taken in, all counts as touched: the first memory may be the source's spare.
-        let untouched = match self.runs.untouched() {
-            0 => usize::MAX,
-            address => address,
-        };
+    pub(crate) fn allocate_zeroed_nonzero(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let (untouched, table) = (self.runs.untouched(), self.runs.records.table());
         let block = NonNull::new(self.allocate_nonzero(layout))?;
         let mut bytes = layout.size();
-        if class_of(layout).is_none() {
+        // Where a table has been meanwhile, the memory is not as it was.
+        if class_of(layout).is_none() && table == self.runs.records.table() {
             bytes = bytes.min(untouched.saturating_sub(block.addr().get()));
         }
         // SAFETY: the block has at least that many bytes and nobody else knows it yet.
@@ -340,14 +371,35 @@ impl<S: Source> Heap<S> {
     }
 
     /// [`reserve`](Self::reserve).
-    pub(crate) fn reserve_bytes(&mut self, bytes: usize) -> bool {
-        if HARDENED {
+    pub(crate) fn reserve_bytes(&self, bytes: usize) -> bool {
+        if P::HARDENED {
             self.runs.require_no_fault();
         }
-        let done = bytes <= REQUEST_BYTES_MAX && self.runs.reserve(granules_for(bytes).max(1));
-        self.runs.record.reserved(bytes, done);
+        let done = bytes <= REQUEST_BYTES_MAX
+            && bytes <= HEAP_BYTES_MAX
+            && self.reserve_run(length_for(bytes.max(1)));
+        self.runs.recorder.reserved(bytes, done);
         done
     }
+
+    /// What the heap has counted.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn recorder(&self) -> &crate::metrics::Recorder {
+        &self.runs.recorder
+    }
+}
+
+/// The most bytes that a heap can have.
+const HEAP_BYTES_MAX: usize = if CAN_ASK_FOR_TOO_MUCH {
+    bytes_of(GRANULES_MAX)
+} else {
+    usize::MAX
+};
+
+/// Whether no heap can have a block of `layout`.
+#[inline(always)]
+fn is_too_much(layout: Layout) -> bool {
+    CAN_ASK_FOR_TOO_MUCH && layout.size().max(layout.align()) > HEAP_BYTES_MAX / 2
 }
 
 /// The class whose slots serve `layout`, if any does.

@@ -18,20 +18,18 @@ mod allocator_api;
 #[cfg(feature = "check")]
 mod check;
 #[cfg_attr(
-    not(feature = "hardened"),
-    allow(
-        dead_code,
-        reason = "only a lock that is not given back stops the program"
-    )
+    all(feature = "small", not(feature = "hardened")),
+    allow(dead_code, reason = "a small heap finds no fault and counts in bytes")
 )]
 mod fault;
 mod global;
 mod lock;
 mod metrics;
+mod policy;
 mod source;
 #[cfg_attr(
     all(feature = "small", not(feature = "hardened")),
-    allow(dead_code, reason = "a small heap counts in bytes")
+    allow(dead_code, reason = "a small heap finds no fault and counts in bytes")
 )]
 mod units;
 mod value;
@@ -40,15 +38,13 @@ mod value;
 #[cfg(not(all(feature = "small", not(feature = "hardened"))))]
 mod by_address;
 #[cfg(not(all(feature = "small", not(feature = "hardened"))))]
-mod hardened;
-#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
 mod heap;
-#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
-mod meta_page;
 #[cfg(not(all(feature = "small", not(feature = "hardened"))))]
 mod mini_page;
 #[cfg(not(all(feature = "small", not(feature = "hardened"))))]
 mod poison;
+#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
+mod records;
 #[cfg(not(all(feature = "small", not(feature = "hardened"))))]
 mod runs;
 #[cfg(not(all(feature = "small", not(feature = "hardened"))))]
@@ -70,6 +66,7 @@ pub use lock::SingleThread;
 pub use lock::{DefaultLock, Lock, SpinLock};
 #[cfg(feature = "metrics")]
 pub use metrics::{BlockCounts, ClassMetrics, Failure, Metrics};
+pub use policy::{DefaultPolicy, Hardened, Policy, Standard};
 pub use source::{Arena, GlobalSource, Source};
 #[cfg(target_family = "wasm")]
 pub use source::{Growth, OnDemand, ReserveOnly, WasmMemory, claim_initial_memory};

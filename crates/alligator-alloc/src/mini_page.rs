@@ -1,32 +1,28 @@
-//! MiniPages: single granules cut into equal slots of one size class ("slabs"), and the state each class
-//! keeps about its own in the GlobalMetaPage.
+//! MiniPages: one, two or four granules cut into equal slots of one size class ("slabs"), and the state that each
+//! class keeps about its own in the GlobalMetaPage.
 //!
-//! Which slots are free is one bit each in the MiniPage's header; nothing is stored in or beside the slots.
-//! A class works from one *current* MiniPage, whose free bits it takes out of the header a word at a time, so
-//! one visit to a header serves up to 64 allocations. Freed slots go to the class's *magazine*, a short stack
-//! of addresses, and when that is full, back to their MiniPage's header, the current one's too. A MiniPage with
-//! bits in its header is in its class's list; when all bits are there it is a free run again.
+//! Which slots are free is one bit each in the MiniPage's word; nothing is stored in or beside the slots. A class works
+//! from one *current* MiniPage, whose word it takes out, so one visit serves up to 64 allocations. Freed slots go to
+//! the class's *magazine*, a short stack of addresses, and when that is full, back to their MiniPage's word, the
+//! current one's too. A MiniPage with bits in its word is in its class's list; when all bits are there it is a free
+//! run again.
 //!
 //! *Source:* slabs and magazines (Bonwick, Adams: Magazines and Vmem, USENIX 2001).
 
 #[cfg(feature = "check")]
 pub(crate) mod check;
 mod hardened;
-mod list;
 mod magazine;
-pub(crate) mod medium;
 
-use core::cell::Cell;
+use core::cell::{Cell, UnsafeCell};
 use core::ptr;
 
 use self::hardened::{require_own, require_poison};
-use self::list::List;
-use self::magazine::{MAGAZINE_MAX, Magazine, room_max};
-use crate::meta_page::{HeaderId, MINI_PAGE};
+use crate::policy::{Entries, Policy};
+use crate::records::{GRANULE, Granule, Id, address_of, granule_at};
 use crate::runs::Runs;
-use crate::size_class::{Class, ClassInfo, SLOT_WORDS, WORD_SLOTS, slot_index};
+use crate::size_class::{Class, ClassInfo, slot_index};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, HARDENED, granule_floor};
 
 /// What the GlobalMetaPage knows of one size class. All zero: the class has nothing.
 ///
@@ -34,172 +30,188 @@ use crate::units::{GRANULE_BYTES, HARDENED, granule_floor};
 /// needs. The magazine is empty then, so that gives it its room, too.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct ClassState {
-    /// The free slots taken out of the current MiniPage's header, one bit each: a word of them.
-    free: u64,
+pub(crate) struct ClassState<P: Policy> {
+    /// The free slots taken out of the current MiniPage's word, one bit each.
+    free: Cell<u64>,
     /// The class's constants.
-    info: ClassInfo,
-    /// Bytes of the magazine that are free.
-    room: usize,
-    /// The address of the slot that the lowest bit of `free` is for. Without meaning when `free` is zero.
-    current: usize,
-    /// Which addresses are of the slots that the bits of `free` are for.
-    window: hardened::Window,
-    /// The MiniPages with slots given back, newest first.
-    partial: List,
+    info: Cell<ClassInfo>,
+    /// The address of the current MiniPage.
+    current: Cell<usize>,
+    /// The MiniPage that slots were given back to last, of those with bits in their words.
+    partial: Cell<Id>,
+    /// Bytes of the magazine that are free. Without one, slots of the current MiniPage that have been given out once:
+    /// those with a lower index than this.
+    room: Cell<usize>,
     /// The slots freed last: see [`magazine`].
-    magazine: Magazine,
+    magazine: UnsafeCell<P::Magazine>,
 }
 
-impl ClassState {
+impl<P: Policy> ClassState<P> {
     pub(crate) const NEW: Self = Self {
-        free: 0,
-        info: ClassInfo::ZERO,
-        room: 0,
-        current: 0,
-        window: hardened::Window::NONE,
-        partial: List::EMPTY,
-        magazine: [None; MAGAZINE_MAX + 1],
+        free: Cell::new(0),
+        info: Cell::new(ClassInfo::ZERO),
+        current: Cell::new(0),
+        partial: Cell::new(Id::NONE),
+        room: Cell::new(0),
+        magazine: UnsafeCell::new(P::Magazine::EMPTY),
     };
 
-    /// The address of a slot from the class's current MiniPage, another with free slots, or a new one; or zero.
-    /// Only a new MiniPage must know its class: it is computed from `classes`, where the first class's state is, so
-    /// that the many places that allocate need not pass it. *Time:* constant, growth apart.
-    #[inline(never)]
-    pub(crate) fn take<S: Source>(&mut self, classes: *mut Self, runs: &mut Runs<S>) -> usize {
-        let mut free = self.free;
+    /// The address of a slot from the class's current MiniPage, another with free slots, or a new one; zero, if there is
+    /// no free run for that after `make_room` was called with its length. Only a new MiniPage must know its class: it is
+    /// computed from `classes`, where the first class's state is, so that the many places that allocate need not pass it.
+    ///
+    /// *Time:* constant.
+    #[inline(always)]
+    pub(crate) fn take<S: Source>(
+        &self,
+        classes: *const Self,
+        runs: &Runs<S, P>,
+        make_room: impl FnOnce(u32) -> Id,
+    ) -> usize {
+        let mut free = self.free.get();
         if free == 0 {
-            let id = self.partial.first;
-            if id.is_some() {
-                free = self.take_word(id, runs);
-            } else {
-                let Some(id) = runs.allocate_granule(|runs| self.flush_another(classes, runs))
-                else {
-                    return 0;
-                };
-                free = self.make(id, classes, runs);
-                if !HARDENED {
-                    self.free = free - 1; // The first slot's bit, the lowest, goes.
-                    return self.current;
-                }
+            let id = self.partial.get();
+            if !id.is_some() {
+                return self.make(classes, runs, make_room);
             }
-            if HARDENED {
-                self.open_window();
+            if P::HARDENED {
+                require_own(id, runs);
+                self.room.set(u64::BITS as usize);
             }
+            let granule = runs.records.granule(id);
+            free = runs.records.word(granule).replace(0);
+            self.current.set(address_of(granule));
+            self.partial.set(runs.records.record(id).next.get());
         }
         self.take_lowest(free, runs)
     }
 
     /// The address of the slot of the lowest bit of `free`, which is not zero; the others stay the class's.
     #[inline(always)]
-    fn take_lowest<S: Source>(&mut self, free: u64, runs: &Runs<S>) -> usize {
-        self.free = free & free.wrapping_sub(1);
+    pub(crate) fn take_lowest<S: Source>(&self, free: u64, runs: &Runs<S, P>) -> usize {
+        self.free.set(free & free.wrapping_sub(1));
         let index = free.trailing_zeros() as usize;
-        let slot = self.current + index * usize::from(self.info.slot_bytes);
-        if HARDENED {
+        let slot = self.current.get() + index * usize::from(self.info.get().slot_bytes);
+        if P::HARDENED {
             require_poison(slot, runs);
+            if index == self.room.get() {
+                self.open_next(runs);
+            }
         }
         slot
     }
 
-    /// Takes a word of free slots out of the header of the MiniPage `id`, the first in the class's list.
+    /// Makes a new MiniPage the current one; the address of its first slot.
     #[inline(always)]
-    fn take_word<S: Source>(&mut self, id: HeaderId, runs: &Runs<S>) -> u64 {
-        if HARDENED {
-            require_own(id, runs);
-        }
-        let header = runs.meta.header(id);
-        let [first, second] = &header.slots;
-        self.current = header.first_byte();
-        let mut free = first.replace(0);
-        if self.info.has_two_words() {
-            if free == 0 {
-                free = second.replace(0);
-                self.current += WORD_SLOTS * usize::from(self.info.slot_bytes);
-            } else if second.get() != 0 {
-                return free;
-            }
-        }
-        self.partial.remove_first(runs);
-        free
-    }
-
-    /// Makes the used granule `id` the class's only MiniPage with free slots, and takes the first word of
-    /// them out.
-    #[inline(always)]
-    fn make<S: Source>(&mut self, id: HeaderId, classes: *mut Self, runs: &Runs<S>) -> u64 {
+    fn make<S: Source>(
+        &self,
+        classes: *const Self,
+        runs: &Runs<S, P>,
+        make_room: impl FnOnce(u32) -> Id,
+    ) -> usize {
         let index = (ptr::from_ref(self).addr() - classes.addr()) / size_of::<Self>();
-        let class = Class::from_index(index);
-        self.info = *class.info();
-        self.room = room_max::<S>();
-        let header = runs.meta.header(id);
-        self.current = header.place.get();
-        if HARDENED {
-            runs.poison_granule(self.current);
-        }
-        header.place.set(self.current | MINI_PAGE | index);
-        let [first, second] = &header.slots;
-        first.set(0);
-        let last = class.last_slots();
-        if class.has_two_words() {
-            second.set(last);
-            self.partial.set_only(id, runs);
-            return u64::MAX;
-        }
-        last
-    }
-
-    /// Gives the slot at `address` back to its MiniPage, and the MiniPage to the free runs if it was the
-    /// last in use. *Time:* constant.
-    #[inline(never)]
-    pub(crate) fn give_back<S: Source>(&mut self, address: usize, runs: &mut Runs<S>) {
-        let id = runs.meta.id_at(address);
-        let index = slot_index(address % GRANULE_BYTES, self.info.reciprocal);
-        self.mark_free(id, address, index, runs);
-    }
-
-    /// Marks slot `index` of the MiniPage `id`, which is at `address`, as free, and gives the MiniPage to the free
-    /// runs if it was the last in use.
-    #[inline(always)]
-    fn mark_free<S: Source>(
-        &mut self,
-        id: HeaderId,
-        address: usize,
-        index: usize,
-        runs: &mut Runs<S>,
-    ) {
-        let header = runs.meta.header(id);
-        let count = if self.info.has_two_words() {
-            add_to_two_words(&header.slots, index)
-        } else {
-            let [word, _] = &header.slots;
-            let free = word.get() | 1 << index;
-            word.set(free);
-            free.count_ones()
-        };
-        if count as usize != self.info.slots() {
-            if count == 1 {
-                if HARDENED {
-                    require_own(id, runs);
-                }
-                self.partial.push(id, runs);
+        let info = Class::from_index(index).info();
+        let length = u32::from(info.granules) * GRANULE;
+        let mut run = runs.find_exact(length);
+        if !run.is_some() {
+            run = make_room(length);
+            if !run.is_some() {
+                return 0;
             }
+        }
+        let granule = runs.split_mini_page(run, info);
+        self.info.set(*info);
+        self.current.set(address_of(granule));
+        self.free.set(info.all - 1); // The first slot's bit, the lowest, goes.
+        if P::HARDENED {
+            self.room.set(0);
+            self.open_next(runs);
+        } else {
+            self.room.set(magazine::room_max::<P>());
+        }
+        address_of(granule)
+    }
+
+    /// Gives the slot at `address` back to its MiniPage, and the MiniPage to the free runs if it was the last in use.
+    /// *Time:* constant.
+    #[inline(never)]
+    pub(crate) fn give_back<S: Source>(&self, address: usize, runs: &Runs<S, P>) {
+        let at = granule_at(address);
+        let granule = at - runs.records.of(at).back();
+        let offset = address - address_of(granule);
+        let index = slot_index(offset, self.info.get().reciprocal);
+        self.add(granule, 1 << index, runs);
+    }
+
+    /// Adds the free `slots`, of which there are some, to those of the MiniPage at `granule`.
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline(always))]
+    fn add<S: Source>(&self, granule: Granule, slots: u64, runs: &Runs<S, P>) {
+        let word = runs.records.word(granule);
+        let old = word.get();
+        let new = old | slots;
+        word.set(new);
+        if old == 0 && new != self.info.get().all {
+            return self.push(granule, runs);
+        }
+        if new != self.info.get().all {
             return;
         }
-        if HARDENED {
-            require_own(id, runs);
+        if old != 0 {
+            self.remove(granule, runs);
         }
-        // It is in the list, since it has two slots or more.
-        self.partial.remove(id, runs);
-        header.place.set(granule_floor(address));
-        runs.free_mini_page(id);
+        runs.free_mini_page(granule, &self.info.get());
     }
-}
 
-/// Adds the slot `index` to the free ones; how many there are now. *Time:* constant.
-#[inline(never)]
-fn add_to_two_words(words: &[Cell<u64>; SLOT_WORDS], index: usize) -> u32 {
-    let word = &words[index / WORD_SLOTS % SLOT_WORDS];
-    word.set(word.get() | 1 << (index % WORD_SLOTS));
-    words[0].get().count_ones() + words[1].get().count_ones()
+    /// Puts the MiniPage at `granule` before all others of the list. The first in it has no valid `previous`.
+    #[inline(always)]
+    fn push<S: Source>(&self, granule: Granule, runs: &Runs<S, P>) {
+        let id = runs.records.id(granule);
+        let next = self.partial.replace(id);
+        runs.records.of(granule).next.set(next);
+        if next.is_some() {
+            runs.records.record(next).previous.set(id);
+        }
+    }
+
+    /// Takes the MiniPage at `granule` out of the list.
+    #[inline(always)]
+    fn remove<S: Source>(&self, granule: Granule, runs: &Runs<S, P>) {
+        let record = runs.records.of(granule);
+        let next = record.next.get();
+        if P::HARDENED {
+            require_own(runs.records.id(granule), runs);
+        }
+        if self.partial.get() == runs.records.id(granule) {
+            self.partial.set(next);
+            return;
+        }
+        let previous = record.previous.get();
+        runs.records.record(previous).next.set(next);
+        if next.is_some() {
+            runs.records.record(next).previous.set(previous);
+        }
+    }
+
+    /// Gives back all that the class keeps: the slots in its magazine, and those of its current MiniPage.
+    ///
+    /// *Time:* constant: a magazine's length.
+    #[inline(never)]
+    pub(crate) fn flush<S: Source>(&self, runs: &Runs<S, P>) {
+        for _ in 0..P::Magazine::SLOTS_MAX {
+            match self.pop() {
+                Some(slot) => self.give_back(slot.get(), runs),
+                None => break,
+            }
+        }
+        let free = self.free.replace(0);
+        if free == 0 {
+            return;
+        }
+        if P::HARDENED {
+            self.poison_all(free, runs);
+            self.room.set(0);
+        }
+        self.add(granule_at(self.current.get()), free, runs);
+    }
 }

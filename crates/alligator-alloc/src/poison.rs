@@ -45,14 +45,3 @@ pub(crate) unsafe fn is_intact(place: *const u8, word: u64) -> bool {
     let [first, second] = unsafe { place.cast::<[u64; 2]>().read() };
     (first ^ word) | (second ^ word) == 0
 }
-
-/// Poisons all of the `bytes` at `place`. *Time:* linear in them.
-///
-/// # Safety
-///
-/// They can be written, and nobody refers to them.
-#[inline(always)]
-pub(crate) unsafe fn fill(place: *mut u8, bytes: usize) {
-    // SAFETY: the caller's duty.
-    unsafe { place.write_bytes(POISON_BYTE, bytes) };
-}

@@ -1,14 +1,14 @@
-//! Runs: neighbouring granules with one header, used or free; bins that find a free run; splitting and
-//! merging. All in constant time, without a loop.
+//! Runs: neighbouring granules, used or free, found by the record of their first; bins that find a free run;
+//! splitting and merging. All in constant time, without a loop.
 //!
-//! Free runs are kept in 64 bins by length, four to a doubling, and never lie side by side. A request looks
-//! at the first run of its own bin, then takes the first run of the next bin that is not empty: every run
-//! there is long enough ("good fit"). A single granule comes from the first bin that is not empty. The free
-//! part of a run is split off at its upper end, so low addresses are used first and the last block in a row
-//! can grow; only from the heap's end long blocks are taken the other way round.
+//! Free runs are kept in bins by length, four to a doubling, and never lie side by side. A bin is a ring through a
+//! sentinel record, so that taking out and putting in ask neither for the first nor for the last. A request looks at
+//! the first run of its own bin, then takes the first run of the next bin that is not empty: every run there is long
+//! enough ("good fit"). The free part of a run is split off at its upper end, so low addresses are used first and the
+//! last block in a row can grow; only from the heap's end long blocks are taken the other way round.
 //!
 //! *Source:* two-level segregated fit (Masmano, Ripoll, Crespo, Real: TLSF, ECRTS 2004), with one bitmap,
-//! the tags in MetaPages instead of beside the blocks, and a link to the free run below instead of an end
+//! the tags in records instead of beside the blocks, and a link to the free run below instead of an end
 //! tag (Knuth, TAOCP 2.5, Algorithm C).
 
 #[cfg(feature = "check")]
@@ -17,465 +17,260 @@ mod grow;
 mod hardened;
 
 use core::cell::Cell;
+use core::marker::PhantomData;
 
 use crate::fault::Fault;
-use crate::meta_page::{FREE, HeaderId, MetaPages};
 use crate::metrics::Recorder;
+use crate::policy::Policy;
+use crate::records::{ALIGNED, GRANULE, Granule, Id, Length, Records, View};
+use crate::size_class::ClassInfo;
 use crate::source::Source;
-use crate::units::{
-    GRANULE_SHIFT, HARDENED, KEEPS_FREED, PAGE_GRANULES, PAGE_SHIFT, bytes_of, round_up,
-};
+use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, PAGE_GRANULES, round_up};
 
-/// Bins for free runs.
-const BIN_COUNT: usize = 64;
-/// Binary logarithm of the bins per doubling of the length: fewer where runs can be longer.
-const BINS_PER_DOUBLING_SHIFT: u32 = if usize::BITS > 32 { 1 } else { 2 };
-
-/// MiniPages come and go most often, so those that become free are kept as single granules for the next ones
-/// instead of merging with their neighbours: up to so many ..
-const RECENT_MAX: usize = 16;
-/// .. and of the granules of a heap that may grow, one in so many.
-const GROWING_HEAP_SHARE: usize = 4;
-/// The same where the memory there is must do: more of it is merged.
-const FIXED_HEAP_SHARE: usize = 16;
+/// The last bin. Its runs are of any length from 38 MiB on.
+const BIN_LAST: u32 = 62;
+/// The bits of a `f32` below its exponent and the two digits after the point that tell four bins to a doubling.
+const BIN_SHIFT: u32 = f32::MANTISSA_DIGITS - 1 - 2;
+/// What makes a granule's bin 1.
+const BIN_BIAS: u32 = ((GRANULE as f32).to_bits() >> BIN_SHIFT) - 1;
+/// The bit of `nonempty` for no bin: always set once there is a table.
+const NO_BIN: u64 = 1 << (BIN_LAST + 1);
 
 /// From this length on, what comes from the free run at the heap's end is its upper end. Below that run there is
 /// often the block which this one replaces: once it is given back, what both leave free is one run ..
-const LONG_GRANULES: usize = 4 * PAGE_GRANULES;
-/// .. unless more than one part in four of that run is as the host gave it: it shall stay so. Binary logarithm.
-const UNTOUCHED_SHARE_SHIFT: u32 = 2;
+const LONG: Length = 4 * PAGE_GRANULES as Length * GRANULE;
+/// .. unless more than one part in four of that run is as the host gave it: it shall stay so.
+const UNTOUCHED_SHARE: u32 = 4;
 
-/// What MiniPages were, not merged yet. To their neighbours these granules are used runs.
-#[derive(Debug)]
-struct Recent {
-    /// The granule freed last, linked through `next`.
-    first: HeaderId,
-    /// Granules in the list.
-    count: usize,
-    /// How many there may be when one more is freed. Follows the heap's length.
-    max: usize,
+/// The bin of a run: exact for the shortest, then four to a doubling. A `f32` rounds lengths of more than a GiB, and
+/// keeps their order, so what is in a higher bin is longer.
+#[inline(always)]
+fn bin_of(length: Length) -> u32 {
+    #[expect(clippy::cast_precision_loss, reason = "it keeps the order")]
+    let bin = ((length as f32).to_bits() >> BIN_SHIFT) - BIN_BIAS;
+    if bin < BIN_LAST { bin } else { BIN_LAST }
 }
 
-/// The bin of a run of `granules`: exact for the shortest, then four to a doubling, or two on 64 bits. Runs of
-/// 224 MiB and more share the last, on 64 bits those of 3 TiB and more.
+/// The length of a run that holds `bytes`, at most [`REQUEST_BYTES_MAX`](crate::units::REQUEST_BYTES_MAX).
 #[inline(always)]
-fn bin_of(granules: usize) -> usize {
-    let exact = granules | 1 << BINS_PER_DOUBLING_SHIFT;
-    let shift = (usize::BITS - 1 - BINS_PER_DOUBLING_SHIFT) - exact.leading_zeros();
-    let bin = (granules >> shift) + ((shift as usize) << BINS_PER_DOUBLING_SHIFT);
-    bin.min(BIN_COUNT - 1)
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "what is too long for a table was refused before"
+)]
+pub(crate) const fn length_for(bytes: usize) -> Length {
+    ((bytes + (GRANULE_BYTES - 1)) >> (GRANULE_SHIFT - GRANULE.ilog2())) as Length & !(GRANULE - 1)
 }
 
 /// All runs of a heap, and the memory they are made of.
 #[derive(Debug)]
-pub(crate) struct Runs<S> {
-    /// Bit `b` is set when `bins[b]` is not empty.
-    nonempty: u64,
-    /// The first free run of each bin.
-    bins: [HeaderId; BIN_COUNT],
-    /// The single granules that were freed last.
-    recent: Recent,
-    /// The address after the heap's last granule. Zero before the first growth.
-    end: usize,
-    /// The header of the granule at `end`.
-    end_id: HeaderId,
-    /// From this address to `end`, nobody has touched the memory since the host gave it zeroed.
-    untouched: usize,
-    /// Four times the granules from `untouched` to `end` when the memory had grown last: a free run at the end that
-    /// has more has been touched for the most part.
-    touched_min: usize,
+pub(crate) struct Runs<S, P> {
+    /// Bit `b` is set when bin `b` is not empty. Zero before there is a table.
+    nonempty: Cell<u64>,
+    /// The record after the heap's last granule.
+    end: Cell<Id>,
+    /// The run that the table is in, and its length: none before there is one.
+    pub(crate) table: Cell<Id>,
+    pub(crate) table_length: Cell<Length>,
+    /// The record after the highest granule that is not the table's.
+    top: Cell<Id>,
+    /// From this record to `end`, but for the table, nobody has touched the memory since the host gave it zeroed.
+    untouched: Cell<Id>,
     /// The fault that has stopped this heap, and the address it was found at.
     stopped: Cell<Option<(Fault, usize)>>,
     /// Whether a fault ends the process now, where it could unwind.
-    never_unwinds: bool,
+    never_unwinds: Cell<bool>,
     /// How often free runs were put into bins or taken out.
     #[cfg(feature = "check")]
-    pub(crate) changes: usize,
-    pub(crate) meta: MetaPages<S>,
-    pub(crate) record: Recorder,
+    pub(crate) changes: Cell<usize>,
+    pub(crate) records: Records<S>,
+    pub(crate) recorder: Recorder,
+    policy: PhantomData<P>,
 }
 
-impl<S: Source> Runs<S> {
+impl<S: Source, P: Policy> Runs<S, P> {
     pub(crate) const fn new(source: S) -> Self {
         Self {
-            nonempty: 0,
-            bins: [HeaderId::NONE; BIN_COUNT],
-            recent: Recent {
-                first: HeaderId::NONE,
-                count: 0,
-                max: 0,
-            },
-            end: 0,
-            end_id: HeaderId::NONE,
-            untouched: 0,
-            touched_min: 0,
+            nonempty: Cell::new(0),
+            end: Cell::new(Id::NONE),
+            table: Cell::new(Id::NONE),
+            table_length: Cell::new(0),
+            top: Cell::new(Id::NONE),
+            untouched: Cell::new(Id::NONE),
             stopped: Cell::new(None),
-            never_unwinds: false,
+            never_unwinds: Cell::new(false),
             #[cfg(feature = "check")]
-            changes: 0,
-            meta: MetaPages::new(source),
-            record: Recorder::NEW,
+            changes: Cell::new(0),
+            records: Records::new(source),
+            recorder: Recorder::NEW,
+            policy: PhantomData,
         }
     }
 
-    /// Takes a run of exactly `granules`, at least one; grows the memory if there is none and the source
-    /// allows it. *Time:* constant, growth apart.
+    /// A free run of at least `length`: the first of its own bin, or else of the next bin that is not empty; none if
+    /// neither is long enough. *Time:* constant.
     #[inline(always)]
-    pub(crate) fn allocate(&mut self, granules: usize) -> HeaderId {
-        let run = self.take(granules);
-        if run.is_some() {
-            run
-        } else {
-            self.take_recent_or_grow(granules)
+    pub(crate) fn find(&self, length: Length) -> Id {
+        let bin = bin_of(length);
+        let nonempty = self.nonempty.get() >> bin;
+        if nonempty == 0 {
+            return Id::NONE; // There is no table yet.
         }
+        let at = self.records.view();
+        let first = |bin: u32| at.record(Id::sentinel(bin)).next.get();
+        let own = first(bin);
+        if at.record(own).length.get() >= length {
+            return own; // A sentinel has no length.
+        }
+        first(bin + (nonempty & !1).trailing_zeros())
     }
 
-    /// Where no free run is long enough: takes a recent granule if that is, or grows the memory.
-    #[cold]
-    #[inline(never)]
-    fn take_recent_or_grow(&mut self, granules: usize) -> HeaderId {
-        if granules == 1 {
-            let recent = self.pop_recent();
-            if recent.is_some() {
-                return recent;
+    /// [`find`](Self::find) for a length whose bin holds no other: any run of the first bin that is not empty will do.
+    #[inline(always)]
+    pub(crate) fn find_exact(&self, length: Length) -> Id {
+        let bin = bin_of(length);
+        let nonempty = self.nonempty.get() >> bin;
+        if nonempty == 0 {
+            return Id::NONE;
+        }
+        self.first(bin + nonempty.trailing_zeros())
+    }
+
+    /// The first run of `bin`, or its sentinel; none for one more than there are bins.
+    #[inline(always)]
+    fn first(&self, bin: u32) -> Id {
+        self.records.record(Id::sentinel(bin)).next.get()
+    }
+
+    /// Makes `length` of the free run `run`, which is long enough, a used run, which is returned. *Time:* constant.
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline(always))]
+    pub(crate) fn cut(&self, run: Id, length: Length) -> Id {
+        if length >= LONG {
+            let free = self.records.record(run).length.get();
+            let top = self.top.get();
+            let untouched = top.distance_from(self.untouched.get().min(top));
+            if run.above(free) == top && free / UNTOUCHED_SHARE > untouched {
+                return self.split_last(run, length);
             }
         }
-        self.grow_and_take(granules)
-    }
-
-    /// Takes a recent granule, or none. *Time:* constant.
-    #[inline(always)]
-    fn pop_recent(&mut self) -> HeaderId {
-        if !KEEPS_FREED {
-            return HeaderId::NONE;
-        }
-        let run = self.recent.first;
-        if run.is_some() {
-            self.recent.count -= 1;
-            self.recent.first = self.meta.header(run).next.get();
-        }
+        self.split(run, length);
         run
     }
 
-    /// Remembers the used granule `run`, which nobody needs; false if there are enough. *Time:* constant.
-    #[inline(always)]
-    fn push_recent(&mut self, run: HeaderId) -> bool {
-        let recent = &mut self.recent;
-        if !KEEPS_FREED || recent.count >= recent.max {
-            return false;
-        }
-        recent.count += 1;
-        self.meta.header(run).next.set(recent.first);
-        recent.first = run;
-        true
-    }
-
-    /// [`allocate`](Self::allocate) for one granule: any free run will do, the first of the shortest bin. Calls
-    /// `before_growth` where the memory is about to grow, which may free some. *Time:* as there, and the call's.
-    #[inline(always)]
-    pub(crate) fn allocate_granule(
-        &mut self,
-        before_growth: impl FnOnce(&mut Self),
-    ) -> Option<HeaderId> {
-        let recent = self.pop_recent();
-        if recent.is_some() {
-            return Some(recent);
-        }
-        if self.nonempty == 0 {
-            if KEEPS_FREED && self.may_grow(false) {
-                before_growth(self);
-            }
-            let run = self.grow_and_take(1);
-            return run.is_some().then_some(run);
-        }
-        let run = self.first(self.nonempty.trailing_zeros() as usize);
-        self.split(run, 1);
-        Some(run)
-    }
-
-    /// Takes `granules`, at least one, from a multiple of `align` on, a power of two above a granule. The
-    /// run may start lower, by less than `align`: it keeps what lies before, and the header of the granule
-    /// at the address returned leads back to it. That address, or zero. *Time:* constant, growth apart.
-    #[inline(always)]
-    pub(crate) fn allocate_aligned(&mut self, granules: usize, align: usize) -> usize {
-        // Wherever a run of this length starts, an aligned one is in it.
-        let longest = granules + (align >> GRANULE_SHIFT) - 1;
-        let mut run = self.find(longest);
-        if !run.is_some() {
-            self.grow(longest, false);
-            run = self.find(longest);
-            if !run.is_some() {
-                return 0;
-            }
-        }
-        let place = self.meta.header(run).place.get();
+    /// Makes what `length` from a multiple of `align` on, a power of two above a granule, takes of the free run `run`,
+    /// which is long enough, a used run. It may start lower, by less than `align`: it keeps what lies before, and the
+    /// record of the block's first granule leads back to it. That granule's address. *Time:* constant.
+    #[inline(never)]
+    pub(crate) fn cut_aligned(&self, run: Id, length: Length, align: usize) -> usize {
+        let place = self.records.place(run);
         let address = round_up(place, align);
-        self.split(run, granules + ((address - place) >> GRANULE_SHIFT));
-        let header = self.meta.header(self.meta.id_at(address));
-        header.next.set(run);
-        header.place.set(place); // Not its own address: so a block is told apart by its address alone.
-        if HARDENED {
-            self.lead(run, self.meta.id_at(address));
+        let before = length_for(address - place);
+        self.split(run, length + before);
+        let record = self.records.record(run.above(before));
+        if before != 0 {
+            record.length.set(ALIGNED);
+            if P::HARDENED {
+                self.lead(run, run.above(before));
+            }
         }
+        record.next.set(run);
         address
     }
 
-    /// The run that [`allocate_aligned`](Self::allocate_aligned) took for the address whose header is `id`.
-    #[inline(always)]
-    pub(crate) fn aligned_run_at(&self, id: HeaderId) -> HeaderId {
-        self.meta.header(id).next.get()
-    }
-
-    /// A run of exactly `granules` if there is one without growth, or none. *Time:* constant.
+    /// Makes the lower `length` of the free run `run` a used run; the rest stays free.
     #[inline(never)]
-    fn take(&mut self, granules: usize) -> HeaderId {
-        let run = self.find(granules);
-        if run.is_some() {
-            if granules >= LONG_GRANULES {
-                let header = self.meta.header(run);
-                let is_last = header.above.get() == self.end_id;
-                if is_last && header.granules.get() > self.touched_min {
-                    return self.split_last(run, granules);
-                }
-            }
-            self.split(run, granules);
-        }
-        run
-    }
-
-    /// Makes sure that the next run of `granules` needs no growth. False if the source gives too little.
-    pub(crate) fn reserve(&mut self, granules: usize) -> bool {
-        let is_there = |runs: &Self| runs.find(granules).is_some();
-        if !is_there(self) {
-            self.grow(granules, true);
-        }
-        is_there(self)
-    }
-
-    /// A free run of at least `granules`: the first of its own bin, or else of the next bin that is not
-    /// empty; none if neither is long enough. *Time:* constant.
-    #[inline(always)]
-    pub(crate) fn find(&self, granules: usize) -> HeaderId {
-        let own = bin_of(granules);
-        let first = self.first(own);
-        if first.is_some() && self.meta.header(first).granules.get() >= granules {
-            return first;
-        }
-        let wider = self.nonempty >> own & !1;
-        if wider == 0 {
-            return HeaderId::NONE;
-        }
-        self.first(own + wider.trailing_zeros() as usize)
-    }
-
-    /// The first run of `bin`, or none.
-    #[inline(always)]
-    fn first(&self, bin: usize) -> HeaderId {
-        debug_assert!(bin < BIN_COUNT);
-        // SAFETY: a bin is made by `bin_of`, which keeps it below BIN_COUNT, or from a bit of `nonempty`
-        // that `put_in` has set.
-        unsafe { *self.bins.get_unchecked(bin) }
-    }
-
-    /// Makes `run`, which may be none, the first run of `bin`.
-    #[inline(always)]
-    fn put_first(&mut self, bin: usize, run: HeaderId) {
-        debug_assert!(bin < BIN_COUNT);
-        // SAFETY: as in `first`; a header's `previous` holds such a bin, too.
-        *unsafe { self.bins.get_unchecked_mut(bin) } = run;
-    }
-
-    /// Makes the lower `granules` of the free run `run` a used run; the rest stays free.
-    #[inline(never)]
-    pub(crate) fn split(&mut self, run: HeaderId, granules: usize) {
-        if HARDENED {
+    pub(crate) fn split(&self, run: Id, length: Length) {
+        let at = self.records.view();
+        if P::HARDENED {
             self.require_free(run);
             self.require_poison(run);
         }
-        self.unlink(run);
-        let header = self.meta.header(run);
-        let rest = header.granules.get() - granules;
-        let above = header.above.get();
-        let after = header.place.get() + bytes_of(granules);
-        header.below.set(HeaderId::NONE);
-        header.granules.set(granules);
-        if HARDENED {
-            self.lead(run, run);
+        let nonempty = self.unlink(at, run, self.nonempty.get());
+        let record = at.record(run);
+        record.below.set(Id::NONE);
+        let rest = record.length.get() - length;
+        record.length.set(length);
+        if P::HARDENED {
+            record.next.set(Id::NONE);
         }
-        if after > self.untouched {
-            self.untouched = after;
+        let above = run.above(length);
+        if above > self.untouched.get() {
+            self.untouched.set(above);
         }
-        self.meta.header(above).below.set(HeaderId::NONE);
         if rest == 0 {
+            at.record(above).below.set(Id::NONE);
+            self.nonempty.set(nonempty);
             return;
         }
-        let rest_run = self.meta.id_at(after);
-        self.meta.header(run).above.set(rest_run);
-        self.meta.header(rest_run).place.set(after);
-        self.put_in(rest_run, rest, above);
+        self.link(at, above, rest, nonempty);
     }
 
-    /// Makes the upper `granules` of `run`, the free run at the heap's end, a used run; the rest stays free.
+    /// Makes the upper `length` of `run`, the highest free run, a used run, which is returned.
     #[inline(always)]
-    fn split_last(&mut self, run: HeaderId, granules: usize) -> HeaderId {
-        if HARDENED {
+    fn split_last(&self, run: Id, length: Length) -> Id {
+        let at = self.records.view();
+        if P::HARDENED {
             self.require_free(run);
             self.require_poison(run);
         }
-        self.unlink(run);
-        let above = self.end_id;
-        self.meta.header(above).below.set(HeaderId::NONE);
-        self.untouched = self.end;
-        let header = self.meta.header(run);
-        header.below.set(HeaderId::NONE);
-        let rest = header.granules.get() - granules;
-        let place = header.place.get() + bytes_of(rest);
-        let used = self.meta.id_at(place);
-        let used_header = self.meta.header(used);
-        used_header.place.set(place);
-        used_header.granules.set(granules);
-        used_header.above.set(above);
-        if HARDENED {
-            self.lead(used, used);
+        let nonempty = self.unlink(at, run, self.nonempty.get());
+        let top = self.top.get();
+        if top > self.untouched.get() {
+            self.untouched.set(top);
         }
-        if rest != 0 {
-            self.put_in(run, rest, used);
+        at.record(top).below.set(Id::NONE);
+        let free = at.record(run);
+        free.below.set(Id::NONE);
+        let rest = free.length.get() - length;
+        let used = run.above(rest);
+        let record = at.record(used);
+        record.length.set(length);
+        record.below.set(Id::NONE);
+        if P::HARDENED {
+            record.next.set(Id::NONE);
+        }
+        if rest == 0 {
+            self.nonempty.set(nonempty);
+        } else {
+            self.link(at, run, rest, nonempty);
         }
         used
     }
 
-    /// Makes `run` a free run of `granules` that ends below `above`, the first of its bin.
-    #[inline(never)]
-    fn put_in(&mut self, run: HeaderId, granules: usize, above: HeaderId) {
-        if HARDENED {
+    /// Makes the run `run` of `length`, which has no free neighbours, a free one, the first of its bin. `nonempty` is
+    /// which bins are not empty so far.
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline(always))]
+    fn link(&self, at: View<'_, S>, run: Id, length: Length, nonempty: u64) {
+        self.note_change();
+        if P::HARDENED {
             self.poison(run);
         }
-        let header = self.meta.header(run);
-        header.granules.set(granules);
-        header.above.set(above);
-        header.below.set(FREE);
-        self.meta.header(above).below.set(run);
-        self.push(run, bin_of(granules));
+        let record = at.record(run);
+        record.below.set(Id::FREE);
+        at.record(run.above(length)).below.set(run);
+        let bin = bin_of(length);
+        self.nonempty.set(nonempty | 1 << bin);
+        let sentinel = Id::sentinel(bin);
+        let first = &at.record(sentinel).next;
+        let next = first.get();
+        first.set(run);
+        at.record(next).previous.set(run);
+        record.length.set(length);
+        record.next.set(next);
+        record.previous.set(sentinel);
     }
 
-    /// Makes the used run `run` have exactly `granules`, where it is; false, and nothing is changed, if that cannot be
-    /// without growth. *Time:* constant.
+    /// Takes the free run `run` out of its bin; `nonempty` without that bin if it is empty now. If the run was alone,
+    /// both its links lead to the sentinel, whose id tells the bin.
     #[inline(always)]
-    pub(crate) fn resize(&mut self, run: HeaderId, granules: usize) -> bool {
-        let old = self.meta.header(run).granules.get();
-        if granules <= old {
-            if granules < old {
-                self.shrink(run, granules);
-            }
-            return true;
-        }
-        let is_room = self.has_above(run, granules - old);
-        if is_room {
-            self.extend(run, granules - old);
-        }
-        is_room
-    }
-
-    /// A run of exactly `granules`, more than it has, for what the used run `run` holds, after
-    /// [`resize`](Self::resize): another, to which the caller copies; `run` itself, if growth makes room above it; or
-    /// none. *Time:* constant, growth apart.
-    #[inline(always)]
-    pub(crate) fn move_or_grow(&mut self, run: HeaderId, granules: usize) -> HeaderId {
-        let other = self.take(granules);
-        if other.is_some() {
-            return other; // Moving costs a copy; growing would cost memory.
-        }
-        self.grow_for(run, granules)
-    }
-
-    /// Gives back what the used run `run` has beyond its first `granules`, which are fewer than it has.
-    #[inline(always)]
-    fn shrink(&mut self, run: HeaderId, granules: usize) {
-        let header = self.meta.header(run);
-        let rest = header.granules.get() - granules;
-        let above = header.above.get();
-        let after = header.place.get() + bytes_of(granules);
-        let rest_run = self.meta.id_at(after);
-        header.granules.set(granules);
-        header.above.set(rest_run);
-        let rest_header = self.meta.header(rest_run);
-        rest_header.place.set(after);
-        rest_header.below.set(HeaderId::NONE);
-        self.give_back(rest_run, rest, above);
-    }
-
-    /// Whether a free run of at least `granules` lies above the run `run`.
-    #[inline(always)]
-    fn has_above(&self, run: HeaderId, granules: usize) -> bool {
-        let above = self.meta.header(self.meta.header(run).above.get());
-        above.is_free() && above.granules.get() >= granules
-    }
-
-    /// Adds the lower `granules` of the free run above the used run `run` to it.
-    #[inline(always)]
-    fn extend(&mut self, run: HeaderId, granules: usize) {
-        let above = self.meta.header(run).above.get();
-        self.split(above, granules);
-        if HARDENED {
-            self.retire(above);
-        }
-        let header = self.meta.header(run);
-        header.granules.set(header.granules.get() + granules);
-        header.above.set(self.meta.header(above).above.get());
-    }
-
-    /// The address of the used run `run`, or zero for none.
-    #[inline(always)]
-    pub(crate) fn place_of(&self, run: HeaderId) -> usize {
-        if run.is_some() {
-            self.meta.header(run).place.get()
-        } else {
-            0
-        }
-    }
-
-    /// The heap's length in bytes, from its first page to its end.
-    #[inline(always)]
-    pub(crate) fn bytes(&self) -> usize {
-        self.end.wrapping_sub(self.meta.origin())
-    }
-
-    /// The number of the heap's end in pages, which changes when it grows.
-    #[inline(always)]
-    pub(crate) fn end_page(&self) -> usize {
-        self.end >> PAGE_SHIFT
-    }
-
-    /// From this address on, the heap's memory is as the host gave it: zero.
-    #[inline(always)]
-    pub(crate) fn untouched(&self) -> usize {
-        self.untouched
-    }
-
-    /// Makes `next`, which may be none, the first run of `bin`.
-    #[inline(always)]
-    fn set_first(&mut self, bin: usize, next: HeaderId) {
-        self.put_first(bin, next);
-        if next.is_some() {
-            self.meta.header(next).previous.set(HeaderId::from_raw(bin));
-        } else {
-            self.nonempty &= !(1 << bin);
-        }
-    }
-
-    /// Puts `run` before the first run of `bin`.
-    #[inline(always)]
-    fn push(&mut self, run: HeaderId, bin: usize) {
+    fn unlink(&self, at: View<'_, S>, run: Id, nonempty: u64) -> u64 {
         self.note_change();
-        self.nonempty |= 1 << bin;
-        let next = self.first(bin);
-        self.put_first(bin, run);
-        let header = self.meta.header(run);
-        header.next.set(next);
-        header.previous.set(HeaderId::from_raw(bin));
-        if next.is_some() {
-            self.meta.header(next).previous.set(run);
-        }
+        let record = at.record(run);
+        let (next, previous) = (record.next.get(), record.previous.get());
+        at.record(previous).next.set(next);
+        at.record(next).previous.set(previous);
+        nonempty ^ u64::from(next == previous).wrapping_shl(next.bin())
     }
 
     /// Counts a change, for the walk.
@@ -484,95 +279,145 @@ impl<S: Source> Runs<S> {
         not(feature = "check"),
         expect(clippy::unused_self, reason = "nobody walks")
     )]
-    fn note_change(&mut self) {
+    fn note_change(&self) {
         #[cfg(feature = "check")]
-        {
-            self.changes = self.changes.wrapping_add(1);
-        }
+        self.changes.set(self.changes.get().wrapping_add(1));
     }
 
-    /// Takes the free run `run` out of its bin.
+    /// Gives back the used run `run` of `length`, with its free neighbours. *Time:* constant.
     #[inline(never)]
-    fn unlink(&mut self, run: HeaderId) {
-        self.note_change();
-        let header = self.meta.header(run);
-        let next = header.next.get();
-        let previous = header.previous.get();
-        if previous.raw() < BIN_COUNT {
-            self.set_first(previous.raw(), next);
-        } else {
-            self.meta.header(previous).next.set(next);
-            if next.is_some() {
-                self.meta.header(next).previous.set(previous);
-            }
-        }
-    }
-
-    /// Gives back the used run `run`. Built for speed, all of its code is in place: that makes a program's function that
-    /// gives back too long to be copied to each place where the size is not constant. *Time:* constant.
-    #[inline(always)]
-    pub(crate) fn free(&mut self, run: HeaderId) {
-        let header = self.meta.header(run);
-        let (granules, above) = (header.granules.get(), header.above.get());
-        if cfg!(built_for_size) {
-            self.give_back(run, granules, above);
-        } else {
-            self.give_back_in_place(run, granules, above);
-        }
-    }
-
-    /// [`free`](Self::free) for a run that is known to have `granules`.
-    #[inline(always)]
-    pub(crate) fn free_exactly(&mut self, run: HeaderId, granules: usize) {
-        let above = self.meta.header(run).above.get();
-        self.give_back(run, granules, above);
-    }
-
-    /// [`free`](Self::free) for a MiniPage, which may become a recent granule.
-    #[inline(always)]
-    pub(crate) fn free_mini_page(&mut self, run: HeaderId) {
-        if !self.push_recent(run) {
-            self.free_exactly(run, 1);
-        }
-    }
-
-    /// Makes the used run `run` of `granules`, which ends below `above`, a free one, with its free
-    /// neighbours. *Time:* constant.
-    #[inline(never)]
-    pub(crate) fn give_back(&mut self, run: HeaderId, granules: usize, above: HeaderId) {
-        self.give_back_in_place(run, granules, above);
-    }
-
-    /// [`give_back`](Self::give_back), in place.
-    #[inline(always)]
-    fn give_back_in_place(&mut self, mut run: HeaderId, mut granules: usize, mut above: HeaderId) {
-        let above_header = self.meta.header(above);
-        let below = self.meta.header(run).below.get();
-        if HARDENED {
+    pub(crate) fn free(&self, mut run: Id, mut length: Length) {
+        let at = self.records.view();
+        let above = run.above(length);
+        let is_above_free = at.record(above).is_free();
+        let below = at.record(run).below.get();
+        if P::HARDENED {
             // Both, before anything is changed.
-            if above_header.is_free() {
+            if is_above_free {
                 self.require_free(above);
             }
             if below.is_some() {
                 self.require_free(below);
             }
         }
-        if above_header.is_free() {
-            if HARDENED {
+        let mut nonempty = self.nonempty.get();
+        if is_above_free {
+            length += at.record(above).length.get();
+            nonempty = self.unlink(at, above, nonempty);
+            if P::HARDENED {
                 self.retire(above);
             }
-            granules += above_header.granules.get();
-            self.unlink(above);
-            above = self.meta.header(above).above.get();
         }
         if below.is_some() {
-            if HARDENED {
+            length += at.record(below).length.get();
+            nonempty = self.unlink(at, below, nonempty);
+            if P::HARDENED {
                 self.retire(run);
             }
             run = below;
-            granules += self.meta.header(below).granules.get();
-            self.unlink(below);
         }
-        self.put_in(run, granules, above);
+        self.link(at, run, length, nonempty);
     }
+
+    /// Makes the used run `run` of `old` one of `new` where it is; false, and nothing is changed, if that cannot be
+    /// without growth. *Time:* constant.
+    #[inline(always)]
+    pub(crate) fn resize(&self, run: Id, old: Length, new: Length) -> bool {
+        let at = self.records.view();
+        if new > old {
+            return self.extend(run, old, new);
+        }
+        if new < old {
+            let rest = run.above(new);
+            at.record(run).length.set(new);
+            at.record(rest).below.set(Id::NONE);
+            self.free(rest, old - new);
+        }
+        true
+    }
+
+    /// Takes what the used run `run` of `old` lacks of `new` from the free run above it, if that is long enough.
+    #[inline(never)]
+    pub(crate) fn extend(&self, run: Id, old: Length, new: Length) -> bool {
+        let at = self.records.view();
+        let above = run.above(old);
+        let record = at.record(above);
+        if !record.is_free() || record.length.get() < new - old {
+            return false;
+        }
+        self.split(above, new - old);
+        if P::HARDENED {
+            self.retire(above);
+        }
+        at.record(run).length.set(new);
+        true
+    }
+
+    /// Whether the used run `run` of `length` is the heap's last but for a free one.
+    #[inline(always)]
+    pub(crate) fn is_last(&self, run: Id, length: Length) -> bool {
+        let mut above = run.above(length);
+        let record = self.records.record(above);
+        if record.is_free() {
+            above = above.above(record.length.get());
+        }
+        above == self.end.get()
+    }
+
+    /// Makes the first granules of the free run `run` a MiniPage of the class that `info` is of, without a free slot
+    /// noted: which it is. *Time:* constant.
+    #[inline(always)]
+    pub(crate) fn split_mini_page(&self, run: Id, info: &ClassInfo) -> Granule {
+        let granules = u32::from(info.granules);
+        self.split(run, granules * GRANULE);
+        let granule = self.records.granule(run);
+        self.records.word(granule).set(0);
+        self.records.of(granule).set_mini_page(info.class, 0);
+        if granules > 1 {
+            let record = |number: u32| self.records.record(run.above(number * GRANULE));
+            record(1).set_mini_page(info.class, 1);
+            if granules > 2 {
+                record(2).set_mini_page(info.class, 2);
+                record(3).set_mini_page(info.class, 3);
+            }
+        }
+        granule
+    }
+
+    /// Gives back the MiniPage at `granule`, none of whose slots is in use. *Time:* constant.
+    #[inline(always)]
+    pub(crate) fn free_mini_page(&self, granule: Granule, info: &ClassInfo) {
+        let run = self.records.id(granule);
+        let granules = u32::from(info.granules);
+        if P::HARDENED {
+            for number in 1..4 {
+                if number < granules {
+                    self.retire(run.above(number * GRANULE));
+                }
+            }
+        }
+        self.free(run, granules * GRANULE);
+    }
+
+    /// Whether `address` is in memory that is as the host gave it, zero, and all of the heap's above it is, too.
+    #[inline(always)]
+    pub(crate) fn untouched(&self) -> usize {
+        if self.records.is_there() {
+            self.records.place(self.untouched.get())
+        } else {
+            usize::MAX // Before anything is taken in, all counts as touched: it may be the source's spare.
+        }
+    }
+
+    /// The granules that the heap has, from its first to its end, whoever owns those between.
+    #[inline(always)]
+    pub(crate) fn length(&self) -> Length {
+        self.end.get().distance_from(self.records.first())
+    }
+}
+
+/// Wherever a run of this length starts, `length` from a multiple of `align` on is in it.
+#[inline(always)]
+pub(crate) fn aligned_length(length: Length, align: usize) -> Length {
+    length + length_for(align - GRANULE_BYTES)
 }

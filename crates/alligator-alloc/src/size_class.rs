@@ -1,14 +1,14 @@
 //! Size classes: from a request in bytes to a class, and what each class needs to know.
 //!
-//! A class is a way to cut one granule into equal slots, so its slots are about a granule divided by 1, 2, 3
-//! and so on, and little is left over at the granule's end. Slots start at multiples of their size, so a slot whose
+//! A class is a way to cut a MiniPage, of one, two or four granules, into equal slots, 64 of them at most, so that
+//! one word has a bit for each and little is left over at the MiniPage's end. Slots start at multiples of their size, so a slot whose
 //! size is a multiple of some power of two is aligned to it. Up to [`NATURAL_ALIGN`] that holds for whatever is a
 //! multiple itself, and above for the powers of two. So an alignment needs no class of its own: see
 //! [`aligned_bytes`].
 //!
 //! Pure arithmetic and constant tables, checked when the crate is compiled.
 
-use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, round_up};
+use crate::units::{GRANULE_BYTES, round_up};
 
 /// Size classes.
 pub(crate) const CLASS_COUNT: usize = 24;
@@ -18,36 +18,44 @@ pub(crate) const SLOT_BYTES_MAX: usize = SLOT_BYTES[CLASS_COUNT - 1] as usize;
 const NATURAL_ALIGN: usize = 16;
 /// The alignment of every slot, whatever its size.
 const SLOT_ALIGN: usize = 8;
-/// Words of a MiniPage's header with a bit for each of its slots.
-pub(crate) const SLOT_WORDS: usize = 2;
-/// Slots that one of these words has bits for.
-pub(crate) const WORD_SLOTS: usize = u64::BITS as usize;
+/// Slots in a MiniPage, at most: a word has a bit for each.
+const SLOTS_MAX: usize = u64::BITS as usize;
 /// Binary logarithm of what a reciprocal is a part of.
 const RECIPROCAL_SHIFT: u32 = 16;
-/// Slots in a MiniPage, at most.
-const SLOTS_MAX: usize = SLOT_WORDS * WORD_SLOTS;
-
 /// Bytes in a slot, by class.
 pub(crate) const SLOT_BYTES: [u16; CLASS_COUNT] = [
     16, 24, 32, 40, 48, 56, 64, 72, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256, 288, 336, 400,
     512, 672, 1024,
 ];
 
-/// The first so many classes have more slots in a MiniPage than one word has bits.
-const TWO_WORD_CLASSES: usize = two_word_classes();
+/// Granules in a MiniPage of slots of `slot_bytes`: few enough for one word of bits, and more for long slots, of which
+/// one granule has too few to be worth its record.
+const fn granules(slot_bytes: u16) -> u16 {
+    match slot_bytes {
+        0..32 => 1,
+        32..320 => 2,
+        _ => 4,
+    }
+}
 
 /// A size class: an index below [`CLASS_COUNT`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Class(u32);
 
-/// What a class needs to know besides its state. One load or store moves all of it.
+/// What a class needs to know besides its state. Two loads or stores move all of it.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(4))]
+#[repr(C)]
 pub(crate) struct ClassInfo {
+    /// All slots of a MiniPage, one bit each.
+    pub(crate) all: u64,
     /// Bytes in a slot.
     pub(crate) slot_bytes: u16,
     /// Turns a byte offset in a MiniPage into a slot index: see [`slot_index`].
     pub(crate) reciprocal: u16,
+    /// Granules in a MiniPage.
+    pub(crate) granules: u16,
+    /// The class itself.
+    pub(crate) class: u16,
 }
 
 /// Binary logarithm of the bytes between sizes that [`CLASS`] has an entry for. One for each size takes 4 instructions
@@ -63,8 +71,6 @@ const CLASS_STEPS: usize = (SLOT_BYTES_MAX >> STEP_SHIFT) + 1;
 /// The class of each size, in steps of two to the power of [`STEP_SHIFT`], up to [`SLOT_BYTES_MAX`].
 static CLASS: [u8; CLASS_STEPS] = class_table();
 static INFO: [ClassInfo; CLASS_COUNT] = info_table();
-/// Bits of the last word with any that are for no slot, by class.
-static UNUSED: [u8; CLASS_COUNT] = unused_table();
 
 impl Class {
     /// The class whose slots have at least `size` bytes and start at multiples of `align`, if any do. Time: constant.
@@ -101,21 +107,6 @@ impl Class {
         self.0 as usize
     }
 
-    /// Whether a MiniPage has more slots than one word has bits: the smallest classes.
-    #[inline(always)]
-    pub(crate) fn has_two_words(self) -> bool {
-        self.index() < TWO_WORD_CLASSES
-    }
-
-    /// The slots of a MiniPage that the last word with any has bits for.
-    #[inline(always)]
-    pub(crate) fn last_slots(self) -> u64 {
-        debug_assert!(self.index() < CLASS_COUNT);
-        // SAFETY: as in `info`.
-        let unused = unsafe { UNUSED.get_unchecked(self.index()) };
-        u64::MAX >> unused
-    }
-
     #[inline(always)]
     pub(crate) fn info(self) -> &'static ClassInfo {
         debug_assert!(self.index() < CLASS_COUNT);
@@ -128,32 +119,12 @@ impl Class {
 impl ClassInfo {
     /// A class without slots.
     pub(crate) const ZERO: Self = Self {
+        all: 0,
         slot_bytes: 0,
         reciprocal: 0,
+        granules: 0,
+        class: 0,
     };
-
-    /// Slots in a MiniPage: the reciprocal is that of a longer unit than the granule, by a power of two.
-    #[inline(always)]
-    pub(crate) const fn slots(self) -> usize {
-        self.reciprocal as usize >> (RECIPROCAL_SHIFT - GRANULE_SHIFT)
-    }
-
-    /// [`Class::has_two_words`], where only this is known.
-    #[inline(always)]
-    pub(crate) fn has_two_words(self) -> bool {
-        usize::from(self.slot_bytes) < GRANULE_BYTES / WORD_SLOTS
-    }
-
-    /// All slots of a MiniPage, one bit each.
-    #[cfg(feature = "check")]
-    pub(crate) fn all_slots(self) -> u128 {
-        let last = u64::MAX >> (self.slots().wrapping_neg() % WORD_SLOTS);
-        if self.has_two_words() {
-            u128::from(last) << WORD_SLOTS | u128::from(u64::MAX)
-        } else {
-            u128::from(last)
-        }
-    }
 }
 
 /// The entry of [`CLASS`] for blocks of `bytes`.
@@ -219,38 +190,27 @@ const fn class_table() -> [u8; CLASS_STEPS] {
     table
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a class is below CLASS_COUNT"
+)]
 const fn info_table() -> [ClassInfo; CLASS_COUNT] {
     let mut table = [ClassInfo::ZERO; CLASS_COUNT];
     let mut class = 0;
     while class < CLASS_COUNT {
         let bytes = SLOT_BYTES[class];
+        let granules = granules(bytes);
+        let slots = granules as usize * GRANULE_BYTES / bytes as usize;
         table[class] = ClassInfo {
+            all: u64::MAX >> (SLOTS_MAX - slots),
             slot_bytes: bytes,
             reciprocal: reciprocal(bytes),
+            granules,
+            class: class as u16,
         };
         class += 1;
     }
     table
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a word's bits at most")]
-const fn unused_table() -> [u8; CLASS_COUNT] {
-    let mut table = [0; CLASS_COUNT];
-    let mut class = 0;
-    while class < CLASS_COUNT {
-        let slots = GRANULE_BYTES / SLOT_BYTES[class] as usize;
-        table[class] = (slots.next_multiple_of(WORD_SLOTS) - slots) as u8;
-        class += 1;
-    }
-    table
-}
-
-const fn two_word_classes() -> usize {
-    let mut class = 0;
-    while GRANULE_BYTES / SLOT_BYTES[class] as usize > WORD_SLOTS {
-        class += 1;
-    }
-    class
 }
 
 /// Every slot start gives its own index back, and there is a bit for each.
@@ -259,8 +219,7 @@ const _: () = {
     let mut class = 0;
     while class < CLASS_COUNT {
         let info = table[class];
-        let slots = info.slots();
-        assert!(slots == GRANULE_BYTES / info.slot_bytes as usize);
+        let slots = info.all.count_ones() as usize;
         assert!(slots >= 2 && slots <= SLOTS_MAX);
         assert!(is_exact(info.slot_bytes, info.reciprocal, slots));
         class += 1;

@@ -23,19 +23,21 @@ mod sizes;
 
 use core::alloc::Layout;
 use core::fmt;
+use core::marker::PhantomData;
 use core::num::NonZeroUsize;
 use core::ptr::{self, NonNull};
 
 use self::headers::Id;
 use self::sizes::{LIST_COUNT, block_bytes, list_of};
 use crate::metrics::Recorder;
+use crate::policy::{DefaultPolicy, Policy};
 use crate::source::{Source, check_constants};
 use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, round_up};
 
 /// A heap over a [`Source`] of memory, as a value. *Time:* every operation is constant, except that the
 /// source may take its own time to grow and the headers may move then, a block that moves is copied, and a block
 /// that must be zero is filled.
-pub struct Heap<S: Source> {
+pub struct Heap<S: Source, P: Policy = DefaultPolicy> {
     /// Bit `l` is set when `lists[l]` is not empty.
     nonempty: u64,
     /// The first header of each list: MiniPages with free slots by the slots' bytes, free runs by theirs. The
@@ -53,19 +55,27 @@ pub struct Heap<S: Source> {
     #[cfg(feature = "check")]
     changes: usize,
     source: S,
-    record: Recorder,
+    recorder: Recorder,
+    policy: PhantomData<P>,
 }
 
-impl<S: Source> fmt::Debug for Heap<S> {
+impl<S: Source, P: Policy> fmt::Debug for Heap<S, P> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Heap").finish_non_exhaustive()
     }
 }
 
 impl<S: Source> Heap<S> {
+    /// A heap with nothing yet, of the mode that the program's features ask for.
+    pub const fn new(source: S) -> Self {
+        Self::with_policy(source)
+    }
+}
+
+impl<S: Source, P: Policy> Heap<S, P> {
     /// A heap with nothing yet. All its state is zero but the source, so a `static` heap over a zero-sized
     /// source takes no bytes in the module.
-    pub const fn new(source: S) -> Self {
+    pub const fn with_policy(source: S) -> Self {
         const { check_constants::<S>() };
         Self {
             nonempty: 0,
@@ -77,7 +87,8 @@ impl<S: Source> Heap<S> {
             #[cfg(feature = "check")]
             changes: 0,
             source,
-            record: Recorder::NEW,
+            recorder: Recorder::NEW,
+            policy: PhantomData,
         }
     }
 
@@ -86,10 +97,10 @@ impl<S: Source> Heap<S> {
     #[expect(clippy::unused_self, reason = "a hardened heap does something")]
     pub(crate) fn never_unwinding(&mut self, _is_on: bool) {}
 
-    /// The source of the memory.
+    /// Says to the source that this heap is used as a value.
     #[inline(always)]
-    pub(crate) fn source_mut(&mut self) -> &mut S {
-        &mut self.source
+    pub(crate) fn used_as_value(&mut self) {
+        self.source.used_as_value();
     }
 
     /// The source of the memory.
@@ -124,7 +135,7 @@ impl<S: Source> Heap<S> {
     #[inline(always)]
     pub(crate) fn allocate_nonzero(&mut self, layout: Layout) -> *mut u8 {
         let address = self.allocate_address(layout.size(), layout.align());
-        self.record.allocated(layout, address);
+        self.recorder.allocated(layout, address);
         self.pointer_to(address)
     }
 
@@ -135,7 +146,7 @@ impl<S: Source> Heap<S> {
     /// As there.
     #[inline(always)]
     pub(crate) unsafe fn deallocate_nonzero(&mut self, pointer: NonNull<u8>, layout: Layout) {
-        self.record.freed(layout);
+        self.recorder.freed(layout);
         self.deallocate_address(pointer.addr().get());
     }
 
@@ -155,7 +166,7 @@ impl<S: Source> Heap<S> {
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
         // SAFETY: the caller's duty.
         let new = unsafe { self.keep_or_move(pointer, layout.size(), new_layout) };
-        self.record.reallocated(layout, new_layout, pointer, new);
+        self.recorder.reallocated(layout, new_layout, pointer, new);
         new
     }
 
@@ -172,14 +183,14 @@ impl<S: Source> Heap<S> {
     pub(crate) fn reserve_bytes(&mut self, bytes: usize) -> bool {
         let done =
             bytes <= REQUEST_BYTES_MAX && self.reserve_run(round_up(bytes.max(1), GRANULE_BYTES));
-        self.record.reserved(bytes, done);
+        self.recorder.reserved(bytes, done);
         done
     }
 
     /// What the heap has counted.
     #[cfg(feature = "metrics")]
-    pub(crate) fn record(&self) -> &Recorder {
-        &self.record
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.recorder
     }
 
     /// The address of a block of `size` bytes at a multiple of `align`, or zero.
@@ -274,7 +285,7 @@ impl<S: Source> Heap<S> {
 }
 
 /// Blocks by address. Any block of this heap will do, whoever allocated it and with what layout.
-impl<S: Source> Heap<S> {
+impl<S: Source, P: Policy> Heap<S, P> {
     /// No block is at hand.
     #[inline(always)]
     #[expect(clippy::unused_self, reason = "the default heap has some")]
@@ -295,7 +306,7 @@ impl<S: Source> Heap<S> {
         } else {
             self.layout_at(address)
         };
-        self.record.allocated(counted, address);
+        self.recorder.allocated(counted, address);
         NonNull::new(self.pointer_to(address))
     }
 
@@ -317,7 +328,7 @@ impl<S: Source> Heap<S> {
     #[inline(always)]
     pub(crate) unsafe fn deallocate_unsized(&mut self, pointer: NonNull<u8>) {
         let address = pointer.addr().get();
-        self.record.freed(self.layout_at(address));
+        self.recorder.freed(self.layout_at(address));
         self.deallocate_address(address);
     }
 
@@ -341,7 +352,7 @@ impl<S: Source> Heap<S> {
             new = NonNull::new(self.pointer_to(pointer.addr().get()));
         }
         let counted = new.map_or(layout, |block| self.layout_at(block.addr().get()));
-        self.record.reallocated(old, counted, pointer, new);
+        self.recorder.reallocated(old, counted, pointer, new);
         new
     }
 

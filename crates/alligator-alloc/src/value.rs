@@ -5,13 +5,14 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use crate::heap::Heap;
+use crate::policy::Policy;
 use crate::source::{Source, pages_until};
 
-impl<S: Source> Heap<S> {
+impl<S: Source, P: Policy> Heap<S, P> {
     /// Does `action`, in which the memory may grow, and says so to the source.
     #[inline(always)]
     fn telling<R>(&mut self, action: impl FnOnce(&mut Self) -> R) -> R {
-        self.source_mut().used_as_value();
+        self.used_as_value();
         let end = self.source().end();
         let result = action(self);
         let new_end = self.source().end();
@@ -83,7 +84,7 @@ impl<S: Source> Heap<S> {
 }
 
 /// Blocks by address. Any block of this heap will do, whoever allocated it and with what layout.
-impl<S: Source> Heap<S> {
+impl<S: Source, P: Policy> Heap<S, P> {
     /// [`allocate`](Self::allocate) for a block that is given back by its address, where its layout is not
     /// known: the metrics count the bytes that the block takes, not those asked for. A size of zero gets the
     /// smallest slot.

@@ -141,6 +141,12 @@ pub fn has_name_of_growth(module: &Module<'_>, function: u32) -> bool {
     NAMES_OF_GROWTH.iter().any(|part| name.contains(part))
 }
 
+/// Whether a function gathers all that Alligator's heap keeps for later requests: its last resort.
+pub fn is_gathering(module: &Module<'_>, function: u32) -> bool {
+    let name = module.display_name(function);
+    name.starts_with("alligator_alloc::") && name.ends_with("::gather")
+}
+
 /// What is assumed of a function whose loops handle bytes, in words.
 pub(crate) fn describe_bytes(function: &str) -> String {
     format!(

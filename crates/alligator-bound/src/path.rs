@@ -44,115 +44,82 @@ pub enum Growth {
     Refused,
     /// It grows.
     With,
+    /// It gathers what the allocator has kept, and then may grow or not.
+    Gathering,
+}
+
+impl Growth {
+    /// All kinds, the least first.
+    pub const ALL: [Self; 4] = [Self::Without, Self::Refused, Self::With, Self::Gathering];
 }
 
 /// Longest path of each kind, in units of cost; `None` when there is no such path.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Longest {
-    /// Over paths without growth.
-    pub steady: Option<u64>,
-    /// Over paths on which growth is refused.
-    pub refused: Option<u64>,
-    /// Over paths that grow.
-    pub growing: Option<u64>,
-}
+pub struct Longest([Option<u64>; Growth::ALL.len()]);
 
 impl Longest {
     /// No path at all.
-    pub const NONE: Self = Self {
-        steady: None,
-        refused: None,
-        growing: None,
-    };
+    pub const NONE: Self = Self([None; Growth::ALL.len()]);
     /// The empty path.
     pub const ZERO: Self = Self::steady(0);
     /// A path of each kind, without a bound.
-    const ENDLESS: Self = Self {
-        steady: Some(UNBOUNDED),
-        refused: Some(UNBOUNDED),
-        growing: Some(UNBOUNDED),
-    };
+    const ENDLESS: Self = Self([Some(UNBOUNDED); Growth::ALL.len()]);
 
     /// One path without growth.
     pub const fn steady(cost: u64) -> Self {
-        Self {
-            steady: Some(cost),
-            ..Self::NONE
-        }
+        Self::one(Growth::Without, cost)
     }
 
-    /// One path that grows.
-    pub const fn growing(cost: u64) -> Self {
-        Self {
-            growing: Some(cost),
-            ..Self::NONE
-        }
-    }
-
-    /// One path that costs nothing.
-    const fn nothing(growth: Growth) -> Self {
-        match growth {
-            Growth::Without => Self::ZERO,
-            Growth::Refused => Self {
-                refused: Some(0),
-                ..Self::NONE
-            },
-            Growth::With => Self::growing(0),
-        }
+    /// One path of a kind.
+    pub const fn one(growth: Growth, cost: u64) -> Self {
+        let mut kinds = [None; Growth::ALL.len()];
+        kinds[growth as usize] = Some(cost);
+        Self(kinds)
     }
 
     /// The longest path of a kind.
     pub const fn of(self, growth: Growth) -> Option<u64> {
-        match growth {
-            Growth::Without => self.steady,
-            Growth::Refused => self.refused,
-            Growth::With => self.growing,
-        }
+        self.0[growth as usize]
     }
 
     const fn of_mut(&mut self, growth: Growth) -> &mut Option<u64> {
-        match growth {
-            Growth::Without => &mut self.steady,
-            Growth::Refused => &mut self.refused,
-            Growth::With => &mut self.growing,
-        }
+        &mut self.0[growth as usize]
+    }
+
+    /// What `figure` makes of each kind.
+    fn each(figure: impl Fn(Growth) -> Option<u64>) -> Self {
+        Self(Growth::ALL.map(figure))
     }
 
     /// Paths of either.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self {
-            steady: self.steady.max(other.steady),
-            refused: self.refused.max(other.refused),
-            growing: self.growing.max(other.growing),
-        }
+        Self::each(|kind| self.of(kind).max(other.of(kind)))
     }
 
     /// Paths of one followed by paths of the other.
     #[must_use]
     pub fn then(self, other: Self) -> Self {
         let sum = |one: Option<u64>, two: Option<u64>| Some(one?.saturating_add(two?));
-        let (first, second) = (self.without_grow(), other.without_grow());
-        Self {
-            steady: sum(self.steady, other.steady),
-            refused: sum(self.refused, second).max(sum(first, other.refused)),
-            growing: sum(self.growing, other.any()).max(sum(first, other.growing)),
-        }
+        Self::each(|kind| {
+            let first = sum(self.of(kind), other.up_to(kind));
+            first.max(sum(self.up_to(kind), other.of(kind)))
+        })
     }
 
-    /// The longest path that does not grow, refused or not.
-    fn without_grow(self) -> Option<u64> {
-        self.steady.max(self.refused)
+    /// The longest path of a kind or a lesser one.
+    fn up_to(self, growth: Growth) -> Option<u64> {
+        self.0[..=growth as usize].iter().copied().max().flatten()
     }
 
     /// The longest of all.
     pub fn any(self) -> Option<u64> {
-        self.without_grow().max(self.growing)
+        self.up_to(Growth::Gathering)
     }
 
     /// The longest path that continues one of a kind so that the whole is of another kind.
     pub fn after(self, before: Growth, whole: Growth) -> Option<u64> {
-        Self::nothing(before).then(self).of(whole)
+        Self::one(before, 0).then(self).of(whole)
     }
 
     /// Up to `turns` paths in a row, at least none.
@@ -167,21 +134,19 @@ impl Longest {
             let others = times(any.unwrap_or(0), turns.saturating_sub(1));
             Some(others.saturating_add(once))
         };
-        Self {
-            steady: Some(self.steady.map_or(0, |steady| times(steady, turns))),
-            refused: some_of(self.refused, self.without_grow()),
-            growing: some_of(self.growing, self.any()),
-        }
+        Self::each(|kind| match kind {
+            Growth::Without => Some(self.of(kind).map_or(0, |steady| times(steady, turns))),
+            _ => some_of(self.of(kind), self.up_to(kind)),
+        })
     }
 
     /// Any number of paths in a row.
     #[must_use]
     pub fn endless(self) -> Self {
-        Self {
-            steady: Some(self.steady.map_or(0, |_| UNBOUNDED)),
-            refused: self.refused.map(|_| UNBOUNDED),
-            growing: self.growing.map(|_| UNBOUNDED),
-        }
+        Self::each(|kind| match kind {
+            Growth::Without => Some(self.of(kind).map_or(0, |_| UNBOUNDED)),
+            _ => self.of(kind).map(|_| UNBOUNDED),
+        })
     }
 }
 
@@ -384,6 +349,8 @@ pub struct Plan<'a> {
     pub bulk: Vec<BulkSite>,
     /// Whether its own code grows memory.
     grows: bool,
+    /// Whether it gathers what the allocator has kept.
+    gathers: bool,
     recursive: bool,
 }
 
@@ -469,13 +436,13 @@ impl<'m, 'a> Analysis<'m, 'a> {
         if edges.have_cycle() {
             // What calls itself only after growth has a bound without. So the figures of each kind are
             // found one after the other, each with the calls that its paths can make.
-            for growth in [Growth::Without, Growth::Refused, Growth::With] {
+            for growth in Growth::ALL {
                 for component in edges.components(growth) {
                     analysis.solve(&component, growth, &edges)?;
                 }
             }
         } else {
-            for component in edges.components(Growth::With) {
+            for component in edges.components(Growth::Gathering) {
                 analysis.solve_all(component[0])?;
             }
         }
@@ -498,9 +465,11 @@ impl<'m, 'a> Analysis<'m, 'a> {
     }
 
     /// What entering a function makes of a path.
-    fn entered(&self, function: u32) -> Growth {
+    pub fn entered(&self, function: u32) -> Growth {
         if self.is_growing_import(function) {
             Growth::With
+        } else if self.plans.get(&function).is_some_and(|plan| plan.gathers) {
+            Growth::Gathering
         } else if self.is_growing(function) {
             Growth::Refused
         } else {
@@ -594,6 +563,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
             findings: Vec::new(),
             bulk: Vec::new(),
             grows: false,
+            gathers: loops::is_gathering(self.module, function),
             recursive: false,
             code,
             cfg,
@@ -783,7 +753,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
         }
         for function in component {
             for measure in [Measure::Bulk, Measure::Cost] {
-                let is_last = growth == Growth::With;
+                let is_last = growth == Growth::Gathering;
                 let outcome = self.solve_function(*function, measure, is_last)?;
                 if !recursive {
                     self.set(*function, measure, growth, outcome);
@@ -838,7 +808,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
             );
             let plan = self.plans.get_mut(function).expect("loaded");
             plan.recursive = true;
-            if growth == Growth::With {
+            if growth == Growth::Gathering {
                 plan.findings.push(Finding {
                     kind: FindingKind::Recursion,
                     function: *function,
@@ -941,7 +911,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
             Measure::Cost => self.outcome(callee),
             Measure::Bulk => self.bulk_count(callee),
         };
-        outcome.after(Longest::nothing(self.entered(callee)))
+        outcome.after(Longest::one(self.entered(callee), 0))
     }
 
     /// What a call of an import costs, as far as is known.
@@ -1095,22 +1065,19 @@ impl Solver<'_, '_, '_> {
 
     /// Longest paths from an instruction on, itself included, loops that start here not yet turned.
     fn follow(&self, at: usize) -> Node {
-        let weight = Longest::steady(self.weight(at));
+        let weight = self.weight(at);
         let index = u32::try_from(at).unwrap_or(u32::MAX);
         let operator = &self.plan.code.operators[at];
         if let Some(callees) = self.plan.callees.get(&index) {
             let called = self.analysis.called(callees, self.measure);
             let grown = self.plan.after_growth.contains(&index);
-            let weight = Longest {
-                growing: weight.steady.filter(|_| grown),
-                steady: weight.steady.filter(|_| !grown),
-                refused: None,
-            };
+            let kind = if grown { Growth::With } else { Growth::Without };
+            let weight = Longest::one(kind, weight);
             return self.follow_call(at, called).after(weight);
         }
         let weight = match operator {
-            Operator::MemoryGrow { .. } => Longest::growing(weight.steady.unwrap_or(0)),
-            _ => weight,
+            Operator::MemoryGrow { .. } => Longest::one(Growth::With, weight),
+            _ => Longest::steady(weight),
         };
         let mut node = Node::default();
         node.exit.stops = Longest::ZERO;

@@ -142,6 +142,8 @@ pub struct EntryReport {
     pub refused: Option<Figure>,
     /// Longest path with growth, the host's time apart; `None` when no path grows.
     pub with_growth: Option<Figure>,
+    /// Longest path that gathers what an Alligator heap has kept, growing or not; `None` when there is none.
+    pub gathering: Option<Figure>,
     /// Most that a call costs which a trap other than `unreachable` ends; `None`: unbounded.
     pub trap_bound: Option<u64>,
     /// Bulk operations of unknown length that may run.
@@ -221,15 +223,12 @@ impl EntryReport {
             options,
             budget,
         };
-        let (without_growth, steady_refuted) = figures.figure(Growth::Without);
-        let (refused, asking_refuted) = figures.figure(Growth::Refused);
-        let (with_growth, growing_refuted) = figures.figure(Growth::With);
+        let found = Growth::ALL.map(|growth| figures.figure(growth));
+        let dropped = found.each_ref().map(|(_, refuted)| *refuted);
         let turns = reached.iter().any(|f| !analysis.plans[f].turns.is_empty());
         let searched = (refines && !turns).then(|| {
-            let bounds = [&without_growth, &refused, &with_growth];
-            let longest = bounds.into_iter().flatten();
+            let longest = found.iter().filter_map(|(figure, _)| figure.as_ref());
             let longest = longest.map(|figure| figure.bound.unwrap_or(UNBOUNDED));
-            let dropped = [steady_refuted, asking_refuted, growing_refuted];
             longest.chain(dropped).max().unwrap_or(0)
         });
         let stops = analysis.outcome(entry.function).stops.any();
@@ -237,14 +236,10 @@ impl EntryReport {
             .unwrap_or(UNBOUNDED)
             .min(stops.unwrap_or(UNBOUNDED));
         // An entry whose every path grows is judged by those that do.
-        let main = [
-            (Growth::Without, &without_growth),
-            (Growth::Refused, &refused),
-            (Growth::With, &with_growth),
-        ];
-        let main = main
+        let kinds = Growth::ALL.into_iter().zip(&found);
+        let main = kinds
             .into_iter()
-            .find_map(|(growth, figure)| Some((growth, figure.as_ref()?)));
+            .find_map(|(growth, (figure, _))| Some((growth, figure.as_ref()?)));
         let bounded = main.is_none_or(|(_, figure)| figure.bound.is_some());
         let meets_condition = main
             .zip(strict)
@@ -269,6 +264,7 @@ impl EntryReport {
             (true, true) => Verdict::Conditional,
             (true, false) => Verdict::Bounded,
         };
+        let [without_growth, refused, with_growth, gathering] = found.map(|(figure, _)| figure);
         Self {
             name: entry.name.clone(),
             role: entry.role.map(alligator_find::names::Role::as_str),
@@ -286,6 +282,7 @@ impl EntryReport {
             without_growth,
             refused,
             with_growth,
+            gathering,
             trap_bound: finite(trap_bound),
             bulk: sites
                 .take(LISTED_MAX)

@@ -9,7 +9,7 @@ use crate::source::Source;
 use crate::units::PAGE_BYTES;
 
 /// Pages the test's memory can grow to.
-const PAGES_MAX: usize = 40;
+const PAGES_MAX: usize = 60;
 
 /// Memory that grows page by page.
 pub(crate) struct Growing {

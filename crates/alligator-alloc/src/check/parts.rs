@@ -1,146 +1,111 @@
-//! The walk: from a heap's first granule to its end, header by header.
+//! The walk: from a heap's first granule to its end, record by record.
 
 use super::{Invariant, Violation};
-use crate::meta_page::{CLASS_MASK, HeaderId, MEDIUM_MINI_PAGE, MINI_PAGE};
-use crate::mini_page::medium::MediumClass;
+use crate::policy::Policy;
+use crate::records::{ALIGNED, GRANULE, Id, Length};
 use crate::runs::Runs;
 use crate::size_class::{CLASS_COUNT, Class};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, bytes_of, granule_floor};
 
-/// One part of the heap, with the header that describes it.
+/// One part of the heap.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
     pub(crate) kind: Kind,
-    /// The address of its first byte.
-    pub(crate) address: usize,
-    /// Its length.
-    pub(crate) granules: usize,
+    /// The record of its first granule.
+    pub(crate) id: Id,
+    pub(crate) length: Length,
 }
 
 impl Part {
-    /// The address after its last byte.
-    pub(crate) fn end(&self) -> usize {
-        self.address + bytes_of(self.granules)
+    /// The record after its last granule's.
+    pub(crate) fn end(&self) -> Id {
+        self.id.above(self.length)
+    }
+
+    /// Whether it is a free run.
+    pub(crate) fn is_free(&self) -> bool {
+        matches!(self.kind, Kind::Free)
     }
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
-    /// MetaPages made together.
-    Meta,
+    /// The table of records.
+    Table,
     /// Not the heap's.
     Foreign,
     /// A used run.
-    Used(HeaderId),
-    /// A used run without a block, kept for reuse.
-    Recent(HeaderId),
+    Used,
     /// A free run.
-    Free(HeaderId),
+    Free,
     /// A MiniPage of a class.
-    MiniPage(HeaderId, Class),
-    /// A MiniPage of medium slots.
-    Medium(HeaderId, MediumClass),
+    MiniPage(Class),
 }
 
 /// The parts of a heap by address. After the first violation there is no going on.
 #[derive(Debug)]
-pub(crate) struct Parts<'a, S> {
-    runs: &'a Runs<S>,
-    at: usize,
-    end: usize,
+pub(crate) struct Parts<'a, S, P> {
+    runs: &'a Runs<S, P>,
+    at: Id,
+    end: Id,
 }
 
-impl<'a, S: Source> Parts<'a, S> {
-    pub(crate) fn new(runs: &'a Runs<S>, end: usize) -> Self {
-        Self::starting_at(runs, runs.meta.start().unwrap_or(end), end)
-    }
-
-    /// The parts from the one at `at` on.
-    pub(crate) fn starting_at(runs: &'a Runs<S>, at: usize, end: usize) -> Self {
-        Self { runs, at, end }
+impl<'a, S: Source, P: Policy> Parts<'a, S, P> {
+    /// The parts from the one that starts at `from` on.
+    pub(crate) fn starting_at(runs: &'a Runs<S, P>, from: Id) -> Self {
+        Self {
+            runs,
+            at: from,
+            end: runs.end(),
+        }
     }
 
     /// The part that starts at `self.at`, below the end.
     pub(crate) fn part(&self) -> Result<Part, Violation> {
-        let address = self.at;
-        let meta = &self.runs.meta;
-        let (kind, granules) = if let Some(table) = meta.table_at(address) {
-            (Kind::Meta, table.len() >> GRANULE_SHIFT)
-        } else if self.is_foreign(address) {
-            (Kind::Foreign, self.foreign_granules(address))
+        let id = self.at;
+        let address = self.runs.records.place(id);
+        let (table, table_length) = (self.runs.table.get(), self.runs.table_length.get());
+        let record = self.runs.records.record(id);
+        let (kind, length) = if id == table {
+            (Kind::Table, table_length)
+        } else if record.length.get() == 0 {
+            (Kind::Foreign, self.foreign_length(table))
+        } else if let Some(class) = record.class() {
+            let is_first = record.back() == 0 && class < CLASS_COUNT && !record.is_free();
+            Invariant::HeaderAtStart.require(is_first, address)?;
+            let class = Class::from_index(class);
+            (
+                Kind::MiniPage(class),
+                u32::from(class.info().granules) * GRANULE,
+            )
         } else {
-            self.described(address)?
+            let length = record.length.get();
+            let is_run = length & ALIGNED == 0 && length % GRANULE == 0;
+            Invariant::HeaderAtStart.require(is_run, address)?;
+            let kind = if record.is_free() {
+                Kind::Free
+            } else {
+                Kind::Used
+            };
+            (kind, length)
         };
-        let granules_left = self.end.saturating_sub(address) >> GRANULE_SHIFT;
-        Invariant::Extent.require((1..=granules_left).contains(&granules), address)?;
-        Ok(Part {
-            kind,
-            address,
-            granules,
-        })
+        let left = self.end.distance_from(id);
+        Invariant::Extent.require((GRANULE..=left).contains(&length), address)?;
+        Ok(Part { kind, id, length })
     }
 
-    /// Whether nothing is known of the granule at `address`, and it holds no MetaPages either.
-    fn is_foreign(&self, address: usize) -> bool {
-        let meta = &self.runs.meta;
-        let unknown = || meta.header(meta.id_at(address)).place.get() == 0;
-        meta.table_at(address).is_none()
-            && (meta.next_with_header(address) != Some(address) || unknown())
-    }
-
-    /// The neighbouring granules from `address` on that are not the heap's.
-    fn foreign_granules(&self, address: usize) -> usize {
-        let mut at = address;
+    /// The neighbouring granules from `self.at` on that are not the heap's.
+    fn foreign_length(&self, table: Id) -> Length {
+        let mut at = self.at;
         // At most one turn for each granule of the heap.
-        while at < self.end && self.is_foreign(at) {
-            at += GRANULE_BYTES;
+        while at < self.end && at != table && self.runs.records.record(at).length.get() == 0 {
+            at = at.above(GRANULE);
         }
-        (at - address) >> GRANULE_SHIFT
-    }
-
-    /// What the header of the granule at `address` says starts there, and its length.
-    fn described(&self, address: usize) -> Result<(Kind, usize), Violation> {
-        let id = self.runs.meta.id_at(address);
-        let header = self.runs.meta.header(id);
-        let place = header.place.get();
-        let tag = place - granule_floor(place);
-        let class = tag & CLASS_MASK;
-        let kind = match tag - class {
-            MINI_PAGE if class < CLASS_COUNT => Some(Kind::MiniPage(id, Class::from_index(class))),
-            MEDIUM_MINI_PAGE => MediumClass::in_place(place)
-                .filter(|class| class.exists())
-                .map(|class| Kind::Medium(id, class)),
-            _ if tag == 0 => Some(self.run(id)),
-            _ => None,
-        };
-        let is_right = granule_floor(place) == address && (tag == 0 || !header.is_free());
-        let Some(kind) = kind.filter(|_| is_right) else {
-            return Err(Violation {
-                invariant: Invariant::HeaderAtStart,
-                address,
-            });
-        };
-        let granules = match kind {
-            Kind::MiniPage(..) => 1,
-            _ => header.granules.get(),
-        };
-        Ok((kind, granules))
-    }
-
-    /// What kind of run the header `id` is of.
-    fn run(&self, id: HeaderId) -> Kind {
-        if self.runs.meta.header(id).is_free() {
-            Kind::Free(id)
-        } else if self.runs.is_recent(id) {
-            Kind::Recent(id)
-        } else {
-            Kind::Used(id)
-        }
+        at.distance_from(self.at)
     }
 }
 
-impl<S: Source> Iterator for Parts<'_, S> {
+impl<S: Source, P: Policy> Iterator for Parts<'_, S, P> {
     type Item = Result<Part, Violation>;
 
     fn next(&mut self) -> Option<Self::Item> {

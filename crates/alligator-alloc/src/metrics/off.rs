@@ -12,14 +12,14 @@ impl Recorder {
     pub(crate) const NEW: Self = Self;
 
     #[inline(always)]
-    pub(crate) fn allocated(&mut self, _layout: Layout, _address: usize) {}
+    pub(crate) fn allocated(&self, _layout: Layout, _address: usize) {}
 
     #[inline(always)]
-    pub(crate) fn freed(&mut self, _layout: Layout) {}
+    pub(crate) fn freed(&self, _layout: Layout) {}
 
     #[inline(always)]
     pub(crate) fn reallocated(
-        &mut self,
+        &self,
         _old_layout: Layout,
         _new_layout: Layout,
         _old: NonNull<u8>,
@@ -28,14 +28,14 @@ impl Recorder {
     }
 
     #[inline(always)]
-    pub(crate) fn reserved(&mut self, _bytes: usize, _done: bool) {}
+    pub(crate) fn reserved(&self, _bytes: usize, _done: bool) {}
 
     #[inline(always)]
-    pub(crate) fn grown(&mut self, _pages: usize) {}
+    pub(crate) fn grown(&self, _pages: usize) {}
 
     #[inline(always)]
-    pub(crate) fn refused(&mut self, _pages: usize, _end: usize) {}
+    pub(crate) fn refused(&self, _pages: usize, _end: usize) {}
 
     #[inline(always)]
-    pub(crate) fn taken_in(&mut self, _bytes: usize) {}
+    pub(crate) fn taken_in(&self, _bytes: usize) {}
 }

@@ -2,12 +2,14 @@
 
 use core::alloc::Layout;
 use core::array;
+use core::cell::RefCell;
 use core::ptr::NonNull;
 
 use super::kinds::{CLASS_COUNT, class_index, slot_bytes};
 use crate::global::AlligatorAlloc;
 use crate::heap::Heap;
 use crate::lock::Lock;
+use crate::policy::Policy;
 use crate::source::Source;
 use crate::units::{PAGE_SHIFT, REQUEST_BYTES_MAX};
 
@@ -108,14 +110,14 @@ impl Metrics {
     }
 }
 
-impl<S: Source> Heap<S> {
+impl<S: Source, P: Policy> Heap<S, P> {
     /// What this heap has done so far (feature `metrics`). *Time:* constant.
     pub fn metrics(&self) -> Metrics {
-        self.record().metrics()
+        self.recorder().metrics()
     }
 }
 
-impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
+impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// What this heap has done so far: see [`Heap::metrics`]. *Time:* constant.
     pub fn metrics(&self) -> Metrics {
         self.with(|heap| heap.metrics())
@@ -124,7 +126,10 @@ impl<S: Source, L: Lock> AlligatorAlloc<S, L> {
 
 /// Keeps a heap's counters. All zero: nothing has happened.
 #[derive(Debug)]
-pub(crate) struct Recorder {
+pub(crate) struct Recorder(RefCell<Counters>);
+
+#[derive(Debug)]
+struct Counters {
     classes: [BlockCounts; CLASS_COUNT],
     runs: BlockCounts,
     reallocations: u64,
@@ -142,7 +147,60 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) const NEW: Self = Self {
+    pub(crate) const NEW: Self = Self(RefCell::new(Counters::NEW));
+
+    /// A request of `layout` got the block at `address`, or zero.
+    #[inline(never)]
+    pub(crate) fn allocated(&self, layout: Layout, address: usize) {
+        self.0.borrow_mut().allocated(layout, address);
+    }
+
+    /// A block of `layout` is given back.
+    #[inline(never)]
+    pub(crate) fn freed(&self, layout: Layout) {
+        self.0.borrow_mut().freed(layout);
+    }
+
+    /// The block at `old` has got another layout, at `new`; if that is none, the request failed.
+    #[inline(never)]
+    pub(crate) fn reallocated(
+        &self,
+        old_layout: Layout,
+        new_layout: Layout,
+        old: NonNull<u8>,
+        new: Option<NonNull<u8>>,
+    ) {
+        let mut counters = self.0.borrow_mut();
+        counters.reallocated(old_layout, new_layout, old, new);
+    }
+
+    /// Room for `bytes` has been made ahead of time if `done`.
+    pub(crate) fn reserved(&self, bytes: usize, done: bool) {
+        self.0.borrow_mut().reserved(bytes, done);
+    }
+
+    /// The source has given `pages`.
+    pub(crate) fn grown(&self, pages: usize) {
+        self.0.borrow_mut().grown(pages);
+    }
+
+    /// The source has not given `pages` after the memory's `end`.
+    pub(crate) fn refused(&self, pages: usize, end: usize) {
+        self.0.borrow_mut().refused(pages, end);
+    }
+
+    /// The heap owns `bytes` more.
+    pub(crate) fn taken_in(&self, bytes: usize) {
+        self.0.borrow_mut().heap_bytes += bytes as u64;
+    }
+
+    fn metrics(&self) -> Metrics {
+        self.0.borrow().metrics()
+    }
+}
+
+impl Counters {
+    const NEW: Self = Self {
         classes: [BlockCounts::ZERO; CLASS_COUNT],
         runs: BlockCounts::ZERO,
         reallocations: 0,
@@ -159,8 +217,7 @@ impl Recorder {
     };
 
     /// A request of `layout` got the block at `address`, or zero.
-    #[inline(never)]
-    pub(crate) fn allocated(&mut self, layout: Layout, address: usize) {
+    fn allocated(&mut self, layout: Layout, address: usize) {
         if self.finish(layout.size(), address != 0) {
             self.blocks(layout).add();
             self.add_bytes(layout.size());
@@ -168,15 +225,13 @@ impl Recorder {
     }
 
     /// A block of `layout` is given back.
-    #[inline(never)]
-    pub(crate) fn freed(&mut self, layout: Layout) {
+    fn freed(&mut self, layout: Layout) {
         self.blocks(layout).remove();
         self.remove_bytes(layout.size());
     }
 
     /// The block at `old` has got another layout, at `new`; if that is none, the request failed.
-    #[inline(never)]
-    pub(crate) fn reallocated(
+    fn reallocated(
         &mut self,
         old_layout: Layout,
         new_layout: Layout,
@@ -197,7 +252,7 @@ impl Recorder {
     }
 
     /// Room for `bytes` has been made ahead of time if `done`.
-    pub(crate) fn reserved(&mut self, bytes: usize, done: bool) {
+    fn reserved(&mut self, bytes: usize, done: bool) {
         if bytes > REQUEST_BYTES_MAX {
             self.cause = Some(Failure::TooLarge);
         }
@@ -205,7 +260,7 @@ impl Recorder {
     }
 
     /// The source has given `pages`, perhaps none.
-    pub(crate) fn grown(&mut self, pages: usize) {
+    fn grown(&mut self, pages: usize) {
         if pages == 0 {
             return;
         }
@@ -215,7 +270,7 @@ impl Recorder {
     }
 
     /// The source has not given `pages`, perhaps none, after the memory's `end`.
-    pub(crate) fn refused(&mut self, pages: usize, end: usize) {
+    fn refused(&mut self, pages: usize, end: usize) {
         if pages == 0 {
             return;
         }
@@ -225,11 +280,6 @@ impl Recorder {
             Some(_) => Failure::SourceRefused,
             None => Failure::TooLarge,
         });
-    }
-
-    /// The heap owns `bytes` more.
-    pub(crate) fn taken_in(&mut self, bytes: usize) {
-        self.heap_bytes += bytes as u64;
     }
 
     /// Ends a request of `bytes`; returns `done`, and remembers why not.

@@ -1,87 +1,90 @@
 //! What a hardened heap does besides with slots: it knows which are in use, and poisons the others.
 //!
-//! Without magazines, most slots are given back to the word of bits that the class works from: then its header
-//! is not asked. All bits of that word are the class's, none the header's, and its MiniPage is not given up.
+//! Without magazines, most slots are given back to the word of bits that the class works from: then no record is
+//! asked. All bits of that word are the class's, none the MiniPage's, which is not given up.
+//!
+//! A new MiniPage is not poisoned at once, which would take long: only one slot ahead of those that have been given
+//! out. So who writes past the last of them is found, and no operation poisons more than two.
 
 use super::ClassState;
 use crate::fault::Fault;
-use crate::meta_page::{CLASS_MASK, HeaderId, MINI_PAGE};
 use crate::poison;
+use crate::policy::Policy;
+use crate::records::{Granule, Id, address_of, granule_at};
 use crate::runs::Runs;
-use crate::size_class::{Class, SLOT_WORDS, WORD_SLOTS, slot_index};
+use crate::size_class::{Class, ClassInfo, slot_index};
 use crate::source::Source;
-use crate::units::{HARDENED, granule_floor};
+use crate::units::bytes_of;
 
-/// Bytes from a class's `current` on that hold the slots of its word of bits; zero before there is one.
-#[derive(Debug)]
-pub(super) struct Window([usize; if HARDENED { 1 } else { 0 }]);
-
-impl Window {
-    pub(super) const NONE: Self = Self([0; if HARDENED { 1 } else { 0 }]);
-
-    #[inline(always)]
-    fn bytes(&self) -> usize {
-        self.0.first().copied().unwrap_or(0)
-    }
-}
-
-/// The index of the slot of `slot_bytes` that starts `offset` bytes after another, if one does. *Time:* constant.
+/// The index of the slot that starts `offset` bytes into a MiniPage, if one does. *Time:* constant.
 #[inline(always)]
-fn exact_index(offset: usize, slot_bytes: u16, reciprocal: u16) -> Option<usize> {
-    let index = slot_index(offset, reciprocal);
-    (index * usize::from(slot_bytes) == offset).then_some(index)
+fn exact_index(offset: usize, info: &ClassInfo) -> Option<u32> {
+    let index = slot_index(offset, info.reciprocal);
+    let is_start = index * usize::from(info.slot_bytes) == offset;
+    #[expect(clippy::cast_possible_truncation, reason = "64 at most is returned")]
+    let index = (is_start && index < u64::BITS as usize).then_some(index as u32);
+    index.filter(|&index| info.all >> index & 1 != 0)
 }
 
-impl ClassState {
-    /// Notes where the slots of `current`'s word end.
+impl<P: Policy> ClassState<P> {
+    /// Counts one slot more of the current MiniPage as given out once, and poisons the next, if there is one.
     #[inline(always)]
-    pub(super) fn open_window(&mut self) {
-        let is_first = self.current == granule_floor(self.current);
-        let slots = self.info.slots();
-        let of_word = if is_first {
-            slots.min(WORD_SLOTS)
-        } else {
-            slots - WORD_SLOTS
-        };
-        if let Some(bytes) = self.window.0.first_mut() {
-            *bytes = of_word * usize::from(self.info.slot_bytes);
+    pub(super) fn open_next<S: Source>(&self, runs: &Runs<S, P>) {
+        let opened = self.room.get() + 1;
+        self.room.set(opened);
+        let info = self.info.get();
+        if opened < info.all.count_ones() as usize {
+            poison_slot(
+                self.current.get() + opened * usize::from(info.slot_bytes),
+                runs,
+            );
         }
     }
 
-    /// [`take`](Self::take), out of line only if the word of bits is used up.
-    #[inline(always)]
-    pub(crate) fn take_fast<S: Source>(&mut self, classes: *mut Self, runs: &mut Runs<S>) -> usize {
-        match self.free {
-            0 => self.take(classes, runs),
-            free => self.take_lowest(free, runs),
+    /// Poisons those of the free slots of the current MiniPage that are not yet.
+    pub(super) fn poison_all<S: Source>(&self, free: u64, runs: &Runs<S, P>) {
+        let slot_bytes = usize::from(self.info.get().slot_bytes);
+        for index in 0..u64::BITS as usize {
+            if index > self.room.get() && free >> index & 1 != 0 {
+                poison_slot(self.current.get() + index * slot_bytes, runs);
+            }
         }
     }
 
-    /// The index of the slot that starts at `address` if its granule is a MiniPage of this class, and one does.
+    /// How far `address` is into the current MiniPage, if there is one and it lies in it.
     #[inline(always)]
-    pub(crate) fn slot_at(&self, address: usize) -> Option<usize> {
-        let offset = address - granule_floor(address);
-        let index = exact_index(offset, self.info.slot_bytes, self.info.reciprocal)?;
-        (index < self.info.slots()).then_some(index)
+    fn offset_in_current(&self, address: usize) -> Option<usize> {
+        let offset = address.wrapping_sub(self.current.get());
+        let bytes = bytes_of(self.info.get().granules.into());
+        (self.room.get() != 0 && offset < bytes).then_some(offset)
     }
 
-    /// The index of the slot of `class`, which is this one, that starts at `address` in the granule of the
-    /// header `id`; if there is such a slot and it is in use. *Time:* constant.
+    /// The slot of the current MiniPage that starts `offset` bytes into it, as a bit, if there is one and it is in use.
     #[inline(always)]
-    fn slot_in_use<S: Source>(
-        &self,
+    fn in_use_of_current(&self, offset: usize) -> Option<u64> {
+        let index = exact_index(offset, &self.info.get())?;
+        let was_out = (index as usize) < self.room.get();
+        let is_free = self.free.get() >> index & 1 != 0;
+        (was_out && !is_free).then_some(1 << index)
+    }
+
+    /// The slot of `class` that starts at `address`, any, in another MiniPage than the current one: that, and the slot
+    /// as a bit, if there is one and it is in use. *Time:* constant.
+    #[inline(always)]
+    fn in_use_elsewhere<S: Source>(
         class: Class,
         address: usize,
-        id: HeaderId,
-        runs: &Runs<S>,
-    ) -> Option<usize> {
-        let kind = runs.meta.header(id).place.get() & (MINI_PAGE | CLASS_MASK);
-        if kind != MINI_PAGE | class.index() {
+        runs: &Runs<S, P>,
+    ) -> Option<(Granule, u64)> {
+        let id = runs.guarded_id_at(address)?;
+        let record = runs.records.record(id);
+        if record.class() != Some(class.index()) {
             return None;
         }
-        let index = self.slot_at(address)?;
-        let free = runs.meta.header(id).slots[index / WORD_SLOTS % SLOT_WORDS].get();
-        (free >> (index % WORD_SLOTS) & 1 == 0).then_some(index)
+        let granule = granule_at(address) - record.back();
+        let index = exact_index(address - address_of(granule), class.info())?;
+        let is_free = runs.records.word(granule).get() >> index & 1 != 0;
+        (!is_free).then_some((granule, 1 << index))
     }
 
     /// Whether a slot of `class`, which is this one, starts at `address` and is in use. Any address will do.
@@ -91,76 +94,78 @@ impl ClassState {
         &self,
         class: Class,
         address: usize,
-        runs: &Runs<S>,
+        runs: &Runs<S, P>,
     ) -> bool {
-        let offset = address.wrapping_sub(self.current);
-        if offset < self.window.bytes() {
-            let index = exact_index(offset, self.info.slot_bytes, self.info.reciprocal);
-            return index.is_some_and(|index| self.free >> index & 1 == 0);
+        match self.offset_in_current(address) {
+            Some(offset) => self.in_use_of_current(offset).is_some(),
+            None => Self::in_use_elsewhere(class, address, runs).is_some(),
         }
-        let id = runs.meta.guarded_id_at(address);
-        id.is_some() && self.slot_in_use(class, address, id, runs).is_some()
+    }
+
+    /// Whether a slot of `class` starts at `address`, in a granule with the record `id` that is a MiniPage's of it.
+    pub(crate) fn has_slot_at<S: Source>(
+        class: Class,
+        address: usize,
+        id: Id,
+        runs: &Runs<S, P>,
+    ) -> bool {
+        let granule = granule_at(address) - runs.records.record(id).back();
+        exact_index(address - address_of(granule), class.info()).is_some()
     }
 
     /// As [`give_back`](Self::give_back); false, and nothing is changed, if `address` is not that of a slot of
     /// `class` in use.
     #[inline(always)]
     pub(crate) fn give_back_if_in_use<S: Source>(
-        &mut self,
+        &self,
         class: Class,
         address: usize,
-        runs: &mut Runs<S>,
+        runs: &Runs<S, P>,
     ) -> bool {
-        let offset = address.wrapping_sub(self.current);
-        if offset < self.window.bytes() {
-            let index = exact_index(offset, self.info.slot_bytes, self.info.reciprocal);
-            let Some(index) = index else {
+        if let Some(offset) = self.offset_in_current(address) {
+            let Some(slot) = self.in_use_of_current(offset) else {
                 return false;
             };
-            let bit = 1 << index;
-            if self.free & bit != 0 {
-                return false;
-            }
-            self.free |= bit;
-            put_poison(address, runs);
+            self.free.set(self.free.get() | slot);
+            poison_slot(address, runs);
             return true;
         }
-        if !runs.meta.has_header(address) {
-            return false;
-        }
-        let id = runs.meta.id_at(address);
-        let Some(index) = self.slot_in_use(class, address, id, runs) else {
+        let Some((granule, slot)) = Self::in_use_elsewhere(class, address, runs) else {
             return false;
         };
-        put_poison(address, runs);
-        self.mark_free(id, address, index, runs);
+        poison_slot(address, runs);
+        self.add(granule, slot, runs);
         true
     }
 }
 
-/// Poisons the slot at `slot`, which was in use.
+/// Poisons the slot at `slot`, which nobody uses.
 #[inline(always)]
-fn put_poison<S: Source>(slot: usize, runs: &Runs<S>) {
+pub(super) fn poison_slot<S: Source, P: Policy>(slot: usize, runs: &Runs<S, P>) {
     // SAFETY: the slot is the caller's to give away, as long as the shortest, and aligned to eight.
-    unsafe { poison::put(runs.meta.source.pointer(slot)) };
+    unsafe { poison::put(runs.records.source().pointer(slot)) };
 }
 
 /// Stops if somebody has written to the free slot at `slot`.
 #[inline(always)]
-pub(super) fn require_poison<S: Source>(slot: usize, runs: &Runs<S>) {
-    let place = runs.meta.source.pointer(slot);
-    // SAFETY: the slot is as long as the shortest and aligned to eight, and it was poisoned when its MiniPage
-    // was made or it was given back.
+pub(super) fn require_poison<S: Source, P: Policy>(slot: usize, runs: &Runs<S, P>) {
+    let place = runs.records.source().pointer(slot);
+    // SAFETY: the slot is as long as the shortest and aligned to eight, and it was poisoned when it was given back or
+    // when the slot before it was given out for the first time.
     if !unsafe { poison::is_intact(place, poison::POISON) } {
         runs.raise(Fault::WriteAfterFree, slot);
     }
 }
 
-/// Stops unless `id` is that of a MiniPage, in a table that nobody has written over.
+/// Stops unless `id` is the record of a MiniPage's first granule, in a table that nobody has written over.
 #[inline(never)]
-pub(super) fn require_own<S: Source>(id: HeaderId, runs: &Runs<S>) {
-    let place = runs.meta.header(id).place.get();
-    if place & MINI_PAGE == 0 || runs.meta.guarded_id_at(place) != id {
+pub(super) fn require_own<S: Source, P: Policy>(id: Id, runs: &Runs<S, P>) {
+    let place = runs.records.place(id);
+    let is_own = runs.guarded_id_at(place) == Some(id) && {
+        let record = runs.records.record(id);
+        record.class().is_some() && record.back() == 0
+    };
+    if !is_own {
         runs.raise(Fault::Corrupted, place);
     }
 }

@@ -3,206 +3,187 @@
 #[cfg(test)]
 pub(crate) mod planted;
 
-use super::{BIN_COUNT, Runs, bin_of};
+use super::{BIN_LAST, NO_BIN, Runs, bin_of};
 use crate::check::parts::{Kind, Part, Parts};
 use crate::check::{Invariant, Violation};
-use crate::meta_page::{HeaderId, MERGED};
+use crate::policy::Policy;
+use crate::records::{GRANULE, Id};
+use crate::runs::hardened::RETIRED;
 use crate::source::Source;
-use crate::units::{GRANULE_SHIFT, HARDENED, bytes_of};
 
-impl<S: Source> Runs<S> {
+impl<S: Source, P: Policy> Runs<S, P> {
     /// All parts of the heap by address.
-    pub(crate) fn parts(&self) -> Parts<'_, S> {
-        Parts::new(self, self.end)
+    pub(crate) fn parts(&self) -> Parts<'_, S, P> {
+        if self.records.is_there() {
+            Parts::starting_at(self, self.records.first())
+        } else {
+            Parts::starting_at(self, self.end())
+        }
     }
 
-    /// The address after the last part.
-    pub(crate) fn end(&self) -> usize {
-        self.end
+    /// The record after the last part's.
+    pub(crate) fn end(&self) -> Id {
+        self.end.get()
     }
 
-    /// The part that starts at `address`, if one does.
-    pub(crate) fn part_at(&self, address: usize) -> Result<Part, Violation> {
-        Parts::starting_at(self, address, self.end).part()
+    /// The part that starts with the granule of `id`, if one does.
+    pub(crate) fn part_of(&self, id: Id) -> Option<Part> {
+        self.is_granule(id)
+            .then(|| Parts::starting_at(self, id).part().ok())?
     }
 
-    /// Whether no block is in the used run `id`, but it is kept for reuse.
-    pub(crate) fn is_recent(&self, id: HeaderId) -> bool {
-        self.entries(self.recent.first).any(|entry| entry == id)
+    /// Whether `id` is the record of a granule of the heap.
+    fn is_granule(&self, id: Id) -> bool {
+        let first = self.records.first();
+        (first..self.end()).contains(&id) && id.distance_from(first) % GRANULE == 0
     }
 
     /// Checks every run, its tags and the bins.
     pub(crate) fn check(&self) -> Result<(), Violation> {
-        let mut below = HeaderId::NONE;
+        if !self.records.is_there() {
+            return Invariant::BinBitmap.require(self.nonempty.get() == 0, 0);
+        }
+        let mut below = Id::NONE;
         for part in self.parts() {
             let part = part?;
-            self.above_is_right(&part)?;
-            self.below_is_right(&part, below)?;
-            is_merged(&part, below)?;
+            let address = self.records.place(part.id);
+            self.below_is_right(part.id, part.is_free(), below)?;
+            Invariant::Merged.require(!part.is_free() || !below.is_some(), address)?;
             self.is_touched(&part)?;
-            self.meta_page_is_used(&part)?;
             self.is_in_bin_once(&part)?;
-            if HARDENED {
+            if P::HARDENED {
                 self.interior_is_right(&part)?;
-                self.is_poisoned(&part)?;
+                let is_intact = !part.is_free() || self.has_poison(part.id);
+                Invariant::Poison.require(is_intact, address)?;
             }
-            below = match part.kind {
-                Kind::Free(id) => id,
-                _ => HeaderId::NONE,
-            };
+            below = if part.is_free() { part.id } else { Id::NONE };
         }
-        if self.meta.start().is_some() {
-            self.end_is_right(below)?;
-        }
-        (0..BIN_COUNT).try_for_each(|bin| self.bin_is_right(bin))?;
-        self.recent_is_right()
+        self.below_is_right(self.end(), false, below)?;
+        let has_no_bin = self.nonempty.get() & NO_BIN != 0;
+        Invariant::BinBitmap.require(has_no_bin, 0)?;
+        let none = self.records.record(Id::NONE);
+        let is_zero = none.length.get() == 0 && !none.next.get().is_some() && !none.is_free();
+        Invariant::BinLinks.require(is_zero && !none.previous.get().is_some(), 0)?;
+        (0..=BIN_LAST).try_for_each(|bin| self.bin_is_right(bin))
     }
 
-    /// [`Invariant::Recent`].
-    fn recent_is_right(&self) -> Result<(), Violation> {
-        let recent = &self.recent;
-        let entries = || self.entries(recent.first);
-        let is_short = recent.count <= recent.max && entries().count() == recent.count;
-        Invariant::Recent.require(is_short, 0)?;
-        for id in entries() {
-            let address = self.meta.granule_of(id).unwrap_or(self.end);
-            let part = self.part_at(address)?;
-            let is_right = matches!(part.kind, Kind::Recent(_)) && part.granules == 1;
-            let times = entries().filter(|&entry| entry == id).count();
-            Invariant::Recent.require(is_right && times == 1, address)?;
-        }
-        Ok(())
-    }
-
-    /// [`Invariant::Above`].
-    fn above_is_right(&self, part: &Part) -> Result<(), Violation> {
-        let (Kind::Used(id) | Kind::Free(id) | Kind::Recent(id) | Kind::Medium(id, _)) = part.kind
-        else {
-            return Ok(());
-        };
-        let above = self.meta.header(id).above.get();
-        Invariant::Above.require(above == self.meta.id_at(part.end()), part.address)
-    }
-
-    /// [`Invariant::Below`]: `below` is the free run that ends where `part` starts, or none.
-    fn below_is_right(&self, part: &Part, below: HeaderId) -> Result<(), Violation> {
-        if matches!(part.kind, Kind::Free(_)) || self.has_no_header(part.address) {
-            return Ok(());
-        }
-        let header = self.meta.header(self.meta.id_at(part.address));
-        Invariant::Below.require(header.below.get() == below, part.address)
-    }
-
-    /// [`Invariant::Below`] for the header after the heap's last granule, which every heap has.
-    fn end_is_right(&self, below: HeaderId) -> Result<(), Violation> {
-        let exists = !self.has_no_header(self.end);
-        Invariant::Below.require(exists, self.end)?;
-        let id = self.meta.id_at(self.end);
-        let is_right = id == self.end_id && self.meta.header(id).below.get() == below;
-        Invariant::Below.require(is_right, self.end)
-    }
-
-    fn has_no_header(&self, address: usize) -> bool {
-        self.meta.next_with_header(address) != Some(address)
+    /// [`Invariant::Below`]: `below` is the free run that ends where `id`'s part starts, or none.
+    fn below_is_right(&self, id: Id, is_free: bool, below: Id) -> Result<(), Violation> {
+        let is_right = is_free || self.records.record(id).below.get() == below;
+        Invariant::Below.require(is_right, self.records.place(id))
     }
 
     /// [`Invariant::Untouched`].
     fn is_touched(&self, part: &Part) -> Result<(), Violation> {
-        let in_use = matches!(
-            part.kind,
-            Kind::Used(_) | Kind::Recent(_) | Kind::MiniPage(..) | Kind::Medium(..)
-        );
-        Invariant::Untouched.require(!in_use || part.end() <= self.untouched, part.address)
-    }
-
-    /// [`Invariant::MetaPageRun`]: at the start of new memory, MetaPages have no header of their own.
-    fn meta_page_is_used(&self, part: &Part) -> Result<(), Violation> {
-        if !matches!(part.kind, Kind::Meta) || self.has_no_header(part.address) {
-            return Ok(());
-        }
-        let header = self.meta.header(self.meta.id_at(part.address));
-        let is_run = header.granules.get() == part.granules
-            && header.above.get() == self.meta.id_at(part.end());
-        let place = header.place.get();
-        Invariant::MetaPageRun.require(
-            !header.is_free() && (place & !MERGED == 0 || place == part.address && is_run),
-            part.address,
-        )
+        let in_use = matches!(part.kind, Kind::Used | Kind::MiniPage(_));
+        let is_right = !in_use || part.end() <= self.untouched.get();
+        Invariant::Untouched.require(is_right, self.records.place(part.id))
     }
 
     /// [`Invariant::Interior`].
     fn interior_is_right(&self, part: &Part) -> Result<(), Violation> {
-        let block = match part.kind {
-            Kind::Used(id) => self.meta.header(id).next.get(),
-            _ => HeaderId::NONE,
-        };
-        for granule in 1..part.granules {
-            let address = part.address + bytes_of(granule);
-            let id = self.meta.id_at(address);
-            let expected = if id == block { part.address } else { 0 };
-            let place = self.meta.header(id).place.get();
-            Invariant::Interior.require(place & !MERGED == expected, address)?;
+        let record = self.records.record(part.id);
+        let block = record.next.get();
+        for granule in 1..part.length / GRANULE {
+            let id = part.id.above(granule * GRANULE);
+            let inside = self.records.record(id);
+            let is_right = match part.kind {
+                Kind::MiniPage(class) => {
+                    let back = (granule * GRANULE) as usize;
+                    inside.class() == Some(class.index()) && inside.back() == back
+                }
+                Kind::Used if id == block => inside.next.get() == part.id,
+                _ => matches!(inside.length.get(), 0 | RETIRED),
+            };
+            Invariant::Interior.require(is_right, self.records.place(id))?;
         }
         Ok(())
-    }
-
-    /// [`Invariant::Poison`] for a free run.
-    fn is_poisoned(&self, part: &Part) -> Result<(), Violation> {
-        let Kind::Free(id) = part.kind else {
-            return Ok(());
-        };
-        Invariant::Poison.require(self.has_poison(id), part.address)
     }
 
     /// [`Invariant::InBin`].
     fn is_in_bin_once(&self, part: &Part) -> Result<(), Violation> {
-        let Kind::Free(id) = part.kind else {
+        if !part.is_free() {
             return Ok(());
-        };
-        let entries = self.bin_entries(bin_of(part.granules));
-        let times = entries.filter(|&entry| entry == id).count();
-        Invariant::InBin.require(times == 1, part.address)
+        }
+        let entries = self.bin_entries(bin_of(part.length));
+        let times = entries.filter(|&entry| entry == part.id).count();
+        Invariant::InBin.require(times == 1, self.records.place(part.id))
     }
 
     /// [`Invariant::BinLinks`] and [`Invariant::BinBitmap`] for one bin.
-    fn bin_is_right(&self, bin: usize) -> Result<(), Violation> {
-        let is_set = self.nonempty >> bin & 1 == 1;
-        Invariant::BinBitmap.require(is_set == self.bins[bin].is_some(), 0)?;
-        let mut previous = HeaderId::from_raw(bin);
+    fn bin_is_right(&self, bin: u32) -> Result<(), Violation> {
+        let sentinel = Id::sentinel(bin);
+        let is_set = self.nonempty.get() >> bin & 1 == 1;
+        let has_some = self.first(bin) != sentinel;
+        Invariant::BinBitmap.require(is_set == has_some, 0)?;
+        let mut previous = sentinel;
         for id in self.bin_entries(bin) {
-            let Some(address) = self.meta.granule_of(id) else {
+            if self.part_of(id).is_none() {
                 return Invariant::BinLinks.require(false, 0);
-            };
-            let header = self.meta.header(id);
-            let is_right = header.is_free()
-                && header.previous.get() == previous
-                && header.place.get() == address
-                && bin_of(header.granules.get()) == bin;
-            Invariant::BinLinks.require(is_right, address)?;
+            }
+            let record = self.records.record(id);
+            let is_right = record.is_free()
+                && record.previous.get() == previous
+                && bin_of(record.length.get()) == bin;
+            Invariant::BinLinks.require(is_right, self.records.place(id))?;
             previous = id;
         }
-        Ok(())
+        let leads_back = self.records.record(sentinel).previous.get() == previous;
+        Invariant::BinLinks.require(leads_back, 0)
     }
 
-    /// The entries of `bin` from the first on, up to one that is no header, and no more than fit in the heap.
-    fn bin_entries(&self, bin: usize) -> impl Iterator<Item = HeaderId> {
-        self.entries(self.bins[bin])
+    /// The entries of `bin` from the first on, up to one that is no granule's, and no more than fit in the heap.
+    fn bin_entries(&self, bin: u32) -> impl Iterator<Item = Id> {
+        let sentinel = Id::sentinel(bin);
+        self.entries(self.first(bin))
+            .take_while(move |&id| id != sentinel)
     }
 
-    /// `first` and what follows it in its list, up to one that is no header, which is the last entry, and no
-    /// more entries than fit in the heap.
-    pub(crate) fn entries(&self, first: HeaderId) -> impl Iterator<Item = HeaderId> {
-        let some = |id: HeaderId| id.is_some().then_some(id);
-        let next = move |&id: &HeaderId| {
-            self.meta.granule_of(id)?;
-            some(self.meta.header(id).next.get())
+    /// `first` and what follows it, up to one that is no granule's, which is the last entry, and no more entries than
+    /// fit in the heap.
+    pub(crate) fn entries(&self, first: Id) -> impl Iterator<Item = Id> {
+        let some = |id: Id| id.is_some().then_some(id);
+        let next = move |&id: &Id| {
+            self.is_granule(id)
+                .then(|| some(self.records.record(id).next.get()))?
         };
-        core::iter::successors(some(first), next).take((self.end >> GRANULE_SHIFT) + 1)
+        let most = (self.length() / GRANULE) as usize + 1;
+        core::iter::successors(some(first), next).take(most)
     }
 }
 
-/// [`Invariant::Merged`].
-fn is_merged(part: &Part, below: HeaderId) -> Result<(), Violation> {
-    let both_free = matches!(part.kind, Kind::Free(_)) && below.is_some();
-    Invariant::Merged.require(!both_free, part.address)
+/// Damage for the tests of the checker.
+#[cfg(test)]
+impl<S: Source, P: Policy> Runs<S, P> {
+    /// Puts the free run `id`, which is in another bin, into that of its length.
+    fn plant_in_bin(&self, id: Id) {
+        let nonempty = self.unlink(self.records.view(), id, self.nonempty.get());
+        self.link(
+            self.records.view(),
+            id,
+            self.records.record(id).length.get(),
+            nonempty,
+        );
+        // Its upper neighbour is still free.
+        let above = id.above(self.records.record(id).length.get());
+        self.records.record(above).below.set(Id::FREE);
+    }
+
+    /// Takes the free run `id` out of its bin.
+    fn plant_unlinked(&self, id: Id) {
+        let nonempty = self.unlink(self.records.view(), id, self.nonempty.get());
+        self.nonempty.set(nonempty);
+    }
+
+    /// Sets the bit of a bin without a run.
+    fn plant_bit(&self) {
+        let nonempty = self.nonempty.get();
+        self.nonempty.set(nonempty | nonempty + 1);
+    }
+
+    /// Takes all memory for untouched, of so many `parts` of which some are used.
+    fn plant_untouched(&self, parts: usize) {
+        assert!(parts > 1);
+        self.untouched.set(self.records.first());
+    }
 }

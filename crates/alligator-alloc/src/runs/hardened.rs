@@ -1,19 +1,40 @@
 //! What a hardened heap does besides with runs: it knows which are in use, poisons the start of free ones, and
 //! looks at what it is about to trust.
+//!
+//! Before the table of records lies a granule that nobody uses, and at its end, right before the first record, a word
+//! that nobody changes. Who writes past a block, however far, must write over that word before a record is reached, and
+//! it is looked at whenever a record is found by an address.
+//!
+//! Where nothing starts, a record's `length` is zero or [`RETIRED`].
+//!
+//! *Source:* canaries (Cowan and others: `StackGuard`, USENIX Security 1998); safe unlinking (glibc 2.3.4).
 
-use super::{BIN_COUNT, Runs};
+use super::{BIN_LAST, Runs};
 use crate::fault::{self, Fault};
-use crate::meta_page::{HeaderId, MERGED};
 use crate::poison;
+use crate::policy::Policy;
+use crate::records::{ALIGNED, GRANULE, Id, Length, MINI_PAGE};
 use crate::source::Source;
-use crate::units::{GRANULE_BYTES, HARDENED};
+use crate::units::GRANULE_BYTES;
 
-impl<S: Source> Runs<S> {
+/// Granules before the table that nobody uses.
+pub(super) const GUARD_GRANULES: usize = 1;
+
+/// In `length`: what started here does no more. No length.
+pub(crate) const RETIRED: u32 = 1;
+/// In `length`: this is no run's.
+const MARKS: u32 = MINI_PAGE | ALIGNED | RETIRED;
+
+/// Stands before the table. It has the bytes at which copies of text and lines end, so such a copy cannot pass
+/// it unnoticed.
+const CANARY: u64 = 0x00FF_0A0D_A7F5_C39E;
+
+impl<S: Source, P: Policy> Runs<S, P> {
     /// Whether a fault ends the process from now on, where it could unwind.
     #[inline(always)]
-    pub(crate) fn never_unwinding(&mut self, is_on: bool) {
-        if HARDENED && cfg!(not(target_family = "wasm")) {
-            self.never_unwinds = is_on;
+    pub(crate) fn never_unwinding(&self, is_on: bool) {
+        if P::HARDENED && cfg!(not(target_family = "wasm")) {
+            self.never_unwinds.set(is_on);
         }
     }
 
@@ -38,112 +59,136 @@ impl<S: Source> Runs<S> {
     #[inline(never)]
     pub(crate) fn raise(&self, fault: Fault, address: usize) -> ! {
         self.stopped.set(Some((fault, address)));
-        if self.never_unwinds {
+        if self.never_unwinds.get() {
             fault::abort(fault, address);
         }
         fault::raise(fault, address)
     }
 
-    /// Whether `address` lies between the heap's first page and its end, whoever has it.
+    /// Puts the word before the table.
+    pub(super) fn set_guard(&self) {
+        // SAFETY: a granule before the table is the heap's, and nobody uses it.
+        unsafe { self.canary().write(CANARY) };
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_ptr_alignment, reason = "a table starts at a granule")]
+    fn canary(&self) -> *mut u64 {
+        let table = self.records.table();
+        self.records
+            .source()
+            .pointer(table - size_of::<u64>())
+            .cast()
+    }
+
+    /// Whether `address` lies between the heap's first granule and its end, whoever has it.
     #[inline(always)]
     pub(crate) fn reaches(&self, address: usize) -> bool {
-        self.meta.has_header(address) && address < self.end
+        self.records.covers(address) && self.records.id_at(address) < self.end.get()
     }
 
-    /// The run with the block that starts at `address`, if there is such a block and it is in use; or none. Any
-    /// address will do. *Time:* constant.
+    /// The record of the granule at `address`, which may be any; none if there is none, or somebody has written over
+    /// what stands before the table. *Time:* constant.
+    #[inline(never)]
+    pub(crate) fn guarded_id_at(&self, address: usize) -> Option<Id> {
+        // SAFETY: there is a table, so the word was written, in memory that is the heap's.
+        let is_intact = || unsafe { self.canary().read() } == CANARY;
+        let has_record = self.records.covers(address);
+        (has_record && is_intact()).then(|| self.records.id_at(address))
+    }
+
+    /// The run with the block that starts at `address`, if there is such a block and it is in use. Any address will do.
+    /// *Time:* constant.
     ///
-    /// A block that starts after its run does has a header of its own, and the two lead to one another; a run
+    /// A block that starts after its run does has a record of its own, and the two lead to one another; a run
     /// whose block starts with it leads nowhere.
     #[inline(never)]
-    pub(crate) fn run_in_use(&self, address: usize) -> HeaderId {
-        let id = self.meta.guarded_id_at(address);
-        if !id.is_some() {
-            return HeaderId::NONE;
+    pub(crate) fn run_in_use(&self, address: usize) -> Option<Id> {
+        let id = self.guarded_id_at(address)?;
+        let record = self.records.record(id);
+        let length = record.length.get();
+        if address % GRANULE_BYTES != 0 || length == 0 || length & (MINI_PAGE | RETIRED) != 0 {
+            return None;
         }
-        let place = self.meta.header(id).place.get();
-        if place == 0 || (place | address) % GRANULE_BYTES != 0 {
-            return HeaderId::NONE;
+        if length & ALIGNED == 0 {
+            let leads = record.next.get();
+            let is_block = !record.is_free() && (!leads.is_some() || leads == id);
+            return is_block.then_some(id);
         }
-        let (mut run, mut leads_to) = (id, HeaderId::NONE);
-        if place != address {
-            (run, leads_to) = (self.meta.guarded_id_at(place), id);
-            if !run.is_some() {
-                return HeaderId::NONE;
-            }
+        let run = record.next.get();
+        let start = self.records.place(run);
+        if self.guarded_id_at(start) != Some(run) {
+            return None;
         }
-        let header = self.meta.header(run);
-        if header.place.get() != place || header.is_free() || header.next.get() != leads_to {
-            return HeaderId::NONE;
-        }
-        run
+        let record = self.records.record(run);
+        let is_run = record.length.get() & MARKS == 0 && !record.is_free();
+        (is_run && record.next.get() == id).then_some(run)
     }
 
-    /// Notes that the block of the used run `run` starts where the header `id` is for.
+    /// Notes that the block of the used run `run` starts where the record `id` is for.
     #[inline(always)]
-    pub(super) fn lead(&self, run: HeaderId, id: HeaderId) {
-        let leads_to = if run == id { HeaderId::NONE } else { id };
-        self.meta.header(run).next.set(leads_to);
+    pub(super) fn lead(&self, run: Id, id: Id) {
+        self.records.record(run).next.set(id);
     }
 
-    /// Poisons the start of the block at `address`, which is given back, and forgets that it started there if
-    /// its run does not. The run's own header says whether it is in use.
+    /// Poisons the start of the block at `address`, which is given back, and forgets that it started there if its run
+    /// `run` does not. The run's own record says whether it is in use.
     #[inline(always)]
-    pub(crate) fn leave(&self, address: usize) {
+    pub(crate) fn leave(&self, address: usize, run: Id) {
         // SAFETY: the block is a run's, so it has at least a granule and is aligned to one.
-        unsafe { poison::put(self.meta.source.pointer(address)) };
-        let id = self.meta.id_at(address);
-        if self.meta.header(id).place.get() != address {
+        unsafe { poison::put(self.records.source().pointer(address)) };
+        let id = self.records.id_at(address);
+        if id != run {
             self.retire(id);
         }
     }
 
-    /// Forgets that something started where the header `id` is for.
+    /// Forgets that something started where the record `id` is for.
     #[inline(always)]
-    pub(crate) fn retire(&self, id: HeaderId) {
-        self.meta.header(id).place.set(MERGED);
+    pub(crate) fn retire(&self, id: Id) {
+        self.records.record(id).length.set(RETIRED);
     }
 
-    /// Stops if somebody has written over what stands before the header of the granule at `address`.
-    #[inline(never)]
-    pub(super) fn require_headers(&self, address: usize) {
-        if !self.meta.guarded_id_at(address).is_some() {
-            self.raise(Fault::Corrupted, address);
-        }
+    /// Whether a run, or a MiniPage whose slots are all back, was where the record `id` is for.
+    pub(crate) fn was_block(&self, id: Id) -> bool {
+        let record = self.records.record(id);
+        let length = record.length.get();
+        length == RETIRED || length != 0 && length & MARKS == 0 && record.is_free()
     }
 
-    /// Stops unless `id` is the header of a free run, and what stands before and after it in its bin leads back
+    /// Stops unless `id` is the record of a free run, and what stands before and after it in its bin leads back
     /// to it.
-    ///
-    /// *Source:* safe unlinking (glibc 2.3.4).
     #[inline(never)]
-    pub(super) fn require_free(&self, id: HeaderId) {
-        let header = self.meta.header(id);
-        let place = header.place.get();
-        let is_own =
-            header.is_free() && place % GRANULE_BYTES == 0 && self.meta.guarded_id_at(place) == id;
+    pub(super) fn require_free(&self, id: Id) {
+        let place = self.records.place(id);
+        let is_own = self.guarded_id_at(place) == Some(id) && self.records.record(id).is_free();
         if !is_own || !self.is_linked(id) {
             self.raise(Fault::Corrupted, place);
         }
     }
 
-    /// Whether what stands before and after the free run `run` in its bin leads back to it.
+    /// Whether what stands before and after the free run `run` in its bin are records, which lead back to it.
     #[inline(always)]
-    fn is_linked(&self, run: HeaderId) -> bool {
-        let header = self.meta.header(run);
-        let (next, previous) = (header.next.get(), header.previous.get());
-        let before = if previous.raw() < BIN_COUNT {
-            self.first(previous.raw())
-        } else {
-            self.meta.header(previous).next.get()
-        };
-        before == run && (!next.is_some() || self.meta.header(next).previous.get() == run)
+    fn is_linked(&self, run: Id) -> bool {
+        let record = self.records.record(run);
+        let (next, previous) = (record.next.get(), record.previous.get());
+        self.has(next)
+            && self.has(previous)
+            && self.records.record(previous).next.get() == run
+            && self.records.record(next).previous.get() == run
     }
 
-    /// What the words at the start of a free run at `place` are: memory that nobody has touched stays so.
+    /// Whether `id` is that of a record: a sentinel's or a granule's.
     #[inline(always)]
-    fn word_at(&self, place: usize) -> u64 {
-        if place < self.untouched {
+    fn has(&self, id: Id) -> bool {
+        let last = self.end.get();
+        id >= Id::sentinel(1) && id < last && id.bin() * GRANULE == id.distance_from(Id::NONE)
+    }
+
+    /// What the words at the start of a free run are: memory that nobody has touched stays so.
+    #[inline(always)]
+    fn word_of(&self, run: Id) -> u64 {
+        if run < self.untouched.get() {
             poison::POISON
         } else {
             0
@@ -152,49 +197,48 @@ impl<S: Source> Runs<S> {
 
     /// Poisons the start of `run`, which nobody uses.
     #[inline(never)]
-    pub(crate) fn poison(&self, run: HeaderId) {
-        let place = self.meta.header(run).place.get();
-        if place < self.untouched {
+    pub(crate) fn poison(&self, run: Id) {
+        if run < self.untouched.get() {
+            let place = self.records.place(run);
             // SAFETY: the run is the heap's, has at least a granule and is aligned to one.
-            unsafe { poison::put(self.meta.source.pointer(place)) };
+            unsafe { poison::put(self.records.source().pointer(place)) };
         }
-    }
-
-    /// Poisons the granule at `place`, which nobody uses.
-    #[inline(always)]
-    pub(crate) fn poison_granule(&self, place: usize) {
-        // SAFETY: the caller has taken the granule.
-        unsafe { poison::fill(self.meta.source.pointer(place), GRANULE_BYTES) };
     }
 
     /// Stops if somebody has written to the start of the free run `run`.
     #[inline(never)]
-    pub(super) fn require_poison(&self, run: HeaderId) {
+    pub(super) fn require_poison(&self, run: Id) {
         if !self.has_poison(run) {
-            self.raise(Fault::WriteAfterFree, self.meta.header(run).place.get());
+            self.raise(Fault::WriteAfterFree, self.records.place(run));
         }
     }
 
     /// Whether the start of the free run `run` is as it was left.
     #[inline(always)]
-    pub(super) fn has_poison(&self, run: HeaderId) -> bool {
-        let place = self.meta.header(run).place.get();
-        let first = self.meta.source.pointer(place);
-        // SAFETY: a free run has at least a granule, is aligned to one, and `put_in` has poisoned it or the
-        // host made it zero.
-        unsafe { poison::is_intact(first, self.word_at(place)) }
+    pub(super) fn has_poison(&self, run: Id) -> bool {
+        let first = self.records.source().pointer(self.records.place(run));
+        // SAFETY: a free run has at least a granule, is aligned to one, and `link` has poisoned it or the host made it
+        // zero.
+        unsafe { poison::is_intact(first, self.word_of(run)) }
     }
 
     /// Before other memory counts as untouched: poisons the free run, if any, that still is.
     #[inline(never)]
-    pub(super) fn touch(&mut self) {
-        let place = core::mem::replace(&mut self.untouched, usize::MAX);
-        let id = self.meta.guarded_id_at(place);
-        if id.is_some() {
-            let header = self.meta.header(id);
-            if header.is_free() && header.place.get() == place {
-                self.poison(id);
-            }
+    pub(super) fn touch(&self) {
+        let run = self.untouched.replace(Id::FREE);
+        let is_run = run < self.end.get() && self.records.record(run).is_free();
+        if is_run && self.records.record(run).length.get() != 0 {
+            self.poison(run);
         }
     }
+
+    /// Writes over the word before the table, and over nothing else, for the tests.
+    #[cfg(all(test, feature = "check", not(target_family = "wasm")))]
+    pub(crate) fn write_over_canary(&self) {
+        // SAFETY: as in `set_guard`.
+        unsafe { self.canary().write(!CANARY) };
+    }
 }
+
+const _: () = assert!(BIN_LAST < u64::BITS);
+const _: () = assert!(GRANULE as Length != 0);

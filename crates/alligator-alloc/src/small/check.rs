@@ -7,6 +7,7 @@ use super::headers::{HEADER_BYTES, Header, Id};
 use super::sizes::{LIST_COUNT, SLOT_BYTES_MAX, block_bytes, list_of};
 use super::{Heap, slots_of};
 use crate::check::{Invariant, Piece, Violation};
+use crate::policy::Policy;
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, granule_floor};
 
@@ -37,7 +38,7 @@ enum Kind {
     MiniPage(usize),
 }
 
-impl<S: Source> Heap<S> {
+impl<S: Source, P: Policy> Heap<S, P> {
     /// Checks every invariant of the heap. *Time:* linear in its granules, and in the square of the headers in
     /// one list.
     ///
@@ -157,7 +158,7 @@ impl<S: Source> Heap<S> {
         match part.kind {
             Kind::Table => {
                 let is_run = header.bytes.get() == part.bytes && !is_listed;
-                Invariant::MetaPageRun.require(is_run, part.address)
+                Invariant::Extent.require(is_run, part.address)
             }
             Kind::Foreign => Invariant::HeaderAtStart.require(!is_listed, part.address),
             Kind::Used => Invariant::HeaderAtStart.require(self.has_block(part), part.address),

@@ -12,11 +12,12 @@
 
 use super::Heap;
 use super::headers::{ADDRESS_MIN, HEADER_BYTES, Id};
+use crate::policy::Policy;
 use crate::source::Source;
 use crate::source::range::{GROWTHS_MAX, new_range, whole_granules};
 use crate::units::{GRANULE_BYTES, PAGE_BYTES, PAGE_SHIFT, granule_floor, round_up};
 
-impl<S: Source> Heap<S> {
+impl<S: Source, P: Policy> Heap<S, P> {
     /// Makes a free run of `bytes`, whole granules: of the source's spare memory at the heap's first request, if that is
     /// enough, or at the end of the memory by few new pages. Adds none if the source does not grow on demand and this
     /// is not a `reservation`. If the source gives too little, what it gave is kept.
@@ -113,10 +114,10 @@ impl<S: Source> Heap<S> {
             new = self.source.grow(pages);
         }
         let Some(new) = new else {
-            self.record.refused(pages, self.source.end());
+            self.recorder.refused(pages, self.source.end());
             return None;
         };
-        self.record.grown(pages);
+        self.recorder.grown(pages);
         new_range::<S>(new, pages, self.lowest_new())
     }
 
@@ -156,7 +157,7 @@ impl<S: Source> Heap<S> {
             self.move_table(after, table_bytes);
         }
         self.end = end;
-        self.record.taken_in(end - start);
+        self.recorder.taken_in(end - start);
         self.free_run(Id::at(start), after - start);
     }
 

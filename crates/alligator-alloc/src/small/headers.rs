@@ -18,6 +18,7 @@ use core::cell::Cell;
 
 use super::Heap;
 use super::sizes::{LIST_COUNT, list_of};
+use crate::policy::Policy;
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, bytes_of};
 
@@ -97,7 +98,7 @@ pub(super) const HEADER_BYTES: usize = size_of::<Header>();
 /// Where the heap may start: so a header's number is none of a list, of which there are fewer.
 pub(super) const ADDRESS_MIN: usize = LIST_COUNT.div_ceil(HEADER_BYTES) * GRANULE_BYTES;
 
-impl<S: Source> Heap<S> {
+impl<S: Source, P: Policy> Heap<S, P> {
     /// The header called `id`.
     #[inline(always)]
     #[expect(

@@ -12,9 +12,10 @@
 use super::Heap;
 use super::headers::Id;
 use super::sizes::list_of;
+use crate::policy::Policy;
 use crate::source::Source;
 
-impl<S: Source> Heap<S> {
+impl<S: Source, P: Policy> Heap<S, P> {
     /// A free run of at least `bytes`: the first of its own list, or else of the next list that is not empty;
     /// none if neither is long enough. *Time:* constant.
     pub(super) fn find(&self, bytes: usize) -> Id {

@@ -19,10 +19,9 @@ mod growth;
 mod hooks;
 mod live;
 mod lock;
-#[cfg(all(feature = "medium", not(any(feature = "small", feature = "hardened"))))]
-mod medium;
 mod memory;
 mod model;
+mod one_piece;
 mod regressions;
 mod short;
 mod threads;

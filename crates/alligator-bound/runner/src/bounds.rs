@@ -187,12 +187,14 @@ fn ours_header() -> String {
          # exported wrapper (its call included), proved on the module by `cargo xtask bounds`.\n\
          # refused: calls that come to where the memory grows and do not grow it: the first, which\n\
          # takes the initial memory in, and those that the host or a limit refuses.\n\
+         # gathering: calls that give back all that the heap keeps for later requests, before null or\n\
+         # where a request is for half of the heap; they may grow, too.\n\
          # bytes: bulk operations on the path, each a byte of copy or fill per unit more.\n",
     );
     let _ = writeln!(
         text,
-        "{:<18} {:<13} {:>7} {:>7} {:>12} {:>9} {:>6}",
-        "# build", "operation", "bound", "plain", "with growth", "refused", "bytes"
+        "{:<18} {:<13} {:>7} {:>7} {:>12} {:>9} {:>10} {:>6}",
+        "# build", "operation", "bound", "plain", "with growth", "refused", "gathering", "bytes"
     );
     text
 }
@@ -210,11 +212,12 @@ pub(crate) fn add_row(text: &mut String, name: &str, operation: &str, entry: &En
     let bulk = main.and_then(|figure| figure.bulk_operations);
     let _ = writeln!(
         text,
-        "{name:<18} {operation:<13} {:>7} {:>7} {:>12} {:>9} {:>6}",
+        "{name:<18} {operation:<13} {:>7} {:>7} {:>12} {:>9} {:>10} {:>6}",
         bound(main),
         plain.map_or_else(|| "-".to_owned(), |plain| plain.to_string()),
         bound(entry.with_growth.as_ref()),
         bound(entry.refused.as_ref()),
+        bound(entry.gathering.as_ref()),
         bulk.map_or_else(|| "any".to_owned(), |bulk| bulk.to_string()),
     );
 }

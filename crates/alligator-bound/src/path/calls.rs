@@ -42,7 +42,7 @@ impl Edges {
     /// Finds the least kind of path for each call. What is not known to end does not, until it is.
     fn find_growth(&mut self, analysis: &Analysis<'_, '_>) {
         let mut ends: BTreeMap<u32, Ends> = BTreeMap::new();
-        let order: Vec<u32> = self.components(Growth::With).concat();
+        let order: Vec<u32> = self.components(Growth::Gathering).concat();
         let mut scan_all = || {
             let mut changed = false;
             for function in &order {
@@ -58,7 +58,7 @@ impl Edges {
                 *growth = match made.get(callee) {
                     _ if !settled => Growth::Without,
                     Some(growth) => *growth,
-                    None => Growth::With,
+                    None => Growth::Gathering,
                 };
             }
         }
@@ -89,9 +89,9 @@ impl Edges {
 
     /// Whether any function can end up calling itself.
     pub(super) fn have_cycle(&self) -> bool {
-        self.components(Growth::With)
+        self.components(Growth::Gathering)
             .iter()
-            .any(|component| self.is_recursive(component, Growth::With))
+            .any(|component| self.is_recursive(component, Growth::Gathering))
     }
 }
 
@@ -104,7 +104,7 @@ fn all_callees(analysis: &Analysis<'_, '_>, plan: &Plan<'_>) -> BTreeMap<u32, Gr
     known
         .flatten()
         .filter(|callee| analysis.plans.contains_key(callee))
-        .map(|callee| (*callee, Growth::With))
+        .map(|callee| (*callee, Growth::Gathering))
         .collect()
 }
 

@@ -323,7 +323,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             .saturating_add(self.analysis.cost_at(&plan.code, at));
         let index = u32::try_from(at).unwrap_or(u32::MAX);
         if let Some(callees) = plan.callees.get(&index) {
-            if plan.after_growth.contains(&index) && state.growth != Growth::With {
+            if plan.after_growth.contains(&index) && state.growth < Growth::With {
                 return Err(Contradiction);
             }
             return Ok(self.call(state, operator, callees));
@@ -690,7 +690,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
         };
         self.forget_loop(state, plan, at, number, block);
         let mut states = Vec::new();
-        for growth in [Growth::Without, Growth::Refused, Growth::With] {
+        for growth in Growth::ALL {
             let Some(cost) = before.of(growth).filter(|_| growth <= self.growth) else {
                 continue;
             };
@@ -1019,11 +1019,7 @@ impl<'s, 'm, 'a> Machine<'s, 'm, 'a> {
             let results: Vec<ValType> = signature.map_or_else(Vec::new, |s| s.results().to_vec());
             return self.call_import(state, callee, tail, &results);
         }
-        let entered = if self.analysis.is_growing(callee) {
-            Growth::Refused
-        } else {
-            Growth::Without
-        };
+        let entered = self.analysis.entered(callee);
         if self.goes_on_with(state, entered).is_err() {
             self.refuted = self.refuted.max(state.cost);
             return Next::Split(Vec::new());

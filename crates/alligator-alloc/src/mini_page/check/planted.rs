@@ -1,46 +1,50 @@
 //! Violations of the invariants of MiniPages and classes, for the tests of the checker.
 
 use crate::check::planted::Victim;
-use crate::meta_page::HeaderId;
 use crate::mini_page::ClassState;
-use crate::size_class::CLASS_COUNT;
+use crate::policy::{Entry, Policy};
+use crate::records::Id;
 
-/// The index of a class that is as `is_it` wants.
-fn class(heap: &Victim, is_it: impl Fn(&ClassState) -> bool) -> usize {
-    let found = (0..CLASS_COUNT).find(|&index| is_it(&heap.classes[index]));
-    found.expect("a class of this kind")
+/// The state of a class that is as `is_it` wants.
+fn class<P: Policy>(heap: &Victim<P>, is_it: impl Fn(&ClassState<P>) -> bool) -> &ClassState<P> {
+    let mut classes = heap.classes.iter();
+    classes
+        .find(|state| is_it(state))
+        .expect("a class of this kind")
 }
 
-/// The first MiniPage of a list, and the index of its class.
-fn listed(heap: &Victim) -> (HeaderId, usize) {
-    let class = class(heap, |state| state.partial.first.is_some());
-    (heap.classes[class].partial.first, class)
+/// A class with MiniPages in its list.
+fn listed<P: Policy>(heap: &Victim<P>) -> &ClassState<P> {
+    class(heap, |state| state.partial.get().is_some())
 }
 
-pub(crate) fn free_slot_that_is_none(heap: &mut Victim) {
-    let (id, _) = listed(heap);
-    let [first, _] = &heap.runs.meta.header(id).slots;
-    // The test's MiniPages have fewer slots.
-    first.set(first.get() | 1 << 63);
+pub(crate) fn free_slot_that_is_none<P: Policy>(heap: &Victim<P>) {
+    let granule = heap.runs.records.granule(listed(heap).partial.get());
+    let word = heap.runs.records.word(granule);
+    word.set(word.get() | 1 << 63); // The test's MiniPages have fewer slots.
 }
 
-pub(crate) fn in_no_list(heap: &mut Victim) {
-    let (_, class) = listed(heap);
-    heap.classes[class].partial.first = HeaderId::NONE;
+pub(crate) fn in_no_list<P: Policy>(heap: &Victim<P>) {
+    listed(heap).partial.set(Id::NONE);
 }
 
-pub(crate) fn list_that_points_elsewhere(heap: &mut Victim) {
-    let (id, _) = listed(heap);
-    heap.runs.meta.header(id).previous.set(id);
+pub(crate) fn list_that_points_elsewhere<P: Policy>(heap: &Victim<P>) {
+    let first = listed(heap).partial.get();
+    let second = heap.runs.records.record(first).next.get();
+    assert!(second.is_some());
+    heap.runs.records.record(second).previous.set(second);
 }
 
-pub(crate) fn current_at_no_granule(heap: &mut Victim) {
-    let class = class(heap, |state| state.free != 0);
-    heap.classes[class].current += 64;
+pub(crate) fn current_at_no_granule<P: Policy>(heap: &Victim<P>) {
+    let state = class(heap, |state| state.free.get() != 0);
+    state.current.set(state.current.get() + 64);
 }
 
-#[cfg(not(any(feature = "small", feature = "hardened")))]
-pub(crate) fn slot_twice_in_a_magazine(heap: &mut Victim) {
-    let states = &mut heap.classes;
-    assert!(states.iter_mut().any(ClassState::plant_twice));
+pub(crate) fn slot_twice_in_a_magazine<P: Policy>(heap: &Victim<P>) {
+    let state = class(heap, |state| state.magazine_slots().count() > 1);
+    let latest = state.magazine.get().cast::<Entry>();
+    // SAFETY: there are two entries from `room` on.
+    let latest = unsafe { latest.byte_add(state.room.get()) };
+    // SAFETY: as above.
+    unsafe { *latest.add(1) = *latest };
 }
