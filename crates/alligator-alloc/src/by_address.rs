@@ -16,7 +16,6 @@ use core::ptr::NonNull;
 use crate::heap::{Heap, Wanted, class_of};
 use crate::policy::Policy;
 use crate::records::{ALIGNED, GRANULE, Id};
-use crate::runs::length_for;
 use crate::size_class::{Class, SLOT_BYTES};
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, bytes_of};
@@ -147,26 +146,25 @@ impl<S: Source, P: Policy> Heap<S, P> {
         debug_assert!(layout.size() != 0 && layout.align() <= GRANULE_BYTES);
         let address = pointer.addr();
         let bytes = self.bytes_at(address);
-        let moved = match (self.block_at(address), class_of(layout)) {
-            (Block::Slot(old), Some(new)) if old == new => None,
+        let new = match (self.block_at(address), class_of(layout)) {
+            (Block::Slot(old), Some(new)) if old == new => address.get(),
             (Block::Run(run), None) => {
                 let old = self.runs.records.record(run).length.get();
-                self.resize_run(run, old, length_for(layout.size()), layout)
+                self.resize_run(run, old, layout)
             }
-            (Block::Aligned(id), None) => self.resize_aligned(id, layout),
-            _ => Some(self.allocate_layout(layout)),
+            (Block::Aligned(_), None) => self.resize_aligned(address.get(), layout),
+            _ => self.allocate_layout(layout),
         };
-        let Some(new) = moved else {
-            return NonNull::new(self.pointer_to(address.get()));
-        };
-        let Some(new) = NonNull::new(self.pointer_to(new)) else {
+        let Some(new_block) = NonNull::new(self.pointer_to(new)) else {
             // Who asks for less can do with what there is.
             return NonNull::new(self.pointer_to(address.get())).filter(|_| layout.size() <= bytes);
         };
-        // SAFETY: both blocks have that many bytes and are apart, since both are in use.
-        unsafe { new.copy_from_nonoverlapping(pointer, bytes.min(layout.size())) };
-        self.deallocate_at(address);
-        Some(new)
+        if new != address.get() {
+            // SAFETY: both blocks have that many bytes and are apart, since both are in use.
+            unsafe { new_block.copy_from_nonoverlapping(pointer, bytes.min(layout.size())) };
+            self.deallocate_at(address);
+        }
+        Some(new_block)
     }
 
     /// The address of a block for `layout`, or zero.

@@ -38,7 +38,7 @@ pub enum Invariant {
     Untouched,
     /// Every free run is in the bin of its length exactly once.
     InBin,
-    /// A bin is a ring of free runs through its sentinel, and what follows in it points back.
+    /// A bin is a list of free runs, and what follows in it points back.
     BinLinks,
     /// The bitmap says which bins have runs.
     BinBitmap,

@@ -135,7 +135,8 @@ impl<S: Source, P: Policy> Heap<S, P> {
         self.deallocate_address(pointer.addr(), layout);
     }
 
-    #[inline(always)]
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline(always))]
     fn deallocate_address(&self, address: NonZeroUsize, layout: Layout) {
         match class_of(layout) {
             Some(class) => self.deallocate_slot(address, class),
@@ -158,7 +159,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
     fn take_slot(&self, state: &ClassState<P>) -> usize {
         let classes = self.classes.as_ptr();
         state.take(classes, &self.runs, |length| {
-            self.make_room(length, false, false)
+            self.make_room(length, false)
         })
     }
 
@@ -183,50 +184,40 @@ impl<S: Source, P: Policy> Heap<S, P> {
     /// The address of a block for `layout` that no class serves, or zero.
     #[inline(never)]
     pub(crate) fn allocate_long(&self, layout: Layout) -> usize {
+        self.take_run(self.run_for(layout), layout)
+    }
+
+    /// A free run with room for a block for `layout`, which no class serves, or none. The next call finds the same.
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline(always))]
+    fn run_for(&self, layout: Layout) -> Id {
         if is_too_much(layout) {
-            return 0;
+            return Id::NONE;
         }
-        let length = length_for(layout.size());
+        let mut length = length_for(layout.size());
         if layout.align() > GRANULE_BYTES {
-            return self.allocate_aligned(length, layout.align());
+            length = aligned_length(length, layout.align());
         }
-        let free = self.find_or_make(length);
-        if free.is_some() {
-            self.runs.records.place(self.runs.cut(free, length))
-        } else {
-            0
-        }
-    }
-
-    /// The address of a block of `length` with an alignment above a granule, or zero.
-    #[inline(always)]
-    fn allocate_aligned(&self, length: Length, align: usize) -> usize {
-        let free = self.find_or_make(aligned_length(length, align));
-        if free.is_some() {
-            self.runs.cut_aligned(free, length, align)
-        } else {
-            0
-        }
-    }
-
-    /// A free run of at least `length`, or none.
-    #[inline(always)]
-    fn find_or_make(&self, length: Length) -> Id {
         let free = self.runs.find(length);
         if free.is_some() {
             free
         } else {
-            self.make_room(length, false, false)
+            self.make_room(length, false)
         }
     }
 
-    /// The address of `run`, or zero for none.
-    #[inline(always)]
-    pub(crate) fn place_of(&self, run: Id) -> usize {
-        if run.is_some() {
-            self.runs.records.place(run)
+    /// The address of a block for `layout` in the free run `free`, which has room for it; zero for none.
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline(always))]
+    fn take_run(&self, free: Id, layout: Layout) -> usize {
+        if !free.is_some() {
+            return 0;
+        }
+        let length = length_for(layout.size());
+        if layout.align() > GRANULE_BYTES {
+            self.runs.cut_aligned(free, length, layout.align())
         } else {
-            0
+            self.runs.records.place(self.runs.cut(free, length))
         }
     }
 
@@ -288,83 +279,88 @@ impl<S: Source, P: Policy> Heap<S, P> {
             self.runs.require_no_fault();
             self.require_block(pointer.addr(), layout);
         }
-        let moved = match (old_class, new_class) {
-            (Some(old), Some(new)) if old == new => None,
-            (_, Some(new)) => Some(self.allocate_slot(new)),
-            (None, None) => self.resize_long(pointer.addr(), layout, new_layout),
-            (Some(_), None) => Some(self.allocate_long(new_layout)),
+        let address = pointer.addr().get();
+        let new = match (old_class, new_class) {
+            (Some(old), Some(new)) if old == new => address,
+            (_, Some(new)) => self.allocate_slot(new),
+            (None, None) => self.resize_long(address, layout, new_layout),
+            (Some(_), None) => self.allocate_long(new_layout),
         };
-        let Some(address) = moved else {
-            return NonNull::new(self.pointer_to(pointer.addr().get()));
-        };
-        let new = NonNull::new(self.pointer_to(address))?;
-        // SAFETY: both blocks have that many bytes and are apart, since both are in use.
-        unsafe { new.copy_from_nonoverlapping(pointer, layout.size().min(new_layout.size())) };
-        match old_class {
-            Some(old) => self.deallocate_slot(pointer.addr(), old),
-            None => self.deallocate_long(pointer.addr(), layout),
+        let new_block = NonNull::new(self.pointer_to(new))?;
+        if new != address {
+            // SAFETY: both blocks have that many bytes and are apart, since both are in use.
+            unsafe {
+                new_block.copy_from_nonoverlapping(pointer, layout.size().min(new_layout.size()));
+            }
+            self.deallocate_address(pointer.addr(), layout);
         }
-        Some(new)
+        Some(new_block)
     }
 
     /// Makes the block of `layout` at `address`, longer than a slot, one of `new`, of the same alignment and longer than
-    /// a slot, too: `None` if it stays where it is, else the address of another for what it holds, or zero.
+    /// a slot, too: the same address if it stays where it is, else that of another for what it holds, or zero.
     #[inline(always)]
-    fn resize_long(&self, address: NonZeroUsize, layout: Layout, new: Layout) -> Option<usize> {
-        let run = self.runs.records.id_at(address.get());
-        let (old, length) = (length_for(layout.size()), length_for(new.size()));
+    fn resize_long(&self, address: usize, layout: Layout, new: Layout) -> usize {
+        let run = self.runs.records.id_at(address);
         if layout.align() > GRANULE_BYTES {
-            return self.resize_aligned(run, new);
+            return self.resize_aligned(address, new);
         }
-        self.resize_run(run, old, length, new)
+        self.resize_run(run, length_for(layout.size()), new)
     }
 
-    /// Makes the used run `run` of `old` one of `length`, the block that is in it one of `layout`: as
-    /// [`resize_long`](Self::resize_long).
+    /// Makes the used run `run` of `old` hold a block for `layout`: as [`resize_long`](Self::resize_long).
     #[inline(always)]
-    pub(crate) fn resize_run(
-        &self,
-        run: Id,
-        old: Length,
-        length: Length,
-        layout: Layout,
-    ) -> Option<usize> {
+    pub(crate) fn resize_run(&self, run: Id, old: Length, layout: Layout) -> usize {
         if is_too_much(layout) {
-            return Some(0);
+            return 0;
         }
+        let length = length_for(layout.size());
         if self.runs.resize(run, old, length) {
-            return None;
+            return self.runs.records.place(run);
         }
-        let free = self.runs.find(length); // Moving costs a copy; growing would cost memory.
-        let new = if free.is_some() {
-            self.runs.cut(free, length)
-        } else {
-            self.grow_run(run, old, length)
-        };
-        (new != run).then(|| self.place_of(new))
+        let mut free = self.runs.find(length); // Moving costs a copy; growing would cost memory.
+        if !free.is_some() {
+            free = self.grow_run(run, old, length);
+            if free == run {
+                return self.runs.records.place(run);
+            }
+        }
+        self.take_run(free, layout)
     }
 
-    /// [`resize_long`](Self::resize_long) for a block with an alignment above a granule, whose first granule's record is
-    /// `id`.
+    /// [`resize_long`](Self::resize_long) for a block with an alignment above a granule.
     #[inline(never)]
-    pub(crate) fn resize_aligned(&self, id: Id, new: Layout) -> Option<usize> {
+    pub(crate) fn resize_aligned(&self, address: usize, new: Layout) -> usize {
+        let id = self.runs.records.id_at(address);
         let run = self.runs.records.record(id).next.get();
         let before = id.distance_from(run);
         let old = self.runs.records.record(run).length.get();
-        let fits = !is_too_much(new) && self.runs.resize(run, old, before + length_for(new.size()));
-        (!fits).then(|| self.allocate_long(new))
+        if !is_too_much(new) && self.runs.resize(run, old, before + length_for(new.size())) {
+            address
+        } else {
+            self.allocate_long(new)
+        }
     }
 
     /// [`allocate_zeroed`](Self::allocate_zeroed) for a size above zero.
     #[inline(never)]
     pub(crate) fn allocate_zeroed_nonzero(&self, layout: Layout) -> Option<NonNull<u8>> {
-        let (untouched, table) = (self.runs.untouched(), self.runs.records.table());
-        let block = NonNull::new(self.allocate_nonzero(layout))?;
-        let mut bytes = layout.size();
-        // Where a table has been meanwhile, the memory is not as it was.
-        if class_of(layout).is_none() && table == self.runs.records.table() {
-            bytes = bytes.min(untouched.saturating_sub(block.addr().get()));
+        if P::HARDENED {
+            self.runs.require_no_fault();
         }
+        let mut bytes = layout.size();
+        let address = match class_of(layout) {
+            Some(class) => self.allocate_slot(class),
+            None => {
+                let free = self.run_for(layout);
+                let untouched = self.runs.untouched();
+                let address = self.take_run(free, layout);
+                bytes = bytes.min(untouched.saturating_sub(address));
+                address
+            }
+        };
+        self.runs.recorder.allocated(layout, address);
+        let block = NonNull::new(self.pointer_to(address))?;
         // SAFETY: the block has at least that many bytes and nobody else knows it yet.
         unsafe { block.write_bytes(0, bytes) };
         Some(block)

@@ -78,10 +78,10 @@ impl<P: Policy> ClassState<P> {
                 require_own(id, runs);
                 self.room.set(u64::BITS as usize);
             }
-            let granule = runs.records.granule(id);
-            free = runs.records.word(granule).replace(0);
-            self.current.set(address_of(granule));
-            self.partial.set(runs.records.record(id).next.get());
+            let at = runs.records.view();
+            free = at.word(id).replace(0);
+            self.current.set(runs.records.place(id));
+            self.partial.set(at.record(id).next.get());
         }
         self.take_lowest(free, runs)
     }
@@ -112,16 +112,17 @@ impl<P: Policy> ClassState<P> {
         let index = (ptr::from_ref(self).addr() - classes.addr()) / size_of::<Self>();
         let info = Class::from_index(index).info();
         let length = u32::from(info.granules) * GRANULE;
-        let mut run = runs.find_exact(length);
+        let mut run = runs.find_exact(info.bin.into());
         if !run.is_some() {
             run = make_room(length);
             if !run.is_some() {
                 return 0;
             }
         }
-        let granule = runs.split_mini_page(run, info);
+        runs.split_mini_page(run, info);
+        let address = runs.records.place(run);
         self.info.set(*info);
-        self.current.set(address_of(granule));
+        self.current.set(address);
         self.free.set(info.all - 1); // The first slot's bit, the lowest, goes.
         if P::HARDENED {
             self.room.set(0);
@@ -129,7 +130,7 @@ impl<P: Policy> ClassState<P> {
         } else {
             self.room.set(magazine::room_max::<P>());
         }
-        address_of(granule)
+        address
     }
 
     /// Gives the slot at `address` back to its MiniPage, and the MiniPage to the free runs if it was the last in use.
@@ -166,31 +167,29 @@ impl<P: Policy> ClassState<P> {
     /// Puts the MiniPage at `granule` before all others of the list. The first in it has no valid `previous`.
     #[inline(always)]
     fn push<S: Source>(&self, granule: Granule, runs: &Runs<S, P>) {
+        let at = runs.records.view();
         let id = runs.records.id(granule);
         let next = self.partial.replace(id);
-        runs.records.of(granule).next.set(next);
-        if next.is_some() {
-            runs.records.record(next).previous.set(id);
-        }
+        at.record(id).next.set(next);
+        at.record(next).previous.set(id);
     }
 
     /// Takes the MiniPage at `granule` out of the list.
     #[inline(always)]
     fn remove<S: Source>(&self, granule: Granule, runs: &Runs<S, P>) {
-        let record = runs.records.of(granule);
-        let next = record.next.get();
+        let at = runs.records.view();
+        let id = runs.records.id(granule);
         if P::HARDENED {
-            require_own(runs.records.id(granule), runs);
+            require_own(id, runs);
         }
-        if self.partial.get() == runs.records.id(granule) {
-            self.partial.set(next);
-            return;
+        let record = at.record(id);
+        let next = record.next.get();
+        if self.partial.get() == id {
+            return self.partial.set(next);
         }
         let previous = record.previous.get();
-        runs.records.record(previous).next.set(next);
-        if next.is_some() {
-            runs.records.record(next).previous.set(previous);
-        }
+        at.record(previous).next.set(next);
+        at.record(next).previous.set(previous);
     }
 
     /// Gives back all that the class keeps: the slots in its magazine, and those of its current MiniPage.

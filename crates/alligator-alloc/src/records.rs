@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! table    words     8 B a granule, the last granule's first: the free slots of the MiniPage that starts there
-//!          front    64 records that stand for no granule: none, a sentinel for each bin, and one for no bin
+//!          front    64 records that stand for no granule: none, where each bin starts, and one for no bin
 //!          records  16 B a granule: a MetaPage for each page
 //! ```
 //!
@@ -34,11 +34,11 @@ const DISTANCE_SHIFT: u32 = GRANULE_SHIFT - GRANULE.ilog2();
 /// Records that stand for no granule.
 const FRONT_RECORDS: usize = 64;
 /// The bytes of these.
-const FRONT_BYTES: usize = FRONT_RECORDS * size_of::<Record>();
+pub(crate) const FRONT_BYTES: usize = FRONT_RECORDS * size_of::<Record>();
 /// Bytes in a word of slots.
 const WORD_BYTES: usize = size_of::<u64>();
 /// Bytes of a table for each granule: a record and a word.
-const BYTES_PER_GRANULE: usize = size_of::<Record>() + WORD_BYTES;
+pub(crate) const BYTES_PER_GRANULE: usize = size_of::<Record>() + WORD_BYTES;
 
 /// Granules that a table can have records of: their lengths stay below the marks of a record. All of the address
 /// space on 32 bits, 64 GiB on 64.
@@ -52,7 +52,8 @@ pub(crate) const ALIGNED: u32 = 1 << 30;
 const CLASS_SHIFT: u32 = 8;
 
 impl Id {
-    /// No record. The record that stands there is all zero, of no length and in no bin.
+    /// No record. The one that stands there is of no length, in no bin, and leads nowhere; whatever follows the last of a
+    /// list notes there what is before it, and nobody reads that.
     pub(crate) const NONE: Self = Self(0);
     /// In `below`: this run itself is free. All ones.
     pub(crate) const FREE: Self = Self(!0);
@@ -62,13 +63,25 @@ impl Id {
         self.0 != 0
     }
 
-    /// The sentinel of `bin`, or for one more than there are bins a record that leads nowhere.
+    /// Whether this is the record of a granule.
     #[inline(always)]
-    pub(crate) fn sentinel(bin: u32) -> Self {
+    pub(crate) fn is_granule(self) -> bool {
+        self.0 >= FRONT_BYTES as u32
+    }
+
+    /// All bits of both.
+    #[inline(always)]
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Where `bin` starts; for one more than there are bins a record that leads nowhere.
+    #[inline(always)]
+    pub(crate) fn start_of(bin: u32) -> Self {
         Self(bin * GRANULE)
     }
 
-    /// The bin whose sentinel this is.
+    /// The bin that starts here.
     #[inline(always)]
     pub(crate) fn bin(self) -> u32 {
         self.0 / GRANULE
@@ -120,13 +133,6 @@ impl Record {
     pub(crate) fn class(&self) -> Option<usize> {
         let length = self.length.get();
         (length & MINI_PAGE != 0).then_some((length >> CLASS_SHIFT & 0xFF) as usize)
-    }
-
-    /// Notes that this is granule `number` of a MiniPage of `class`.
-    #[inline(always)]
-    pub(crate) fn set_mini_page(&self, class: u16, number: u32) {
-        let class = u32::from(class) << CLASS_SHIFT;
-        self.length.set(MINI_PAGE | class | number * GRANULE);
     }
 }
 
@@ -226,9 +232,13 @@ impl<S: Source> Records<S> {
 
     /// The free slots of the MiniPage that starts with `granule`, one bit each.
     #[inline(always)]
-    #[expect(clippy::cast_ptr_alignment, reason = "a table starts at a granule")]
     pub(crate) fn word(&self, granule: Granule) -> &Cell<u64> {
-        let address = self.words.get().wrapping_sub(granule / 2);
+        self.word_at(self.words.get().wrapping_sub(granule / 2))
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_ptr_alignment, reason = "a table starts at a granule")]
+    fn word_at(&self, address: usize) -> &Cell<u64> {
         let place = self.source().pointer(address).cast::<Cell<u64>>();
         // SAFETY: as in `at`.
         unsafe { &*place }
@@ -291,22 +301,15 @@ impl<S: Source> Records<S> {
         self.front.get() - self.covered.get() * WORD_BYTES
     }
 
-    /// Granules that have records.
-    #[inline(always)]
-    pub(crate) fn covered(&self) -> usize {
-        self.covered.get()
-    }
-
-    /// Makes a table for `covered` granules at `address`, where it has room, of what the old one says. It may overlap the
+    /// Makes a table for `covered` granules, no fewer than now, at `address`, where it has room, of what the old one says. It may overlap the
     /// old one. If the memory there is not `dirty`, it is zero. *Time:* linear in `covered`.
     pub(crate) fn move_to(&self, address: usize, covered: usize, dirty: bool) {
         let (old, old_covered) = (self.front.get(), self.covered.get());
         let front = address + covered * WORD_BYTES;
-        let both = covered.min(old_covered);
-        let (kept, mut kept_bytes) = (front - both * WORD_BYTES, 0);
+        let (kept, mut kept_bytes) = (front - old_covered * WORD_BYTES, 0);
         if old != 0 {
-            kept_bytes = FRONT_BYTES + both * BYTES_PER_GRANULE;
-            let from = self.source().pointer(old - both * WORD_BYTES);
+            kept_bytes = FRONT_BYTES + old_covered * BYTES_PER_GRANULE;
+            let from = self.source().pointer(old - old_covered * WORD_BYTES);
             // SAFETY: both are in memory of the heap that only tables use, and no record is borrowed.
             unsafe { self.source().pointer(kept).copy_from(from, kept_bytes) };
         }
@@ -322,14 +325,6 @@ impl<S: Source> Records<S> {
         self.origin.set(front.wrapping_sub(self.zero.get()));
         let of_first = self.zero.get().wrapping_add(FRONT_BYTES) / 2;
         self.words.set((front - WORD_BYTES).wrapping_add(of_first));
-        if old == 0 {
-            for bin in 1..FRONT_RECORDS as u32 - 1 {
-                let sentinel = Id::sentinel(bin);
-                let record = self.record(sentinel);
-                record.next.set(sentinel);
-                record.previous.set(sentinel);
-            }
-        }
     }
 
     /// Makes what lies from one address to another zero.
@@ -360,6 +355,21 @@ impl<'a, S: Source> View<'a, S> {
     #[inline(always)]
     pub(crate) fn record(self, id: Id) -> &'a Record {
         self.records.at(self.front.wrapping_add(id.0 as usize))
+    }
+
+    /// Notes that this is granule `number` of the MiniPage of `class` that starts with that of the record `id`.
+    #[inline(always)]
+    pub(crate) fn set_mini_page(self, id: Id, class: u16, number: u32) {
+        let distance = number * GRANULE;
+        let length = MINI_PAGE | u32::from(class) << CLASS_SHIFT | distance;
+        self.record(id.above(distance)).length.set(length);
+    }
+
+    /// The free slots of the MiniPage whose first granule's record is `id`, one bit each.
+    #[inline(always)]
+    pub(crate) fn word(self, id: Id) -> &'a Cell<u64> {
+        let of_first = self.front + (FRONT_BYTES / 2 - WORD_BYTES);
+        self.records.word_at(of_first.wrapping_sub(id.0 as usize / 2))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Runs: neighbouring granules, used or free, found by the record of their first; bins that find a free run;
 //! splitting and merging. All in constant time, without a loop.
 //!
-//! Free runs are kept in bins by length, four to a doubling, and never lie side by side. A bin is a ring through a
-//! sentinel record, so that taking out and putting in ask neither for the first nor for the last. A request looks at
+//! Free runs are kept in bins by length, four to a doubling, and never lie side by side. A bin is a list that starts at a
+//! record of its own and ends at record 0, which anybody may write to, so that taking out and putting in ask neither for
+//! the first nor for the last. A request looks at
 //! the first run of its own bin, then takes the first run of the next bin that is not empty: every run there is long
 //! enough ("good fit"). The free part of a run is split off at its upper end, so low addresses are used first and the
 //! last block in a row can grow; only from the heap's end long blocks are taken the other way round.
@@ -45,7 +46,7 @@ const UNTOUCHED_SHARE: u32 = 4;
 /// The bin of a run: exact for the shortest, then four to a doubling. A `f32` rounds lengths of more than a GiB, and
 /// keeps their order, so what is in a higher bin is longer.
 #[inline(always)]
-fn bin_of(length: Length) -> u32 {
+pub(crate) const fn bin_of(length: Length) -> u32 {
     #[expect(clippy::cast_precision_loss, reason = "it keeps the order")]
     let bin = ((length as f32).to_bits() >> BIN_SHIFT) - BIN_BIAS;
     if bin < BIN_LAST { bin } else { BIN_LAST }
@@ -68,12 +69,9 @@ pub(crate) struct Runs<S, P> {
     nonempty: Cell<u64>,
     /// The record after the heap's last granule.
     end: Cell<Id>,
-    /// The run that the table is in, and its length: none before there is one.
+    /// The run that the table is in, the heap's last: none before there is one.
     pub(crate) table: Cell<Id>,
-    pub(crate) table_length: Cell<Length>,
-    /// The record after the highest granule that is not the table's.
-    top: Cell<Id>,
-    /// From this record to `end`, but for the table, nobody has touched the memory since the host gave it zeroed.
+    /// From this record to the table, nobody has touched the memory since the host gave it zeroed.
     untouched: Cell<Id>,
     /// The fault that has stopped this heap, and the address it was found at.
     stopped: Cell<Option<(Fault, usize)>>,
@@ -93,8 +91,6 @@ impl<S: Source, P: Policy> Runs<S, P> {
             nonempty: Cell::new(0),
             end: Cell::new(Id::NONE),
             table: Cell::new(Id::NONE),
-            table_length: Cell::new(0),
-            top: Cell::new(Id::NONE),
             untouched: Cell::new(Id::NONE),
             stopped: Cell::new(None),
             never_unwinds: Cell::new(false),
@@ -108,7 +104,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
 
     /// A free run of at least `length`: the first of its own bin, or else of the next bin that is not empty; none if
     /// neither is long enough. *Time:* constant.
-    #[inline(always)]
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline(always))]
     pub(crate) fn find(&self, length: Length) -> Id {
         let bin = bin_of(length);
         let nonempty = self.nonempty.get() >> bin;
@@ -116,18 +113,18 @@ impl<S: Source, P: Policy> Runs<S, P> {
             return Id::NONE; // There is no table yet.
         }
         let at = self.records.view();
-        let first = |bin: u32| at.record(Id::sentinel(bin)).next.get();
+        let first = |bin: u32| at.record(Id::start_of(bin)).next.get();
         let own = first(bin);
         if at.record(own).length.get() >= length {
-            return own; // A sentinel has no length.
+            return own; // Record 0 has no length.
         }
         first(bin + (nonempty & !1).trailing_zeros())
     }
 
-    /// [`find`](Self::find) for a length whose bin holds no other: any run of the first bin that is not empty will do.
+    /// [`find`](Self::find) for a length whose bin, `bin`, holds no other: any run of the first bin that is not empty will
+    /// do.
     #[inline(always)]
-    pub(crate) fn find_exact(&self, length: Length) -> Id {
-        let bin = bin_of(length);
+    pub(crate) fn find_exact(&self, bin: u32) -> Id {
         let nonempty = self.nonempty.get() >> bin;
         if nonempty == 0 {
             return Id::NONE;
@@ -135,10 +132,10 @@ impl<S: Source, P: Policy> Runs<S, P> {
         self.first(bin + nonempty.trailing_zeros())
     }
 
-    /// The first run of `bin`, or its sentinel; none for one more than there are bins.
+    /// The first run of `bin`, or none.
     #[inline(always)]
     fn first(&self, bin: u32) -> Id {
-        self.records.record(Id::sentinel(bin)).next.get()
+        self.records.record(Id::start_of(bin)).next.get()
     }
 
     /// Makes `length` of the free run `run`, which is long enough, a used run, which is returned. *Time:* constant.
@@ -147,10 +144,10 @@ impl<S: Source, P: Policy> Runs<S, P> {
     pub(crate) fn cut(&self, run: Id, length: Length) -> Id {
         if length >= LONG {
             let free = self.records.record(run).length.get();
-            let top = self.top.get();
+            let top = self.table.get();
             let untouched = top.distance_from(self.untouched.get().min(top));
             if run.above(free) == top && free / UNTOUCHED_SHARE > untouched {
-                return self.split_last(run, length);
+                return self.split_end(run, length, true);
             }
         }
         self.split(run, length);
@@ -178,8 +175,16 @@ impl<S: Source, P: Policy> Runs<S, P> {
     }
 
     /// Makes the lower `length` of the free run `run` a used run; the rest stays free.
-    #[inline(never)]
+    #[cfg_attr(built_for_size, inline(always))]
+    #[cfg_attr(not(built_for_size), inline(never))]
     pub(crate) fn split(&self, run: Id, length: Length) {
+        self.split_end(run, length, false);
+    }
+
+    /// Makes `length` of the free run `run`, its upper end or its lower one, a used run, which is returned.
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline(always))]
+    fn split_end(&self, run: Id, length: Length, is_upper: bool) -> Id {
         let at = self.records.view();
         if P::HARDENED {
             self.require_free(run);
@@ -189,50 +194,27 @@ impl<S: Source, P: Policy> Runs<S, P> {
         let record = at.record(run);
         record.below.set(Id::NONE);
         let rest = record.length.get() - length;
+        let mut used = run;
+        let mut left = run.above(length);
+        if is_upper {
+            (used, left) = (run.above(rest), run);
+        }
+        let record = at.record(used);
         record.length.set(length);
         if P::HARDENED {
             record.next.set(Id::NONE);
         }
-        let above = run.above(length);
+        let above = used.above(length);
         if above > self.untouched.get() {
             self.untouched.set(above);
         }
-        if rest == 0 {
+        if is_upper || rest == 0 {
             at.record(above).below.set(Id::NONE);
-            self.nonempty.set(nonempty);
-            return;
-        }
-        self.link(at, above, rest, nonempty);
-    }
-
-    /// Makes the upper `length` of `run`, the highest free run, a used run, which is returned.
-    #[inline(always)]
-    fn split_last(&self, run: Id, length: Length) -> Id {
-        let at = self.records.view();
-        if P::HARDENED {
-            self.require_free(run);
-            self.require_poison(run);
-        }
-        let nonempty = self.unlink(at, run, self.nonempty.get());
-        let top = self.top.get();
-        if top > self.untouched.get() {
-            self.untouched.set(top);
-        }
-        at.record(top).below.set(Id::NONE);
-        let free = at.record(run);
-        free.below.set(Id::NONE);
-        let rest = free.length.get() - length;
-        let used = run.above(rest);
-        let record = at.record(used);
-        record.length.set(length);
-        record.below.set(Id::NONE);
-        if P::HARDENED {
-            record.next.set(Id::NONE);
         }
         if rest == 0 {
             self.nonempty.set(nonempty);
         } else {
-            self.link(at, run, rest, nonempty);
+            self.link(at, left, rest, nonempty);
         }
         used
     }
@@ -251,18 +233,18 @@ impl<S: Source, P: Policy> Runs<S, P> {
         at.record(run.above(length)).below.set(run);
         let bin = bin_of(length);
         self.nonempty.set(nonempty | 1 << bin);
-        let sentinel = Id::sentinel(bin);
-        let first = &at.record(sentinel).next;
+        let start = Id::start_of(bin);
+        let first = &at.record(start).next;
         let next = first.get();
         first.set(run);
         at.record(next).previous.set(run);
         record.length.set(length);
         record.next.set(next);
-        record.previous.set(sentinel);
+        record.previous.set(start);
     }
 
-    /// Takes the free run `run` out of its bin; `nonempty` without that bin if it is empty now. If the run was alone,
-    /// both its links lead to the sentinel, whose id tells the bin.
+    /// Takes the free run `run` out of its bin; `nonempty` without that bin if it is empty now: then what is before it, the
+    /// record that tells the bin, and what is after it, record 0, are both no granule's.
     #[inline(always)]
     fn unlink(&self, at: View<'_, S>, run: Id, nonempty: u64) -> u64 {
         self.note_change();
@@ -270,7 +252,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
         let (next, previous) = (record.next.get(), record.previous.get());
         at.record(previous).next.set(next);
         at.record(next).previous.set(previous);
-        nonempty ^ u64::from(next == previous).wrapping_shl(next.bin())
+        let was_alone = !next.or(previous).is_granule();
+        nonempty ^ u64::from(was_alone).wrapping_shl(previous.bin())
     }
 
     /// Counts a change, for the walk.
@@ -321,7 +304,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
 
     /// Makes the used run `run` of `old` one of `new` where it is; false, and nothing is changed, if that cannot be
     /// without growth. *Time:* constant.
-    #[inline(always)]
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline(always))]
     pub(crate) fn resize(&self, run: Id, old: Length, new: Length) -> bool {
         let at = self.records.view();
         if new > old {
@@ -353,7 +337,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
         true
     }
 
-    /// Whether the used run `run` of `length` is the heap's last but for a free one.
+    /// Whether the used run `run` of `length` is the last below the table but for a free one.
     #[inline(always)]
     pub(crate) fn is_last(&self, run: Id, length: Length) -> bool {
         let mut above = run.above(length);
@@ -361,27 +345,25 @@ impl<S: Source, P: Policy> Runs<S, P> {
         if record.is_free() {
             above = above.above(record.length.get());
         }
-        above == self.end.get()
+        above == self.table.get()
     }
 
     /// Makes the first granules of the free run `run` a MiniPage of the class that `info` is of, without a free slot
-    /// noted: which it is. *Time:* constant.
+    /// noted. *Time:* constant.
     #[inline(always)]
-    pub(crate) fn split_mini_page(&self, run: Id, info: &ClassInfo) -> Granule {
+    pub(crate) fn split_mini_page(&self, run: Id, info: &ClassInfo) {
         let granules = u32::from(info.granules);
         self.split(run, granules * GRANULE);
-        let granule = self.records.granule(run);
-        self.records.word(granule).set(0);
-        self.records.of(granule).set_mini_page(info.class, 0);
+        let at = self.records.view();
+        at.word(run).set(0);
+        at.set_mini_page(run, info.class, 0);
         if granules > 1 {
-            let record = |number: u32| self.records.record(run.above(number * GRANULE));
-            record(1).set_mini_page(info.class, 1);
+            at.set_mini_page(run, info.class, 1);
             if granules > 2 {
-                record(2).set_mini_page(info.class, 2);
-                record(3).set_mini_page(info.class, 3);
+                at.set_mini_page(run, info.class, 2);
+                at.set_mini_page(run, info.class, 3);
             }
         }
-        granule
     }
 
     /// Gives back the MiniPage at `granule`, none of whose slots is in use. *Time:* constant.
@@ -399,14 +381,10 @@ impl<S: Source, P: Policy> Runs<S, P> {
         self.free(run, granules * GRANULE);
     }
 
-    /// Whether `address` is in memory that is as the host gave it, zero, and all of the heap's above it is, too.
+    /// The address from which on all below the table is as the host gave it, zero.
     #[inline(always)]
     pub(crate) fn untouched(&self) -> usize {
-        if self.records.is_there() {
-            self.records.place(self.untouched.get())
-        } else {
-            usize::MAX // Before anything is taken in, all counts as touched: it may be the source's spare.
-        }
+        self.records.place(self.untouched.get())
     }
 
     /// The granules that the heap has, from its first to its end, whoever owns those between.

@@ -8,6 +8,8 @@
 //!
 //! Pure arithmetic and constant tables, checked when the crate is compiled.
 
+use crate::records::{GRANULE, Length};
+use crate::runs::bin_of;
 use crate::units::{GRANULE_BYTES, round_up};
 
 /// Size classes.
@@ -30,7 +32,7 @@ pub(crate) const SLOT_BYTES: [u16; CLASS_COUNT] = [
 
 /// Granules in a MiniPage of slots of `slot_bytes`: few enough for one word of bits, and more for long slots, of which
 /// one granule has too few to be worth its record.
-const fn granules(slot_bytes: u16) -> u16 {
+const fn granules(slot_bytes: u16) -> u8 {
     match slot_bytes {
         0..32 => 1,
         32..320 => 2,
@@ -53,7 +55,9 @@ pub(crate) struct ClassInfo {
     /// Turns a byte offset in a MiniPage into a slot index: see [`slot_index`].
     pub(crate) reciprocal: u16,
     /// Granules in a MiniPage.
-    pub(crate) granules: u16,
+    pub(crate) granules: u8,
+    /// The bin of runs that are as long as a MiniPage.
+    pub(crate) bin: u8,
     /// The class itself.
     pub(crate) class: u16,
 }
@@ -123,6 +127,7 @@ impl ClassInfo {
         slot_bytes: 0,
         reciprocal: 0,
         granules: 0,
+        bin: 0,
         class: 0,
     };
 }
@@ -206,6 +211,7 @@ const fn info_table() -> [ClassInfo; CLASS_COUNT] {
             slot_bytes: bytes,
             reciprocal: reciprocal(bytes),
             granules,
+            bin: bin_of(granules as Length * GRANULE) as u8,
             class: class as u16,
         };
         class += 1;

@@ -23,12 +23,6 @@ pub(crate) const PAGE_GRANULES: usize = PAGE_BYTES / GRANULE_BYTES;
 /// The largest request in bytes. One page of slack keeps every rounding below from overflowing.
 pub(crate) const REQUEST_BYTES_MAX: usize = isize::MAX as usize - PAGE_BYTES;
 
-/// The pages that hold `granules`, rounded up. No heap has so many that this overflows.
-#[inline(always)]
-pub(crate) const fn pages_for(granules: usize) -> usize {
-    (granules + (PAGE_GRANULES - 1)) >> (PAGE_SHIFT - GRANULE_SHIFT)
-}
-
 /// The bytes of `granules`.
 #[inline(always)]
 pub(crate) const fn bytes_of(granules: usize) -> usize {

@@ -64,10 +64,10 @@ impl<'a, S: Source, P: Policy> Parts<'a, S, P> {
     pub(crate) fn part(&self) -> Result<Part, Violation> {
         let id = self.at;
         let address = self.runs.records.place(id);
-        let (table, table_length) = (self.runs.table.get(), self.runs.table_length.get());
+        let table = self.runs.table.get();
         let record = self.runs.records.record(id);
         let (kind, length) = if id == table {
-            (Kind::Table, table_length)
+            (Kind::Table, self.end.distance_from(id))
         } else if record.length.get() == 0 {
             (Kind::Foreign, self.foreign_length(table))
         } else if let Some(class) = record.class() {

@@ -62,8 +62,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
         let has_no_bin = self.nonempty.get() & NO_BIN != 0;
         Invariant::BinBitmap.require(has_no_bin, 0)?;
         let none = self.records.record(Id::NONE);
-        let is_zero = none.length.get() == 0 && !none.next.get().is_some() && !none.is_free();
-        Invariant::BinLinks.require(is_zero && !none.previous.get().is_some(), 0)?;
+        let leads_nowhere = none.length.get() == 0 && !none.next.get().is_some() && !none.is_free();
+        Invariant::BinLinks.require(leads_nowhere, 0)?;
         (0..=BIN_LAST).try_for_each(|bin| self.bin_is_right(bin))
     }
 
@@ -105,19 +105,18 @@ impl<S: Source, P: Policy> Runs<S, P> {
         if !part.is_free() {
             return Ok(());
         }
-        let entries = self.bin_entries(bin_of(part.length));
+        let entries = self.entries(self.first(bin_of(part.length)));
         let times = entries.filter(|&entry| entry == part.id).count();
         Invariant::InBin.require(times == 1, self.records.place(part.id))
     }
 
     /// [`Invariant::BinLinks`] and [`Invariant::BinBitmap`] for one bin.
     fn bin_is_right(&self, bin: u32) -> Result<(), Violation> {
-        let sentinel = Id::sentinel(bin);
         let is_set = self.nonempty.get() >> bin & 1 == 1;
-        let has_some = self.first(bin) != sentinel;
+        let has_some = self.first(bin).is_some();
         Invariant::BinBitmap.require(is_set == has_some, 0)?;
-        let mut previous = sentinel;
-        for id in self.bin_entries(bin) {
+        let mut previous = Id::start_of(bin);
+        for id in self.entries(self.first(bin)) {
             if self.part_of(id).is_none() {
                 return Invariant::BinLinks.require(false, 0);
             }
@@ -128,15 +127,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
             Invariant::BinLinks.require(is_right, self.records.place(id))?;
             previous = id;
         }
-        let leads_back = self.records.record(sentinel).previous.get() == previous;
-        Invariant::BinLinks.require(leads_back, 0)
-    }
-
-    /// The entries of `bin` from the first on, up to one that is no granule's, and no more than fit in the heap.
-    fn bin_entries(&self, bin: u32) -> impl Iterator<Item = Id> {
-        let sentinel = Id::sentinel(bin);
-        self.entries(self.first(bin))
-            .take_while(move |&id| id != sentinel)
+        Ok(())
     }
 
     /// `first` and what follows it, up to one that is no granule's, which is the last entry, and no more entries than

@@ -175,14 +175,13 @@ impl<S: Source, P: Policy> Runs<S, P> {
         self.has(next)
             && self.has(previous)
             && self.records.record(previous).next.get() == run
-            && self.records.record(next).previous.get() == run
+            && (!next.is_some() || self.records.record(next).previous.get() == run)
     }
 
-    /// Whether `id` is that of a record: a sentinel's or a granule's.
+    /// Whether `id` is that of a record.
     #[inline(always)]
     fn has(&self, id: Id) -> bool {
-        let last = self.end.get();
-        id >= Id::sentinel(1) && id < last && id.bin() * GRANULE == id.distance_from(Id::NONE)
+        id < self.end.get() && id.bin() * GRANULE == id.distance_from(Id::NONE)
     }
 
     /// What the words at the start of a free run are: memory that nobody has touched stays so.
