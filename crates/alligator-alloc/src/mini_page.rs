@@ -19,7 +19,7 @@ use core::ptr;
 
 use self::hardened::{require_own, require_poison};
 use crate::policy::{Entries, Policy};
-use crate::records::{GRANULE, Granule, Id, address_of, granule_at};
+use crate::records::{GRANULE, Id, offset_in_mini_page};
 use crate::runs::Runs;
 use crate::size_class::{Class, ClassInfo, slot_index};
 use crate::source::Source;
@@ -137,48 +137,47 @@ impl<P: Policy> ClassState<P> {
     /// *Time:* constant.
     #[inline(never)]
     pub(crate) fn give_back<S: Source>(&self, address: usize, runs: &Runs<S, P>) {
-        let at = granule_at(address);
-        let granule = at - runs.records.of(at).back();
-        let offset = address - address_of(granule);
+        let id = runs.records.id_at(address);
+        let back = runs.records.record(id).back();
+        let offset = offset_in_mini_page(address, back);
         let index = slot_index(offset, self.info.get().reciprocal);
-        self.add(granule, 1 << index, runs);
+        self.add(id.below(back), 1 << index, runs);
     }
 
-    /// Adds the free `slots`, of which there are some, to those of the MiniPage at `granule`.
+    /// Adds the free `slots`, of which there are some, to those of the MiniPage whose record is `id`.
     #[cfg_attr(built_for_size, inline(never))]
     #[cfg_attr(not(built_for_size), inline(always))]
-    fn add<S: Source>(&self, granule: Granule, slots: u64, runs: &Runs<S, P>) {
-        let word = runs.records.word(granule);
+    fn add<S: Source>(&self, id: Id, slots: u64, runs: &Runs<S, P>) {
+        let word = runs.records.view().word(id);
         let old = word.get();
         let new = old | slots;
-        word.set(new);
-        if old == 0 && new != self.info.get().all {
-            return self.push(granule, runs);
-        }
         if new != self.info.get().all {
+            word.set(new);
+            if old == 0 {
+                self.push(id, runs);
+            }
             return;
         }
+        word.set(0); // As a new MiniPage's must be.
         if old != 0 {
-            self.remove(granule, runs);
+            self.remove(id, runs);
         }
-        runs.free_mini_page(granule, &self.info.get());
+        runs.free_mini_page(id, &self.info.get());
     }
 
-    /// Puts the MiniPage at `granule` before all others of the list. The first in it has no valid `previous`.
+    /// Puts the MiniPage whose record is `id` before all others of the list. The first in it has no valid `previous`.
     #[inline(always)]
-    fn push<S: Source>(&self, granule: Granule, runs: &Runs<S, P>) {
+    fn push<S: Source>(&self, id: Id, runs: &Runs<S, P>) {
         let at = runs.records.view();
-        let id = runs.records.id(granule);
         let next = self.partial.replace(id);
         at.record(id).next.set(next);
         at.record(next).previous.set(id);
     }
 
-    /// Takes the MiniPage at `granule` out of the list.
+    /// Takes the MiniPage whose record is `id` out of the list.
     #[inline(always)]
-    fn remove<S: Source>(&self, granule: Granule, runs: &Runs<S, P>) {
+    fn remove<S: Source>(&self, id: Id, runs: &Runs<S, P>) {
         let at = runs.records.view();
-        let id = runs.records.id(granule);
         if P::HARDENED {
             require_own(id, runs);
         }
@@ -211,6 +210,6 @@ impl<P: Policy> ClassState<P> {
             self.poison_all(free, runs);
             self.room.set(0);
         }
-        self.add(granule_at(self.current.get()), free, runs);
+        self.add(runs.records.id_at(self.current.get()), free, runs);
     }
 }

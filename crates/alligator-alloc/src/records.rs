@@ -16,7 +16,7 @@
 use core::cell::{Cell, UnsafeCell};
 
 use crate::source::Source;
-use crate::units::{GRANULE_SHIFT, PAGE_GRANULES};
+use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, PAGE_GRANULES};
 
 /// A record's distance from the table's front, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +93,12 @@ impl Id {
         Self(self.0.wrapping_add(length))
     }
 
+    /// The record `length` below.
+    #[inline(always)]
+    pub(crate) fn below(self, length: Length) -> Self {
+        Self(self.0.wrapping_sub(length))
+    }
+
     /// How far this is above `other`.
     #[inline(always)]
     pub(crate) fn distance_from(self, other: Self) -> Length {
@@ -124,8 +130,8 @@ impl Record {
 
     /// How far it is to the first granule of the MiniPage that this granule is in.
     #[inline(always)]
-    pub(crate) fn back(&self) -> usize {
-        self.length.get() as usize & 0xFF
+    pub(crate) fn back(&self) -> Length {
+        self.length.get() & 0xFF
     }
 
     /// The number of the class of the MiniPage that this granule is in, if it is.
@@ -136,19 +142,16 @@ impl Record {
     }
 }
 
-/// A granule by its distance from address 0, in bytes of records: what an address gives without a look at the table.
-pub(crate) type Granule = usize;
-
-/// The granule that `address` is in.
+/// How far the granule that `address` is in lies from address 0, in bytes of records.
 #[inline(always)]
-pub(crate) fn granule_at(address: usize) -> Granule {
+fn granule_at(address: usize) -> usize {
     address >> DISTANCE_SHIFT & !(GRANULE as usize - 1)
 }
 
-/// The address of the first byte of `granule`.
+/// How far into its MiniPage `address` is, `back` bytes of records above the MiniPage's first granule.
 #[inline(always)]
-pub(crate) fn address_of(granule: Granule) -> usize {
-    granule << DISTANCE_SHIFT
+pub(crate) fn offset_in_mini_page(address: usize, back: Length) -> usize {
+    (address & (GRANULE_BYTES - 1)) + ((back as usize) << DISTANCE_SHIFT)
 }
 
 /// The records of all granules, and the memory that both are in.
@@ -156,12 +159,8 @@ pub(crate) fn address_of(granule: Granule) -> usize {
 pub(crate) struct Records<S> {
     /// The address of the table's front; zero before there is a table.
     front: Cell<usize>,
-    /// Where the record of address 0 would stand.
-    origin: Cell<usize>,
-    /// Where the word of address 0 would: words go down.
-    words: Cell<usize>,
-    /// The granule that record 0 would stand for.
-    zero: Cell<Granule>,
+    /// Where the granule that record 0 would stand for lies, in bytes of records.
+    zero: Cell<usize>,
     /// Granules that have records, from the heap's first on.
     covered: Cell<usize>,
     source: UnsafeCell<S>,
@@ -171,8 +170,6 @@ impl<S: Source> Records<S> {
     pub(crate) const fn new(source: S) -> Self {
         Self {
             front: Cell::new(0),
-            origin: Cell::new(0),
-            words: Cell::new(0),
             zero: Cell::new(0),
             covered: Cell::new(0),
             source: UnsafeCell::new(source),
@@ -215,12 +212,6 @@ impl<S: Source> Records<S> {
         self.view().record(id)
     }
 
-    /// The record of `granule`, which has one.
-    #[inline(always)]
-    pub(crate) fn of(&self, granule: Granule) -> &Record {
-        self.at(self.origin.get().wrapping_add(granule))
-    }
-
     #[inline(always)]
     #[expect(clippy::cast_ptr_alignment, reason = "a table starts at a granule")]
     fn at(&self, address: usize) -> &Record {
@@ -228,12 +219,6 @@ impl<S: Source> Records<S> {
         // SAFETY: the table has a record there, which is only reached as one of cells, and lies in memory of the heap
         // that nobody else uses.
         unsafe { &*place }
-    }
-
-    /// The free slots of the MiniPage that starts with `granule`, one bit each.
-    #[inline(always)]
-    pub(crate) fn word(&self, granule: Granule) -> &Cell<u64> {
-        self.word_at(self.words.get().wrapping_sub(granule / 2))
     }
 
     #[inline(always)]
@@ -244,29 +229,17 @@ impl<S: Source> Records<S> {
         unsafe { &*place }
     }
 
-    /// The id of `granule`, which has a record.
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "a table is that long")]
-    pub(crate) fn id(&self, granule: Granule) -> Id {
-        Id(granule.wrapping_sub(self.zero.get()) as u32)
-    }
-
     /// The id of the granule that `address`, the heap's, is in.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a table is that long")]
     pub(crate) fn id_at(&self, address: usize) -> Id {
-        self.id(granule_at(address))
-    }
-
-    /// The granule whose record is `id`.
-    #[inline(always)]
-    pub(crate) fn granule(&self, id: Id) -> Granule {
-        self.zero.get().wrapping_add(id.0 as usize)
+        Id(granule_at(address).wrapping_sub(self.zero.get()) as u32)
     }
 
     /// The address of the first byte of the granule whose record is `id`.
     #[inline(always)]
     pub(crate) fn place(&self, id: Id) -> usize {
-        address_of(self.granule(id))
+        self.zero.get().wrapping_add(id.0 as usize) << DISTANCE_SHIFT
     }
 
     /// Whether the granule that `address` is in has a record, and so has the one after it. Any address will do.
@@ -322,9 +295,6 @@ impl<S: Source> Records<S> {
         }
         self.front.set(front);
         self.covered.set(covered);
-        self.origin.set(front.wrapping_sub(self.zero.get()));
-        let of_first = self.zero.get().wrapping_add(FRONT_BYTES) / 2;
-        self.words.set((front - WORD_BYTES).wrapping_add(of_first));
     }
 
     /// Makes what lies from one address to another zero.

@@ -23,7 +23,7 @@ use core::marker::PhantomData;
 use crate::fault::Fault;
 use crate::metrics::Recorder;
 use crate::policy::Policy;
-use crate::records::{ALIGNED, GRANULE, Granule, Id, Length, Records, View};
+use crate::records::{ALIGNED, GRANULE, Id, Length, Records, View};
 use crate::size_class::ClassInfo;
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, PAGE_GRANULES, round_up};
@@ -348,14 +348,13 @@ impl<S: Source, P: Policy> Runs<S, P> {
         above == self.table.get()
     }
 
-    /// Makes the first granules of the free run `run` a MiniPage of the class that `info` is of, without a free slot
-    /// noted. *Time:* constant.
+    /// Makes the first granules of the free run `run` a MiniPage of the class that `info` is of. Its word is zero.
+    /// *Time:* constant.
     #[inline(always)]
     pub(crate) fn split_mini_page(&self, run: Id, info: &ClassInfo) {
         let granules = u32::from(info.granules);
         self.split(run, granules * GRANULE);
         let at = self.records.view();
-        at.word(run).set(0);
         at.set_mini_page(run, info.class, 0);
         if granules > 1 {
             at.set_mini_page(run, info.class, 1);
@@ -366,10 +365,9 @@ impl<S: Source, P: Policy> Runs<S, P> {
         }
     }
 
-    /// Gives back the MiniPage at `granule`, none of whose slots is in use. *Time:* constant.
+    /// Gives back the MiniPage that is the run `run`, none of whose slots is in use. *Time:* constant.
     #[inline(always)]
-    pub(crate) fn free_mini_page(&self, granule: Granule, info: &ClassInfo) {
-        let run = self.records.id(granule);
+    pub(crate) fn free_mini_page(&self, run: Id, info: &ClassInfo) {
         let granules = u32::from(info.granules);
         if P::HARDENED {
             for number in 1..4 {

@@ -47,14 +47,13 @@ impl<S: Source, P: Policy> Heap<S, P> {
                 Kind::Used => Piece::Run { address, bytes },
                 Kind::Free => Piece::FreeRun { address, bytes },
                 Kind::MiniPage(class) => {
-                    let granule = records.granule(part.id);
                     let state = self.state(class);
                     Piece::MiniPage {
                         address,
                         bytes,
                         slot_bytes: class.info().slot_bytes.into(),
                         slot_count: class.info().all.count_ones() as usize,
-                        free_slots: state.unused_slots(class, granule, &self.runs),
+                        free_slots: state.unused_slots(class, part.id, &self.runs),
                     }
                 }
             }

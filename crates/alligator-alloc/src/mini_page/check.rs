@@ -8,7 +8,7 @@ use crate::check::parts::{Kind, Part};
 use crate::check::{Invariant, Violation};
 use crate::poison;
 use crate::policy::Policy;
-use crate::records::{Granule, Id, address_of, granule_at};
+use crate::records::{Id, offset_in_mini_page};
 use crate::runs::Runs;
 use crate::size_class::Class;
 use crate::source::Source;
@@ -21,12 +21,11 @@ impl<P: Policy> ClassState<P> {
         part: &Part,
         runs: &Runs<S, P>,
     ) -> Result<(), Violation> {
-        let granule = runs.records.granule(part.id);
-        let address = address_of(granule);
-        let (word, all) = (runs.records.word(granule).get(), class.info().all);
+        let address = runs.records.place(part.id);
+        let (word, all) = (runs.records.view().word(part.id).get(), class.info().all);
         Invariant::FreeSlots.require(word & !all == 0 && word != all, address)?;
         if P::HARDENED {
-            self.is_poisoned(class, granule, runs)?;
+            self.is_poisoned(class, part.id, runs)?;
         }
         let times = runs.entries(self.partial.get()).filter(|&e| e == part.id);
         Invariant::Listed.require(times.count() == usize::from(word != 0), address)
@@ -40,10 +39,10 @@ impl<P: Policy> ClassState<P> {
     ) -> Result<(), Violation> {
         let mut previous = Id::NONE;
         for id in runs.entries(self.partial.get()) {
-            let granule = mini_page_of(id, class, runs);
+            let is_one = is_mini_page_of(id, class, runs);
             let leads_back = runs.records.record(id).previous.get() == previous;
-            let is_right = granule.is_some() && (!previous.is_some() || leads_back);
-            Invariant::ListLinks.require(is_right, granule.map_or(0, address_of))?;
+            let is_right = is_one && (!previous.is_some() || leads_back);
+            Invariant::ListLinks.require(is_right, runs.records.place(id))?;
             previous = id;
         }
         self.current_is_right(class, runs)?;
@@ -55,26 +54,26 @@ impl<P: Policy> ClassState<P> {
         Ok(())
     }
 
-    /// The slots of the MiniPage at `granule` that are free: in its word, or the class's.
-    pub(crate) fn free_slots<S: Source>(&self, granule: Granule, runs: &Runs<S, P>) -> u64 {
-        let is_current = self.current.get() == address_of(granule);
+    /// The slots that are free of the MiniPage whose record is `id`: in its word, or the class's.
+    pub(crate) fn free_slots<S: Source>(&self, id: Id, runs: &Runs<S, P>) -> u64 {
+        let is_current = self.current.get() == runs.records.place(id);
         let taken_out = if is_current { self.free.get() } else { 0 };
-        runs.records.word(granule).get() | taken_out
+        runs.records.view().word(id).get() | taken_out
     }
 
-    /// The slots of the MiniPage of `class` at `granule` that no block is in.
+    /// The slots that no block is in of the MiniPage of `class` whose record is `id`.
     pub(crate) fn unused_slots<S: Source>(
         &self,
         class: Class,
-        granule: Granule,
+        id: Id,
         runs: &Runs<S, P>,
     ) -> usize {
         let is_here = |&slot: &usize| {
-            let at = granule_at(slot);
-            at - runs.records.of(at).back() == granule
+            let at = runs.records.id_at(slot);
+            at.below(runs.records.record(at).back()) == id
         };
         let kept = self.magazine_slots().filter(is_here).count();
-        let free = self.free_slots(granule, runs) & class.info().all;
+        let free = self.free_slots(id, runs) & class.info().all;
         free.count_ones() as usize + kept
     }
 
@@ -82,15 +81,16 @@ impl<P: Policy> ClassState<P> {
     fn is_poisoned<S: Source>(
         &self,
         class: Class,
-        granule: Granule,
+        id: Id,
         runs: &Runs<S, P>,
     ) -> Result<(), Violation> {
         let slot_bytes = usize::from(class.info().slot_bytes);
-        let is_current = self.current.get() == address_of(granule) && self.room.get() != 0;
+        let address = runs.records.place(id);
+        let is_current = self.current.get() == address && self.room.get() != 0;
         let opened = if is_current { self.room.get() } else { 64 };
-        let free = self.free_slots(granule, runs);
+        let free = self.free_slots(id, runs);
         for index in (0..64).filter(|&index| free >> index & 1 != 0 && index <= opened) {
-            let slot = address_of(granule) + index * slot_bytes;
+            let slot = address + index * slot_bytes;
             let place = runs.records.source().pointer(slot);
             // SAFETY: the slot is the heap's, and its start was written when it was given back or opened.
             let is_poisoned = unsafe { poison::is_intact(place, poison::POISON) };
@@ -109,35 +109,32 @@ impl<P: Policy> ClassState<P> {
             return Ok(());
         }
         let address = self.current.get();
-        let granule = mini_page_of(runs.records.id_at(address), class, runs);
-        let is_start = granule.map(address_of) == Some(address);
+        let id = runs.records.id_at(address);
+        let is_start = runs.records.place(id) == address && is_mini_page_of(id, class, runs);
         Invariant::Current.require(is_start, address)?;
-        let word = runs.records.word(granule_at(address)).get();
+        let word = runs.records.view().word(id).get();
         let others = class.info().all & !word;
         Invariant::Current.require(self.free.get() & !others == 0, address)
     }
 
     /// Whether `address` is a slot of a MiniPage of `class` that is free nowhere.
     fn is_in_use<S: Source>(&self, address: usize, class: Class, runs: &Runs<S, P>) -> bool {
-        let at = granule_at(address);
-        let Some(granule) = at.checked_sub(runs.records.of(at).back()) else {
-            return false;
-        };
-        if mini_page_of(runs.records.id(granule), class, runs) != Some(granule) {
+        let at = runs.records.id_at(address);
+        let back = runs.records.record(at).back();
+        let id = at.below(back);
+        if !is_mini_page_of(id, class, runs) {
             return false;
         }
         let slot_bytes = usize::from(class.info().slot_bytes);
-        let offset = address - address_of(granule);
+        let offset = offset_in_mini_page(address, back);
         let (index, is_start) = (offset / slot_bytes, offset % slot_bytes == 0);
         let is_slot = is_start && index < class.info().all.count_ones() as usize;
-        is_slot && self.free_slots(granule, runs) >> index & 1 == 0
+        is_slot && self.free_slots(id, runs) >> index & 1 == 0
     }
 }
 
-/// The first granule of the MiniPage whose record is `id`, if it is one of `class`.
-fn mini_page_of<S: Source, P: Policy>(id: Id, class: Class, runs: &Runs<S, P>) -> Option<Granule> {
-    match runs.part_of(id)?.kind {
-        Kind::MiniPage(of) if of == class => Some(runs.records.granule(id)),
-        _ => None,
-    }
+/// Whether `id` is the record of the first granule of a MiniPage of `class`.
+fn is_mini_page_of<S: Source, P: Policy>(id: Id, class: Class, runs: &Runs<S, P>) -> bool {
+    let part = runs.part_of(id);
+    part.is_some_and(|part| matches!(part.kind, Kind::MiniPage(of) if of == class))
 }

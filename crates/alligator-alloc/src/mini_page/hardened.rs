@@ -10,7 +10,7 @@ use super::ClassState;
 use crate::fault::Fault;
 use crate::poison;
 use crate::policy::Policy;
-use crate::records::{Granule, Id, address_of, granule_at};
+use crate::records::{Id, offset_in_mini_page};
 use crate::runs::Runs;
 use crate::size_class::{Class, ClassInfo, slot_index};
 use crate::source::Source;
@@ -75,16 +75,16 @@ impl<P: Policy> ClassState<P> {
         class: Class,
         address: usize,
         runs: &Runs<S, P>,
-    ) -> Option<(Granule, u64)> {
+    ) -> Option<(Id, u64)> {
         let id = runs.guarded_id_at(address)?;
         let record = runs.records.record(id);
         if record.class() != Some(class.index()) {
             return None;
         }
-        let granule = granule_at(address) - record.back();
-        let index = exact_index(address - address_of(granule), class.info())?;
-        let is_free = runs.records.word(granule).get() >> index & 1 != 0;
-        (!is_free).then_some((granule, 1 << index))
+        let index = exact_index(offset_in_mini_page(address, record.back()), class.info())?;
+        let first = id.below(record.back());
+        let is_free = runs.records.view().word(first).get() >> index & 1 != 0;
+        (!is_free).then_some((first, 1 << index))
     }
 
     /// Whether a slot of `class`, which is this one, starts at `address` and is in use. Any address will do.
@@ -109,8 +109,8 @@ impl<P: Policy> ClassState<P> {
         id: Id,
         runs: &Runs<S, P>,
     ) -> bool {
-        let granule = granule_at(address) - runs.records.record(id).back();
-        exact_index(address - address_of(granule), class.info()).is_some()
+        let back = runs.records.record(id).back();
+        exact_index(offset_in_mini_page(address, back), class.info()).is_some()
     }
 
     /// As [`give_back`](Self::give_back); false, and nothing is changed, if `address` is not that of a slot of
@@ -130,11 +130,11 @@ impl<P: Policy> ClassState<P> {
             poison_slot(address, runs);
             return true;
         }
-        let Some((granule, slot)) = Self::in_use_elsewhere(class, address, runs) else {
+        let Some((id, slot)) = Self::in_use_elsewhere(class, address, runs) else {
             return false;
         };
         poison_slot(address, runs);
-        self.add(granule, slot, runs);
+        self.add(id, slot, runs);
         true
     }
 }

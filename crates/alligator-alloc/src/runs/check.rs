@@ -89,7 +89,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
             let inside = self.records.record(id);
             let is_right = match part.kind {
                 Kind::MiniPage(class) => {
-                    let back = (granule * GRANULE) as usize;
+                    let back = granule * GRANULE;
                     inside.class() == Some(class.index()) && inside.back() == back
                 }
                 Kind::Used if id == block => inside.next.get() == part.id,

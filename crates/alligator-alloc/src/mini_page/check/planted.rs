@@ -19,8 +19,7 @@ fn listed<P: Policy>(heap: &Victim<P>) -> &ClassState<P> {
 }
 
 pub(crate) fn free_slot_that_is_none<P: Policy>(heap: &Victim<P>) {
-    let granule = heap.runs.records.granule(listed(heap).partial.get());
-    let word = heap.runs.records.word(granule);
+    let word = heap.runs.records.view().word(listed(heap).partial.get());
     word.set(word.get() | 1 << 63); // The test's MiniPages have fewer slots.
 }
 
