@@ -196,20 +196,20 @@ impl<P: Policy> ClassState<P> {
     /// *Time:* constant: a magazine's length.
     #[inline(never)]
     pub(crate) fn flush<S: Source>(&self, runs: &Runs<S, P>) {
-        for _ in 0..P::Magazine::SLOTS_MAX {
-            match self.pop() {
-                Some(slot) => self.give_back(slot.get(), runs),
-                None => break,
+        for _ in 0..=P::Magazine::SLOTS_MAX {
+            if let Some(slot) = self.pop() {
+                self.give_back(slot.get(), runs);
+                continue;
             }
-        }
-        let free = self.free.replace(0);
-        if free == 0 {
+            let free = self.free.replace(0);
+            if free != 0 {
+                if P::HARDENED {
+                    self.poison_all(free, runs);
+                    self.room.set(0);
+                }
+                self.add(runs.records.id_at(self.current.get()), free, runs);
+            }
             return;
         }
-        if P::HARDENED {
-            self.poison_all(free, runs);
-            self.room.set(0);
-        }
-        self.add(runs.records.id_at(self.current.get()), free, runs);
     }
 }

@@ -147,7 +147,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
             let top = self.table.get();
             let untouched = top.distance_from(self.untouched.get().min(top));
             if run.above(free) == top && free / UNTOUCHED_SHARE > untouched {
-                return self.split_end(run, length, true);
+                return self.split_last(run, length);
             }
         }
         self.split(run, length);
@@ -179,6 +179,13 @@ impl<S: Source, P: Policy> Runs<S, P> {
     #[cfg_attr(not(built_for_size), inline(never))]
     pub(crate) fn split(&self, run: Id, length: Length) {
         self.split_end(run, length, false);
+    }
+
+    /// Makes the upper `length` of the highest free run `run` a used run, which is returned.
+    #[cfg_attr(built_for_size, inline(always))]
+    #[cfg_attr(not(built_for_size), inline(never))]
+    fn split_last(&self, run: Id, length: Length) -> Id {
+        self.split_end(run, length, true)
     }
 
     /// Makes `length` of the free run `run`, its upper end or its lower one, a used run, which is returned.

@@ -19,7 +19,7 @@ use crate::source::range::{GROWTHS_MAX, new_range, whole_granules};
 use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, PAGE_BYTES, PAGE_GRANULES, bytes_of};
 
 /// A heap grows by one part in so many of itself at least.
-const STEP_SHARE: usize = 32;
+const STEP_SHARE: usize = 64;
 /// Whether a source can have more memory than a table has records of.
 const CAN_BE_TOO_LONG: bool = GRANULES_MAX < usize::MAX >> GRANULE_SHIFT;
 /// Runs of one bin that are looked at where one is not enough, at most.
