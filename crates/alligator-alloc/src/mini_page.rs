@@ -75,6 +75,7 @@ impl<P: Policy> ClassState<P> {
                 return self.make(classes, runs, make_room);
             }
             if P::HARDENED {
+                runs.require_intact();
                 require_own(id, runs);
                 self.room.set(u64::BITS as usize);
             }
@@ -178,13 +179,13 @@ impl<P: Policy> ClassState<P> {
     #[inline(always)]
     fn remove<S: Source>(&self, id: Id, runs: &Runs<S, P>) {
         let at = runs.records.view();
-        if P::HARDENED {
-            require_own(id, runs);
-        }
         let record = at.record(id);
         let next = record.next.get();
         if self.partial.get() == id {
             return self.partial.set(next);
+        }
+        if P::HARDENED && !runs.is_linked(at, id) {
+            runs.raise_at(id);
         }
         let previous = record.previous.get();
         at.record(previous).next.set(next);
@@ -196,20 +197,28 @@ impl<P: Policy> ClassState<P> {
     /// *Time:* constant: a magazine's length.
     #[inline(never)]
     pub(crate) fn flush<S: Source>(&self, runs: &Runs<S, P>) {
-        for _ in 0..=P::Magazine::SLOTS_MAX {
-            if let Some(slot) = self.pop() {
-                self.give_back(slot.get(), runs);
-                continue;
-            }
-            let free = self.free.replace(0);
-            if free != 0 {
-                if P::HARDENED {
-                    self.poison_all(free, runs);
-                    self.room.set(0);
-                }
-                self.add(runs.records.id_at(self.current.get()), free, runs);
-            }
+        let mut most = P::Magazine::SLOTS_MAX;
+        while most != 0 && self.give_back_latest(runs) {
+            most -= 1;
+        }
+        let free = self.free.replace(0);
+        if free == 0 {
             return;
         }
+        if P::HARDENED {
+            self.poison_all(free, runs);
+            self.room.set(0);
+        }
+        self.add(runs.records.id_at(self.current.get()), free, runs);
+    }
+
+    /// Gives back the slot that the magazine got last; false if it is empty.
+    #[inline(never)]
+    fn give_back_latest<S: Source>(&self, runs: &Runs<S, P>) -> bool {
+        let slot = self.pop();
+        if let Some(slot) = slot {
+            self.give_back(slot.get(), runs);
+        }
+        slot.is_some()
     }
 }

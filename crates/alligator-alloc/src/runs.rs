@@ -20,6 +20,7 @@ mod hardened;
 use core::cell::Cell;
 use core::marker::PhantomData;
 
+use self::hardened::RETIRED;
 use crate::fault::Fault;
 use crate::metrics::Recorder;
 use crate::policy::Policy;
@@ -194,7 +195,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
     fn split_end(&self, run: Id, length: Length, is_upper: bool) -> Id {
         let at = self.records.view();
         if P::HARDENED {
-            self.require_free(run);
+            self.require_intact();
             self.require_poison(run);
         }
         let nonempty = self.unlink(at, run, self.nonempty.get());
@@ -220,9 +221,12 @@ impl<S: Source, P: Policy> Runs<S, P> {
         }
         if rest == 0 {
             self.nonempty.set(nonempty);
-        } else {
-            self.link(at, left, rest, nonempty);
+            return used;
         }
+        if P::HARDENED {
+            self.poison(left);
+        }
+        self.link(at, left, rest, nonempty);
         used
     }
 
@@ -232,9 +236,6 @@ impl<S: Source, P: Policy> Runs<S, P> {
     #[cfg_attr(not(built_for_size), inline(always))]
     fn link(&self, at: View<'_, S>, run: Id, length: Length, nonempty: u64) {
         self.note_change();
-        if P::HARDENED {
-            self.poison(run);
-        }
         let record = at.record(run);
         record.below.set(Id::FREE);
         at.record(run.above(length)).below.set(run);
@@ -255,6 +256,9 @@ impl<S: Source, P: Policy> Runs<S, P> {
     #[inline(always)]
     fn unlink(&self, at: View<'_, S>, run: Id, nonempty: u64) -> u64 {
         self.note_change();
+        if P::HARDENED {
+            self.require_linked(at, run);
+        }
         let record = at.record(run);
         let (next, previous) = (record.next.get(), record.previous.get());
         at.record(previous).next.set(next);
@@ -281,30 +285,23 @@ impl<S: Source, P: Policy> Runs<S, P> {
         let above = run.above(length);
         let is_above_free = at.record(above).is_free();
         let below = at.record(run).below.get();
-        if P::HARDENED {
-            // Both, before anything is changed.
-            if is_above_free {
-                self.require_free(above);
-            }
-            if below.is_some() {
-                self.require_free(below);
-            }
-        }
         let mut nonempty = self.nonempty.get();
         if is_above_free {
-            length += at.record(above).length.get();
             nonempty = self.unlink(at, above, nonempty);
+            length += at.record(above).length.get();
             if P::HARDENED {
-                self.retire(above);
+                at.record(above).length.set(RETIRED);
             }
         }
         if below.is_some() {
-            length += at.record(below).length.get();
             nonempty = self.unlink(at, below, nonempty);
+            length += at.record(below).length.get();
             if P::HARDENED {
-                self.retire(run);
+                at.record(run).length.set(RETIRED);
             }
             run = below;
+        } else if P::HARDENED {
+            self.poison(run);
         }
         self.link(at, run, length, nonempty);
     }
@@ -377,9 +374,10 @@ impl<S: Source, P: Policy> Runs<S, P> {
     pub(crate) fn free_mini_page(&self, run: Id, info: &ClassInfo) {
         let granules = u32::from(info.granules);
         if P::HARDENED {
+            let at = self.records.view();
             for number in 1..4 {
                 if number < granules {
-                    self.retire(run.above(number * GRANULE));
+                    at.record(run.above(number * GRANULE)).length.set(RETIRED);
                 }
             }
         }

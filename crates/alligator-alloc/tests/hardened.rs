@@ -290,17 +290,10 @@ fn a_heap_without_memory_refuses_everything() {
 }
 
 #[test]
-fn the_heaps_own_headers_are_refused() {
-    // The headers of the first pages stand before the first block, after a guard.
-    for granules in 1..4 {
-        let make = || {
-            let (heap, block) = inside(SLOT, 0);
-            let headers = block.map_addr(|address| {
-                let before = address.get() - granules * 2_048;
-                before.try_into().expect("not zero")
-            });
-            (heap, headers)
-        };
+fn the_heaps_own_records_are_refused() {
+    // The first block is at the arena's start, the table at its end.
+    for granules in 1..28 {
+        let make = || inside(SLOT, (1 << 20) - granules * 1_024);
         assert_refused(make, SLOT, Fault::NotABlock);
         assert_refused(make, RUN, Fault::NotABlock);
         assert_refused_by_address(make, Fault::NotABlock);
@@ -474,7 +467,7 @@ fn a_freed_block_is_poisoned() {
 /// A heap as a value in a simulated memory.
 type InMemory = Heap<memory::SimulatedMemory<1, true>>;
 
-/// A memory, a heap in it with several tables of headers, and blocks below each.
+/// A memory, a heap in it, and its blocks.
 fn grown() -> (std::rc::Rc<Memory>, InMemory, Vec<NonNull<u8>>) {
     let memory = Memory::empty(64);
     let mut heap = Heap::new(memory.source::<1, true>());
@@ -486,18 +479,12 @@ fn grown() -> (std::rc::Rc<Memory>, InMemory, Vec<NonNull<u8>>) {
 }
 
 #[test]
-fn a_write_past_a_block_into_later_headers_is_found_before_they_are_used() {
+fn a_write_past_the_last_block_into_the_records_is_found_before_they_are_used() {
     let (memory, mut heap, mut blocks) = grown();
     blocks.sort();
-    // The first table is below all blocks; another was made when the heap had eight pages.
-    let gap = blocks
-        .windows(2)
-        .find(|pair| pair[1].addr().get() - pair[0].addr().get() > 3 * 8_192);
-    let below = gap.expect("headers between blocks")[0];
     let highest = *blocks.last().expect("a block");
-    // All of the memory between, up to the next block, through guard and headers.
-    let start = below.addr().get() + 8_192;
-    memory.fill(start..start + 3 * 8_192, 0xF5);
+    // All of the memory from its end on, through what is free, the guard and the records.
+    memory.fill(highest.addr().get() + 8_192..memory.range().end, 0xF5);
     let found = fault_of(|| {
         for &block in &blocks {
             // SAFETY: the heap gave the block for this layout.
@@ -506,7 +493,7 @@ fn a_write_past_a_block_into_later_headers_is_found_before_they_are_used() {
     });
     let (fault, address) = found.expect("a fault");
     assert_eq!(fault, Fault::Corrupted);
-    assert!(address <= highest.addr().get());
+    assert_eq!(address, blocks[0].addr().get());
 }
 
 /// A memory that a heap has grown in turns with somebody else; the heap, its blocks, and where the others' pages start.

@@ -82,7 +82,10 @@ impl<S: Source, P: Policy> Heap<S, P> {
     /// The class of the MiniPage that `address` lies in, if it is one. Any address will do.
     #[inline(always)]
     fn class_at(&self, address: NonZeroUsize) -> Option<Class> {
-        let id = self.runs.guarded_id_at(address.get())?;
+        let id = self.runs.guarded_id_at(address.get());
+        if !id.is_some() {
+            return None;
+        }
         let index = self.runs.records.record(id).class()?;
         (index < self.classes.len()).then(|| Class::from_index(index))
     }
@@ -100,9 +103,10 @@ impl<S: Source, P: Policy> Heap<S, P> {
         if !self.runs.reaches(address.get()) {
             return Fault::Foreign;
         }
-        let Some(id) = self.runs.guarded_id_at(address.get()) else {
+        let id = self.runs.guarded_id_at(address.get());
+        if !id.is_some() {
             return Fault::Corrupted;
-        };
+        }
         if let Some(class) = self.class_at(address) {
             if self.is_slot_in_use(class, address) {
                 return Fault::WrongLayout;

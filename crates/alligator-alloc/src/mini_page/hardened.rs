@@ -76,14 +76,18 @@ impl<P: Policy> ClassState<P> {
         address: usize,
         runs: &Runs<S, P>,
     ) -> Option<(Id, u64)> {
-        let id = runs.guarded_id_at(address)?;
-        let record = runs.records.record(id);
+        let id = runs.guarded_id_at(address);
+        if !id.is_some() {
+            return None;
+        }
+        let at = runs.records.view();
+        let record = at.record(id);
         if record.class() != Some(class.index()) {
             return None;
         }
         let index = exact_index(offset_in_mini_page(address, record.back()), class.info())?;
         let first = id.below(record.back());
-        let is_free = runs.records.view().word(first).get() >> index & 1 != 0;
+        let is_free = at.word(first).get() >> index & 1 != 0;
         (!is_free).then_some((first, 1 << index))
     }
 
@@ -157,15 +161,11 @@ pub(super) fn require_poison<S: Source, P: Policy>(slot: usize, runs: &Runs<S, P
     }
 }
 
-/// Stops unless `id` is the record of a MiniPage's first granule, in a table that nobody has written over.
-#[inline(never)]
+/// Stops unless `id` is the record of a MiniPage's first granule.
+#[inline(always)]
 pub(super) fn require_own<S: Source, P: Policy>(id: Id, runs: &Runs<S, P>) {
-    let place = runs.records.place(id);
-    let is_own = runs.guarded_id_at(place) == Some(id) && {
-        let record = runs.records.record(id);
-        record.class().is_some() && record.back() == 0
-    };
-    if !is_own {
-        runs.raise(Fault::Corrupted, place);
+    let record = || runs.records.record(id);
+    if !runs.has(id) || record().class().is_none() || record().back() != 0 {
+        runs.raise_at(id);
     }
 }

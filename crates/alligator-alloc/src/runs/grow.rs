@@ -202,7 +202,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
         self.end.set(after);
         if P::HARDENED {
             self.set_guard();
-            self.retire(table);
+            self.records.record(table).length.set(0);
         }
         let counted = if is_first { old } else { start };
         self.recorder

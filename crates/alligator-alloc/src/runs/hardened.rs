@@ -13,7 +13,7 @@ use super::{BIN_LAST, Runs};
 use crate::fault::{self, Fault};
 use crate::poison;
 use crate::policy::Policy;
-use crate::records::{ALIGNED, GRANULE, Id, Length, MINI_PAGE};
+use crate::records::{ALIGNED, GRANULE, Id, Length, MINI_PAGE, View};
 use crate::source::Source;
 use crate::units::GRANULE_BYTES;
 
@@ -87,14 +87,30 @@ impl<S: Source, P: Policy> Runs<S, P> {
         self.records.covers(address) && self.records.id_at(address) < self.end.get()
     }
 
+    /// Whether nobody has written over what stands before the table, which is there.
+    #[inline(always)]
+    fn is_intact(&self) -> bool {
+        // SAFETY: the word was written with the table, in memory that is the heap's.
+        unsafe { self.canary().read() == CANARY }
+    }
+
+    /// Stops if somebody has written over what stands before the table, which is there.
+    #[inline(always)]
+    pub(crate) fn require_intact(&self) {
+        if !self.is_intact() {
+            self.raise_at(self.table.get());
+        }
+    }
+
     /// The record of the granule at `address`, which may be any; none if there is none, or somebody has written over
     /// what stands before the table. *Time:* constant.
     #[inline(never)]
-    pub(crate) fn guarded_id_at(&self, address: usize) -> Option<Id> {
-        // SAFETY: there is a table, so the word was written, in memory that is the heap's.
-        let is_intact = || unsafe { self.canary().read() } == CANARY;
-        let has_record = self.records.covers(address);
-        (has_record && is_intact()).then(|| self.records.id_at(address))
+    pub(crate) fn guarded_id_at(&self, address: usize) -> Id {
+        if self.records.covers(address) && self.is_intact() {
+            self.records.id_at(address)
+        } else {
+            Id::NONE
+        }
     }
 
     /// The run with the block that starts at `address`, if there is such a block and it is in use. Any address will do.
@@ -104,23 +120,25 @@ impl<S: Source, P: Policy> Runs<S, P> {
     /// whose block starts with it leads nowhere.
     #[inline(never)]
     pub(crate) fn run_in_use(&self, address: usize) -> Option<Id> {
-        let id = self.guarded_id_at(address)?;
-        let record = self.records.record(id);
+        let id = self.guarded_id_at(address);
+        if !id.is_some() {
+            return None;
+        }
+        let at = self.records.view();
+        let record = at.record(id);
         let length = record.length.get();
         if address % GRANULE_BYTES != 0 || length == 0 || length & (MINI_PAGE | RETIRED) != 0 {
             return None;
         }
+        let run = record.next.get();
         if length & ALIGNED == 0 {
-            let leads = record.next.get();
-            let is_block = !record.is_free() && (!leads.is_some() || leads == id);
+            let is_block = !record.is_free() && (!run.is_some() || run == id);
             return is_block.then_some(id);
         }
-        let run = record.next.get();
-        let start = self.records.place(run);
-        if self.guarded_id_at(start) != Some(run) {
+        if !self.has(run) {
             return None;
         }
-        let record = self.records.record(run);
+        let record = at.record(run);
         let is_run = record.length.get() & MARKS == 0 && !record.is_free();
         (is_run && record.next.get() == id).then_some(run)
     }
@@ -156,32 +174,36 @@ impl<S: Source, P: Policy> Runs<S, P> {
         length == RETIRED || length != 0 && length & MARKS == 0 && record.is_free()
     }
 
-    /// Stops unless `id` is the record of a free run, and what stands before and after it in its bin leads back
-    /// to it.
-    #[inline(never)]
-    pub(super) fn require_free(&self, id: Id) {
-        let place = self.records.place(id);
-        let is_own = self.guarded_id_at(place) == Some(id) && self.records.record(id).is_free();
-        if !is_own || !self.is_linked(id) {
-            self.raise(Fault::Corrupted, place);
+    /// Stops unless `run` is the record of a free run, and what stands before and after it in its bin leads back to it.
+    #[inline(always)]
+    pub(super) fn require_linked(&self, at: View<'_, S>, run: Id) {
+        let is_free = self.has(run) && at.record(run).is_free();
+        if !is_free || !self.is_linked(at, run) {
+            self.raise_at(run);
         }
     }
 
-    /// Whether what stands before and after the free run `run` in its bin are records, which lead back to it.
+    /// Whether what stands before and after `id` in its list are records, which lead back to it.
     #[inline(always)]
-    fn is_linked(&self, run: Id) -> bool {
-        let record = self.records.record(run);
-        let (next, previous) = (record.next.get(), record.previous.get());
+    pub(crate) fn is_linked(&self, at: View<'_, S>, id: Id) -> bool {
+        let (next, previous) = (at.record(id).next.get(), at.record(id).previous.get());
         self.has(next)
             && self.has(previous)
-            && self.records.record(previous).next.get() == run
-            && (!next.is_some() || self.records.record(next).previous.get() == run)
+            && at.record(previous).next.get() == id
+            && (!next.is_some() || at.record(next).previous.get() == id)
     }
 
     /// Whether `id` is that of a record.
     #[inline(always)]
-    fn has(&self, id: Id) -> bool {
+    pub(crate) fn has(&self, id: Id) -> bool {
         id < self.end.get() && id.bin() * GRANULE == id.distance_from(Id::NONE)
+    }
+
+    /// Stops because what is said of the granule whose record is `id` cannot be.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn raise_at(&self, id: Id) -> ! {
+        self.raise(Fault::Corrupted, self.records.place(id))
     }
 
     /// What the words at the start of a free run are: memory that nobody has touched stays so.
@@ -216,8 +238,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
     #[inline(always)]
     pub(super) fn has_poison(&self, run: Id) -> bool {
         let first = self.records.source().pointer(self.records.place(run));
-        // SAFETY: a free run has at least a granule, is aligned to one, and `link` has poisoned it or the host made it
-        // zero.
+        // SAFETY: a free run has at least a granule, is aligned to one, and was poisoned when it became free or the host made
+        // it zero.
         unsafe { poison::is_intact(first, self.word_of(run)) }
     }
 
