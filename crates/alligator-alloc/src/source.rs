@@ -38,14 +38,6 @@ pub unsafe trait Source {
     /// The fewest pages to grow by at a time, at least one.
     const STEP_PAGES: usize = 1;
 
-    /// Where the memory grows on demand, pages whose headers are made before the first block, and so lie below
-    /// all blocks: 1.25 KiB for each on 32 bits, for a power of two of pages. Later headers lie among the blocks.
-    ///
-    /// Fewer than eight would save some KiB in a heap of one page, but a block that grows at the heap's end
-    /// would have to move more often before it leaves room for all later headers. With the feature `small` there
-    /// is one table, which moves when the memory grows, and this says nothing.
-    const HEADER_PAGES: usize = 8;
-
     /// Whether [`after_growth`](Source::after_growth) does anything. If not, saying so here saves some instructions.
     const IS_TOLD: bool = true;
 
@@ -118,54 +110,34 @@ unsafe impl<S: Source> GlobalSource for S {}
 ///
 /// ```
 /// # use alligator_alloc::{Heap, Source};
-/// # struct Steps<const PAGES: usize, const HEADERS: usize>;
-/// # unsafe impl<const PAGES: usize, const HEADERS: usize> Source for Steps<PAGES, HEADERS> {
+/// # struct Steps<const PAGES: usize>;
+/// # unsafe impl<const PAGES: usize> Source for Steps<PAGES> {
 /// #     const STEP_PAGES: usize = PAGES;
-/// #     const HEADER_PAGES: usize = HEADERS;
 /// #     fn spare(&mut self) -> core::ops::Range<usize> { 0..0 }
 /// #     fn end(&self) -> usize { 65_536 }
 /// #     fn grow(&mut self, _pages: usize) -> Option<usize> { None }
 /// #     fn pointer(&self, _address: usize) -> *mut u8 { core::ptr::null_mut() }
 /// # }
-/// let heap = Heap::new(Steps::<1, 8>);
+/// let heap = Heap::new(Steps::<1>);
 /// ```
 ///
 /// ```compile_fail,E0080
 /// # use alligator_alloc::{Heap, Source};
-/// # struct Steps<const PAGES: usize, const HEADERS: usize>;
-/// # unsafe impl<const PAGES: usize, const HEADERS: usize> Source for Steps<PAGES, HEADERS> {
+/// # struct Steps<const PAGES: usize>;
+/// # unsafe impl<const PAGES: usize> Source for Steps<PAGES> {
 /// #     const STEP_PAGES: usize = PAGES;
-/// #     const HEADER_PAGES: usize = HEADERS;
 /// #     fn spare(&mut self) -> core::ops::Range<usize> { 0..0 }
 /// #     fn end(&self) -> usize { 65_536 }
 /// #     fn grow(&mut self, _pages: usize) -> Option<usize> { None }
 /// #     fn pointer(&self, _address: usize) -> *mut u8 { core::ptr::null_mut() }
 /// # }
-/// let heap = Heap::new(Steps::<0, 8>); // A step of no page.
-/// ```
-///
-/// ```compile_fail,E0080
-/// # use alligator_alloc::{Heap, Source};
-/// # struct Steps<const PAGES: usize, const HEADERS: usize>;
-/// # unsafe impl<const PAGES: usize, const HEADERS: usize> Source for Steps<PAGES, HEADERS> {
-/// #     const STEP_PAGES: usize = PAGES;
-/// #     const HEADER_PAGES: usize = HEADERS;
-/// #     fn spare(&mut self) -> core::ops::Range<usize> { 0..0 }
-/// #     fn end(&self) -> usize { 65_536 }
-/// #     fn grow(&mut self, _pages: usize) -> Option<usize> { None }
-/// #     fn pointer(&self, _address: usize) -> *mut u8 { core::ptr::null_mut() }
-/// # }
-/// let heap = Heap::new(Steps::<1, { usize::MAX }>); // Headers of more pages than there can be.
+/// let heap = Heap::new(Steps::<0>); // A step of no page.
 /// ```
 pub(crate) const fn check_constants<S: Source>() {
     assert!(S::STEP_PAGES > 0, "STEP_PAGES is at least 1");
     assert!(
         S::STEP_PAGES < PAGES_ALL,
         "STEP_PAGES is less than all pages there can be"
-    );
-    assert!(
-        S::HEADER_PAGES <= PAGES_ALL,
-        "HEADER_PAGES is at most all pages there can be"
     );
 }
 

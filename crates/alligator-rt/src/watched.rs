@@ -89,7 +89,6 @@ impl<S: Source + Default, const TOLD: bool> Default for Watched<S, TOLD> {
 unsafe impl<S: Source, const TOLD: bool> Source for Watched<S, TOLD> {
     const ON_DEMAND: bool = S::ON_DEMAND;
     const STEP_PAGES: usize = S::STEP_PAGES;
-    const HEADER_PAGES: usize = S::HEADER_PAGES;
     const IS_TOLD: bool = TOLD || S::IS_TOLD;
     const IS_TRUSTED: bool = S::IS_TRUSTED;
 

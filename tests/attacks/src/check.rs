@@ -54,7 +54,6 @@ fn of_class(allocator: Allocator, class: Class) -> Promise {
         // These are legal calls to every allocator.
         Class::StaleFree if allocator.is_ours() => Promise::NoHang,
         _ if allocator.is_hardened() => Promise::Nothing,
-        Class::Overflow if allocator.has_headers_first() => Promise::Nothing,
         // Nothing stands beside blocks.
         Class::OffByOne | Class::OffByOneNull if allocator.is_ours() => Promise::Nothing,
         // Nothing stands in freed blocks, but a table of headers may be made of their memory.

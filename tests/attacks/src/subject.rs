@@ -33,10 +33,6 @@ const HARDENED: Allocator = Allocator {
     name: "alligator-hardened",
     features: &["alligator", "alligator-alloc/hardened"],
 };
-const HEADERS_FIRST: Allocator = Allocator {
-    name: "alligator-headers-first",
-    features: &["alligator", "headers-first"],
-};
 pub(crate) const WEAK: Allocator = Allocator {
     name: "weak",
     features: &["weak"],
@@ -55,7 +51,7 @@ pub(crate) fn allocators() -> Result<Vec<Allocator>> {
         ("rlsf", &["rlsf"]),
         ("wasmalloc", &["wasmalloc"]),
     ];
-    let mut all = vec![PLAIN, HEADERS_FIRST];
+    let mut all = vec![PLAIN];
     let features = features_of("alligator-alloc")?;
     if features.iter().any(|feature| feature == "hardened") {
         all.push(HARDENED);
@@ -69,11 +65,6 @@ impl Allocator {
     /// Whether it is the one from which everything is expected.
     pub(crate) fn is_hardened(self) -> bool {
         self == HARDENED
-    }
-
-    /// Whether no header of it lies above a block.
-    pub(crate) fn has_headers_first(self) -> bool {
-        self == HEADERS_FIRST
     }
 
     /// Whether it is ours.

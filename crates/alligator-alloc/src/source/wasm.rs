@@ -31,9 +31,6 @@ pub trait Growth {
     /// The most pages the whole memory may have, this module's data and stack included. By default all that there
     /// can be: 4 GiB on 32 bits.
     const PAGES_MAX: usize = PAGES_ALL;
-    /// Where the memory grows on demand, pages whose headers lie below all blocks, where no write past a block
-    /// reaches them: see [`Source::HEADER_PAGES`]. As many as `PAGES_MAX` for all of them.
-    const HEADER_PAGES: usize = 8;
     /// Whether the heap may use the free part of the initial memory, from the linker's `__heap_base` to
     /// `__heap_end`, where that is nobody else's: see [`WasmMemory::new`].
     const USE_INITIAL_MEMORY: bool = true;
@@ -179,7 +176,6 @@ fn last_initial_byte() -> usize {
 unsafe impl<G: Growth> Source for WasmMemory<G> {
     const ON_DEMAND: bool = G::ON_DEMAND;
     const STEP_PAGES: usize = G::STEP_PAGES;
-    const HEADER_PAGES: usize = G::HEADER_PAGES;
     const IS_TOLD: bool = G::HAS_HOOK;
     const IS_TRUSTED: bool = true;
 

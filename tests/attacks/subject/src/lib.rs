@@ -11,11 +11,8 @@ mod weak;
 
 use core::alloc::{GlobalAlloc, Layout};
 
-#[cfg(all(feature = "alligator", not(feature = "headers-first")))]
+#[cfg(feature = "alligator")]
 static ALLOCATOR: alligator_alloc::AlligatorAlloc = alligator_alloc::AlligatorAlloc::new();
-#[cfg(feature = "headers-first")]
-static ALLOCATOR: alligator_alloc::AlligatorAlloc<alligator_alloc::WasmMemory<HeadersFirst>> =
-    alligator_alloc::AlligatorAlloc::new();
 #[cfg(feature = "alligator-c")]
 static ALLOCATOR: by_address::ByAddress = by_address::ByAddress;
 #[cfg(feature = "dlmalloc")]
@@ -29,16 +26,6 @@ static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_all
 static ALLOCATOR: wasmalloc::WasmAlloc = wasmalloc::WasmAlloc::new();
 #[cfg(feature = "weak")]
 static ALLOCATOR: weak::Weak = weak::Weak::new();
-
-/// As much memory as the host gives a trial.
-#[cfg(feature = "headers-first")]
-struct HeadersFirst;
-
-#[cfg(feature = "headers-first")]
-impl alligator_alloc::Growth for HeadersFirst {
-    const PAGES_MAX: usize = 512;
-    const HEADER_PAGES: usize = Self::PAGES_MAX;
-}
 
 /// Bytes of a static that attack programs prepare: what looks like blocks, in memory that is not the heap's.
 const TARGET_BYTES: usize = 1024;
