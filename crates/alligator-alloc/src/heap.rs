@@ -158,9 +158,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
     #[inline(never)]
     fn take_slot(&self, state: &ClassState<P>) -> usize {
         let classes = self.classes.as_ptr();
-        state.take(classes, &self.runs, |length| {
-            self.make_room(length, false)
-        })
+        state.take(classes, &self.runs, |length| self.make_room(length, false))
     }
 
     #[inline(always)]

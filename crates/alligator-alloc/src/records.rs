@@ -339,7 +339,8 @@ impl<'a, S: Source> View<'a, S> {
     #[inline(always)]
     pub(crate) fn word(self, id: Id) -> &'a Cell<u64> {
         let of_first = self.front + (FRONT_BYTES / 2 - WORD_BYTES);
-        self.records.word_at(of_first.wrapping_sub(id.0 as usize / 2))
+        self.records
+            .word_at(of_first.wrapping_sub(id.0 as usize / 2))
     }
 }
 

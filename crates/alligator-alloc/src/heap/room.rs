@@ -34,7 +34,8 @@ impl<S: Source, P: Policy> Heap<S, P> {
     #[cold]
     #[inline(never)]
     pub(super) fn make_room(&self, length: Length, reservation: bool) -> Id {
-        let is_small = length < self.runs.length() / GATHERING_SHARE || !self.runs.records.is_there();
+        let is_small =
+            length < self.runs.length() / GATHERING_SHARE || !self.runs.records.is_there();
         if is_small {
             self.runs.grow(length, reservation);
             let run = self.runs.look(length);

@@ -62,12 +62,7 @@ impl<P: Policy> ClassState<P> {
     }
 
     /// The slots that no block is in of the MiniPage of `class` whose record is `id`.
-    pub(crate) fn unused_slots<S: Source>(
-        &self,
-        class: Class,
-        id: Id,
-        runs: &Runs<S, P>,
-    ) -> usize {
+    pub(crate) fn unused_slots<S: Source>(&self, class: Class, id: Id, runs: &Runs<S, P>) -> usize {
         let is_here = |&slot: &usize| {
             let at = runs.records.id_at(slot);
             at.below(runs.records.record(at).back()) == id

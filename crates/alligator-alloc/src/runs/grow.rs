@@ -13,7 +13,9 @@
 use super::hardened::GUARD_GRANULES;
 use super::{NO_BIN, Runs};
 use crate::policy::Policy;
-use crate::records::{BYTES_PER_GRANULE, FRONT_BYTES, GRANULE, GRANULES_MAX, Id, Length, table_granules};
+use crate::records::{
+    BYTES_PER_GRANULE, FRONT_BYTES, GRANULE, GRANULES_MAX, Id, Length, table_granules,
+};
 use crate::source::Source;
 use crate::source::range::{GROWTHS_MAX, new_range, whole_granules};
 use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, PAGE_BYTES, PAGE_GRANULES, bytes_of};
