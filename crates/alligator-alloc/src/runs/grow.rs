@@ -149,7 +149,10 @@ impl<S: Source, P: Policy> Runs<S, P> {
     fn pages_after(&self, end: Id, free: Length, length: Length) -> usize {
         let granules = |length: Length| (length / GRANULE) as usize;
         let words = |bytes: usize| bytes / size_of::<u64>(); // So that no sum is too long.
-        let covered = granules(end.distance_from(self.records.first())) + 1;
+        let mut covered = granules(end.distance_from(self.records.first())) + 1;
+        if !S::IS_TRUSTED {
+            covered = covered.min(GRANULES_MAX); // Such an end may lie below the heap.
+        }
         let table = FRONT_BYTES + covered * BYTES_PER_GRANULE;
         let missing = ((Self::GUARD + granules(length)) * words(GRANULE_BYTES) + words(table))
             .saturating_sub(granules(free) * words(GRANULE_BYTES));
@@ -185,14 +188,16 @@ impl<S: Source, P: Policy> Runs<S, P> {
         }
         let (start, after) = (self.records.end_id(start), self.records.end_id(after));
         let reach = (after.distance_from(self.records.first()) / GRANULE) as usize;
-        let length = Self::table_length(reach + 1);
-        let table = after.above(length.wrapping_neg());
         let (old, old_end) = (self.table.get(), self.end.get());
+        let is_too_far = (CAN_BE_TOO_LONG || !S::IS_TRUSTED) && reach >= GRANULES_MAX;
+        if is_too_far || !S::IS_TRUSTED && start < old_end {
+            return; // Or it is not where it was said to be.
+        }
+        let length = Self::table_length(reach + 1);
+        let table = after.below(length);
         let lowest = if start == old_end { old } else { start };
-        let is_out_of_order = !S::IS_TRUSTED && start < old_end;
-        let is_too_far = CAN_BE_TOO_LONG && reach >= GRANULES_MAX;
-        if is_out_of_order || is_too_far || length >= after.distance_from(lowest) {
-            return; // Or there is no room for the table.
+        if length >= after.distance_from(lowest) {
+            return; // There is no room for the table.
         }
         if P::HARDENED && !is_first {
             self.touch();
