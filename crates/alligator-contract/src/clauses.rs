@@ -20,7 +20,7 @@ pub use end::{
     the_end_of_memory_is_null_and_the_heap_goes_on,
 };
 pub use memory::{
-    memory_of_somebody_else_is_left_alone, the_last_page_of_memory_is_used,
+    memory_of_somebody_else_is_left_alone, the_end_of_memory_is_used,
     the_tail_of_the_initial_memory_is_used,
 };
 pub use places::{
@@ -92,7 +92,7 @@ pub const CLAUSES: &[Clause] = clauses![
     the_tail_of_the_initial_memory_is_used,
     the_end_of_memory_is_null_and_the_heap_goes_on,
     all_comes_back_after_frees,
-    the_last_page_of_memory_is_used,
+    the_end_of_memory_is_used,
 ];
 
 /// Sizes around every boundary up to 256 KiB: four to a doubling, one less and one more.

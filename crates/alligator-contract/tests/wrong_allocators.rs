@@ -208,10 +208,10 @@ fn a_tail_that_is_left_unused_is_found() {
 }
 
 #[test]
-fn a_last_page_that_is_left_unused_is_found() {
-    let name = "the_last_page_of_memory_is_used";
+fn an_end_of_memory_that_is_left_unused_is_found() {
+    let name = "the_end_of_memory_is_used";
     let few = |fault| matches!(fault, Fault::TooFew { .. });
-    assert_caught(name, Wrong::LeavesTheLastPage, few);
+    assert_caught(name, Wrong::LeavesTheEnd, few);
 }
 
 /// A world whose checker finds something at once.

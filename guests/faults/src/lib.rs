@@ -119,18 +119,11 @@ extern "C" fn fault_5_a_write_to_a_freed_run() {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn fault_6_a_write_past_a_block_into_headers() {
-    let mut last = block(RUN);
-    for _ in 0..400 {
-        let next = block(RUN);
-        let bytes = next.addr().wrapping_sub(last.addr());
-        if (10_000..100_000).contains(&bytes) {
-            // Headers lie between the two: write up to the next block.
-            for offset in RUN.size()..bytes {
-                write(last.wrapping_add(offset), 0xAA);
-            }
-        }
-        last = next;
+extern "C" fn fault_6_a_write_past_the_last_block_into_the_records() {
+    let last = (0..400).map(|_| block(RUN)).max().unwrap_or(std::ptr::null_mut());
+    let end = core::arch::wasm32::memory_size::<0>() * 65_536;
+    for offset in RUN.size()..end - last.addr() {
+        write(last.wrapping_add(offset), 0xAA);
     }
     // SAFETY: the heap gave the block for this layout.
     unsafe { ALLOC.dealloc(last, RUN) };

@@ -193,15 +193,16 @@ extern "C" fn test_the_memory_is_used_up_to_the_last_page_below_four_gibibytes()
     prepare();
     let kept = vec![1_u8; 1_000];
     let left = 65_536 - memory_size::<0>();
-    assert_ne!(memory_grow::<0>(left - 1_500), usize::MAX);
+    assert_ne!(memory_grow::<0>(left - 4_000), usize::MAX);
     let mut highest = 0;
     for size in [60_000_000, 3_000_000, 200_000, 30_000, 2_000, 100] {
         highest = highest.max(fill_up(size));
         assert_sound();
     }
     assert_eq!(memory_size::<0>(), 65_536);
+    // At the end lie the records, of somebody else's pages, too: a KiB and 24 bytes for each KiB.
     let unused = usize::MAX - highest;
-    assert!(unused < 3 * 1_024, "{unused} bytes are unused at the end");
+    assert!(unused < 24 * (4 << 20) + 4 * 1_024, "{unused} bytes are unused at the end");
     assert!(kept.iter().all(|&byte| byte == 1));
     drop(kept);
     assert_sound();

@@ -190,8 +190,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
         let reach = (after.distance_from(self.records.first()) / GRANULE) as usize;
         let (old, old_end) = (self.table.get(), self.end.get());
         let is_too_far = (CAN_BE_TOO_LONG || !S::IS_TRUSTED) && reach >= GRANULES_MAX;
-        if is_too_far || !S::IS_TRUSTED && start < old_end {
-            return; // Or it is not where it was said to be.
+        if is_too_far || !S::IS_TRUSTED && (start < old_end || after < start) {
+            return; // Or it lies, in part, below what is there.
         }
         let length = Self::table_length(reach + 1);
         let table = after.below(length);

@@ -17,7 +17,7 @@ const PAGES_MAX: usize = if cfg!(miri) { 40 } else { 120 };
 const IS_SMALL: bool = cfg!(all(feature = "small", not(feature = "hardened")));
 
 /// A clause that does not apply where the last page may hold headers.
-const LAST_PAGE: &str = "the_last_page_of_memory_is_used";
+const END: &str = "the_end_of_memory_is_used";
 
 /// Clauses that need more than a gibibyte.
 const LARGE: &str = "blocks_above_a_gibibyte_are_served";
@@ -79,7 +79,7 @@ fn verdict_of<const STEP_PAGES: usize, const ON_DEMAND: bool>(
 /// Runs all clauses, each in a memory of its own. Those named do not apply, all others do.
 fn assert_contract<const STEP_PAGES: usize>(new: impl Fn() -> std::rc::Rc<Memory>, not: &[&str]) {
     // With `small`, headers may be last: `what_the_memory_has_last_is_used_too` looks at that.
-    let applies = |clause: &&Clause| !IS_SMALL || clause.name != LAST_PAGE;
+    let applies = |clause: &&Clause| !IS_SMALL || clause.name != END;
     for clause in CLAUSES.iter().filter(applies) {
         let memory = new();
         let verdict = verdict_of(clause, &memory, &memory.heap::<STEP_PAGES, true>());

@@ -96,13 +96,13 @@ pub fn the_tail_of_the_initial_memory_is_used(ledger: &mut Ledger<'_>) -> Outcom
     Ok(Verdict::Kept)
 }
 
-/// A heap in a memory that has grown to its end uses that to its end, but for the allocator's own records, a sixteenth
-/// of the memory at most, and nothing after it.
+/// A heap in a memory that has grown to its end uses that to its end, but for the allocator's own records, one part in
+/// 32 of the memory at most, and nothing after it.
 ///
 /// # Errors
 ///
 /// What is not kept.
-pub fn the_last_page_of_memory_is_used(ledger: &mut Ledger<'_>) -> Outcome {
+pub fn the_end_of_memory_is_used(ledger: &mut Ledger<'_>) -> Outcome {
     let Some(last) = ledger.world().last_byte() else {
         return Ok(Verdict::DoesNotApply);
     };
@@ -114,9 +114,8 @@ pub fn the_last_page_of_memory_is_used(ledger: &mut Ledger<'_>) -> Outcome {
         }
         size /= 4;
     }
-    let least = last - PAGE_BYTES / 4 - ledger.world().room_bytes() / 16;
-    let is_used = highest.min(last) > least;
-    if !is_used {
+    let least = last - PAGE_BYTES / 4 - ledger.world().room_bytes() / 32;
+    if highest < least {
         let fault = Fault::TooFew {
             found: highest,
             least,
