@@ -197,9 +197,8 @@ impl<P: Policy> ClassState<P> {
     /// *Time:* constant: a magazine's length.
     #[inline(never)]
     pub(crate) fn flush<S: Source>(&self, runs: &Runs<S, P>) {
-        let mut most = P::Magazine::SLOTS_MAX;
-        while most != 0 && self.give_back_latest(runs) {
-            most -= 1;
+        for _ in 0..P::Magazine::SLOTS_MAX {
+            self.give_back_latest(runs);
         }
         let free = self.free.replace(0);
         if free == 0 {
@@ -212,13 +211,11 @@ impl<P: Policy> ClassState<P> {
         self.add(runs.records.id_at(self.current.get()), free, runs);
     }
 
-    /// Gives back the slot that the magazine got last; false if it is empty.
+    /// Gives back the slot that the magazine got last, if it has one.
     #[inline(never)]
-    fn give_back_latest<S: Source>(&self, runs: &Runs<S, P>) -> bool {
-        let slot = self.pop();
-        if let Some(slot) = slot {
+    fn give_back_latest<S: Source>(&self, runs: &Runs<S, P>) {
+        if let Some(slot) = self.pop() {
             self.give_back(slot.get(), runs);
         }
-        slot.is_some()
     }
 }

@@ -144,7 +144,8 @@ pub fn has_name_of_growth(module: &Module<'_>, function: u32) -> bool {
 /// Whether a function gathers all that Alligator's heap keeps for later requests: its last resort.
 pub fn is_gathering(module: &Module<'_>, function: u32) -> bool {
     let name = module.display_name(function);
-    name.starts_with("alligator_alloc::") && name.ends_with("::gather")
+    let path = name.trim_start_matches('<');
+    path.starts_with("alligator_alloc::") && name.ends_with("::gather")
 }
 
 /// What is assumed of a function whose loops handle bytes, in words.

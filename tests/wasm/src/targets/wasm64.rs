@@ -45,14 +45,13 @@ fn is_bounded(module: &[u8]) -> Result<()> {
             .and_then(|figure| figure.bound);
         println!("  {}: {bound:?} without growth", entry.name);
     }
+    let obstacles = report.entries.iter().flat_map(|entry| &entry.obstacles);
+    let reasons: Vec<_> = obstacles
+        .map(|obstacle| format!("{}: {}", obstacle.function, obstacle.reason))
+        .collect();
     ensure!(
         report.verdict() == Verdict::Bounded,
-        "an operation has no bound: {:?}",
-        report
-            .entries
-            .iter()
-            .map(|entry| &entry.name)
-            .collect::<Vec<_>>()
+        "an operation has no bound: {reasons:?}"
     );
     Ok(())
 }
