@@ -36,6 +36,9 @@ pub enum Invariant {
     Merged,
     /// Memory in use lies below the memory that is taken to be untouched.
     Untouched,
+    /// The table of records is as long as the heap needs it, and lies where it should: at the heap's end, but in a small
+    /// heap.
+    Table,
     /// Every free run is in the bin of its length exactly once.
     InBin,
     /// A bin is a list of free runs, and what follows in it points back.

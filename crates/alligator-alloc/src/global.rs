@@ -104,6 +104,24 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         })
     }
 
+    /// Gives back what size classes keep for their next requests: see [`Heap::trim`]. *Time:* constant for each class.
+    pub fn trim(&self, classes: usize) -> bool {
+        self.with(|heap| heap.trim(classes))
+    }
+
+    /// The bytes from the start of the heap to its end: see [`Heap::heap_bytes`]. *Time:* constant.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.with(|heap| heap.heap_bytes())
+    }
+
+    /// The bytes of a block that the next request is sure to get without growth: see [`Heap::largest_free`].
+    /// *Time:* constant.
+    #[must_use]
+    pub fn largest_free(&self) -> usize {
+        self.with(|heap| heap.largest_free())
+    }
+
     /// Does `action` while nobody else uses the heap. The memory does not grow.
     #[inline(always)]
     pub(crate) fn with<R>(&self, action: impl FnOnce(&mut Heap<S, P>) -> R) -> R {

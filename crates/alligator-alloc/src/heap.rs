@@ -6,6 +6,7 @@ mod hardened;
 mod room;
 
 use core::alloc::Layout;
+use core::cell::Cell;
 use core::fmt;
 use core::num::NonZeroUsize;
 use core::ptr::{self, NonNull};
@@ -23,6 +24,8 @@ use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, bytes_of};
 /// must be zero is filled.
 pub struct Heap<S: Source, P: Policy = DefaultPolicy> {
     pub(crate) classes: [ClassState<P>; CLASS_COUNT],
+    /// The class that is trimmed next.
+    next_trimmed: Cell<usize>,
     pub(crate) runs: Runs<S, P>,
 }
 
@@ -52,6 +55,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
         const { check_constants::<S>() };
         Self {
             classes: [const { ClassState::NEW }; CLASS_COUNT],
+            next_trimmed: Cell::new(0),
             runs: Runs::new(source),
         }
     }

@@ -21,7 +21,7 @@ pub trait Policy: sealed::Policy {}
 impl<P: sealed::Policy> Policy for P {}
 
 pub(crate) mod sealed {
-    use super::Entries;
+    use crate::policy::Entries;
 
     /// What nobody outside can implement.
     #[doc(hidden)]

@@ -133,6 +133,16 @@ impl<S: Source, P: Policy> Runs<S, P> {
         self.first(bin + nonempty.trailing_zeros())
     }
 
+    /// The longest run that [`find`](Self::find) is sure to find: the first of the last bin that is not empty.
+    pub(crate) fn longest_found(&self) -> Length {
+        let nonempty = self.nonempty.get() & !NO_BIN;
+        if nonempty == 0 {
+            return 0;
+        }
+        let run = self.first(nonempty.ilog2());
+        self.records.record(run).length.get()
+    }
+
     /// The first run of `bin`, or none.
     #[inline(always)]
     fn first(&self, bin: u32) -> Id {

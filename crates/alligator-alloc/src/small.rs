@@ -187,6 +187,29 @@ impl<S: Source, P: Policy> Heap<S, P> {
         done
     }
 
+    /// [`trim`](Self::trim).
+    #[expect(clippy::unused_self, reason = "the default heap keeps something")]
+    pub(crate) fn trim_classes(&self, _classes: usize) -> bool {
+        true
+    }
+
+    /// [`heap_bytes`](Self::heap_bytes).
+    pub(crate) fn bytes_in_all(&self) -> usize {
+        match self.end {
+            0 => 0,
+            end => end - self.first_header().place(),
+        }
+    }
+
+    /// [`largest_free`](Self::largest_free).
+    pub(crate) fn bytes_of_largest_free(&self) -> usize {
+        let Some(list) = self.nonempty.checked_ilog2() else {
+            return 0;
+        };
+        let bytes = self.header(self.first(list as usize)).bytes.get();
+        if bytes < GRANULE_BYTES { 0 } else { bytes } // Lists of MiniPages come first.
+    }
+
     /// What the heap has counted.
     #[cfg(feature = "metrics")]
     pub(crate) fn recorder(&self) -> &Recorder {

@@ -81,6 +81,31 @@ impl<S: Source, P: Policy> Heap<S, P> {
     pub fn reserve(&mut self, bytes: usize) -> bool {
         self.telling(|heap| heap.reserve_bytes(bytes))
     }
+
+    /// Gives back what size classes keep for their next requests, so that it can become part of longer free blocks: of as
+    /// many as `classes` says, of 24 in all, the next ones with each call. A request that finds no room does so for all;
+    /// this does some of it ahead of time, where there is time. True if all have had their turn, and the first is the
+    /// next. A small heap keeps nothing.
+    ///
+    /// *Time:* constant for each class; for all of them less than what `alligator bound` says of calls that gather.
+    pub fn trim(&mut self, classes: usize) -> bool {
+        self.used_as_value();
+        self.trim_classes(classes)
+    }
+
+    /// The bytes from the start of the heap to its end: blocks, free memory, the heap's records, and whatever others have
+    /// between. *Time:* constant.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes_in_all()
+    }
+
+    /// The bytes of a block, aligned to 1,024 at most, that the next request is sure to get without growth. There may be
+    /// room for one that is up to a quarter longer; and for more after [`trim`](Self::trim). *Time:* constant.
+    #[must_use]
+    pub fn largest_free(&self) -> usize {
+        self.bytes_of_largest_free()
+    }
 }
 
 /// Blocks by address. Any block of this heap will do, whoever allocated it and with what layout.

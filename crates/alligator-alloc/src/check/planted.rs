@@ -83,6 +83,7 @@ each_is_caught! {
     Below: a_free_run_below_that_is_none_is_caught, runs::free_run_below_that_is_none, Standard, Hardened;
     Merged: free_neighbours_are_caught, runs::free_neighbours, Standard, Hardened;
     Untouched: a_block_in_untouched_memory_is_caught, runs::block_in_untouched_memory, Standard;
+    Table: a_table_that_is_too_long_is_caught, runs::table_that_is_too_long, Standard, Hardened;
     InBin: a_free_run_in_no_bin_is_caught, runs::free_run_in_no_bin, Standard, Hardened;
     BinLinks: a_bin_whose_run_points_elsewhere_is_caught, runs::bin_that_points_elsewhere, Standard, Hardened;
     BinBitmap: a_bit_without_a_run_is_caught, runs::bit_without_a_run, Standard, Hardened;

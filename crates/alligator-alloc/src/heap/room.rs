@@ -3,8 +3,10 @@
 
 use super::Heap;
 use crate::policy::Policy;
-use crate::records::{Id, Length};
+use crate::records::{GRANULE, Id, Length};
+use crate::size_class::CLASS_COUNT;
 use crate::source::Source;
+use crate::units::bytes_of;
 
 /// A request for at least one part in so many of the heap makes it gather what it keeps before it grows: if no block is
 /// in use, all the heap has is one free run then.
@@ -61,5 +63,29 @@ impl<S: Source, P: Policy> Heap<S, P> {
         for state in &self.classes {
             state.flush(&self.runs);
         }
+    }
+
+    /// [`trim`](Self::trim).
+    pub(crate) fn trim_classes(&self, classes: usize) -> bool {
+        if P::HARDENED {
+            self.runs.require_no_fault();
+        }
+        for _ in 0..classes.min(CLASS_COUNT) {
+            let class = self.next_trimmed.get();
+            self.classes[class].flush(&self.runs);
+            self.next_trimmed.set((class + 1) % CLASS_COUNT);
+        }
+        self.next_trimmed.get() == 0
+    }
+
+    /// [`heap_bytes`](Self::heap_bytes).
+    pub(crate) fn bytes_in_all(&self) -> usize {
+        bytes_of((self.runs.length() / GRANULE) as usize)
+            * usize::from(self.runs.records.is_there())
+    }
+
+    /// [`largest_free`](Self::largest_free).
+    pub(crate) fn bytes_of_largest_free(&self) -> usize {
+        bytes_of((self.runs.longest_found() / GRANULE) as usize)
     }
 }

@@ -10,6 +10,7 @@ use crate::policy::Policy;
 use crate::records::{GRANULE, Id};
 use crate::runs::hardened::RETIRED;
 use crate::source::Source;
+use crate::units::bytes_of;
 
 impl<S: Source, P: Policy> Runs<S, P> {
     /// All parts of the heap by address.
@@ -43,6 +44,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
         if !self.records.is_there() {
             return Invariant::BinBitmap.require(self.nonempty.get() == 0, 0);
         }
+        Invariant::Table.require(self.has_right_table(), self.records.table())?;
         let mut below = Id::NONE;
         for part in self.parts() {
             let part = part?;
@@ -65,6 +67,15 @@ impl<S: Source, P: Policy> Runs<S, P> {
         let leads_nowhere = none.length.get() == 0 && !none.next.get().is_some() && !none.is_free();
         Invariant::BinLinks.require(leads_nowhere, 0)?;
         (0..=BIN_LAST).try_for_each(|bin| self.bin_is_right(bin))
+    }
+
+    /// [`Invariant::Table`].
+    fn has_right_table(&self) -> bool {
+        let table = self.table.get();
+        let covered = (self.length() / GRANULE) as usize + 1;
+        let start = self.records.place(table) + bytes_of(Self::GUARD);
+        self.records.table() == start
+            && self.end().distance_from(table) == Self::table_length(covered)
     }
 
     /// [`Invariant::Below`]: `below` is the free run that ends where `id`'s part starts, or none.
@@ -170,6 +181,11 @@ impl<S: Source, P: Policy> Runs<S, P> {
     fn plant_bit(&self) {
         let nonempty = self.nonempty.get();
         self.nonempty.set(nonempty | nonempty + 1);
+    }
+
+    /// Puts the heap's end a granule too high.
+    fn plant_end(&self) {
+        self.end.set(self.end.get().above(GRANULE));
     }
 
     /// Takes all memory for untouched, of so many `parts` of which some are used.

@@ -29,11 +29,11 @@ const LOOKS_MAX: usize = 128;
 
 impl<S: Source, P: Policy> Runs<S, P> {
     /// What lies before a table that nobody uses: a hardened heap looks there for writes past the block below it.
-    const GUARD: usize = if P::HARDENED { GUARD_GRANULES } else { 0 };
+    pub(super) const GUARD: usize = if P::HARDENED { GUARD_GRANULES } else { 0 };
 
     /// The length that a table for `covered` granules takes.
     #[inline(always)]
-    fn table_length(covered: usize) -> Length {
+    pub(super) fn table_length(covered: usize) -> Length {
         (Self::GUARD + table_granules(covered)) as Length * GRANULE
     }
 

@@ -158,7 +158,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
         match part.kind {
             Kind::Table => {
                 let is_run = header.bytes.get() == part.bytes && !is_listed;
-                Invariant::Extent.require(is_run, part.address)
+                Invariant::Table.require(is_run, part.address)
             }
             Kind::Foreign => Invariant::HeaderAtStart.require(!is_listed, part.address),
             Kind::Used => Invariant::HeaderAtStart.require(self.has_block(part), part.address),

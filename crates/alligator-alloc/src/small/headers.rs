@@ -115,7 +115,6 @@ impl<S: Source, P: Policy> Heap<S, P> {
     }
 
     /// The first header of the table.
-    #[cfg(feature = "check")]
     pub(super) fn first_header(&self) -> Id {
         Id(self.table.wrapping_sub(self.base))
     }

@@ -25,6 +25,7 @@ mod one_piece;
 mod regressions;
 mod short;
 mod threads;
+mod trim;
 
 #[cfg(target_family = "wasm")]
 #[global_allocator]

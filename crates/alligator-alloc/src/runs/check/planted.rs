@@ -52,6 +52,10 @@ pub(crate) fn block_in_untouched_memory<P: Policy>(heap: &Victim<P>) {
     heap.runs.plant_untouched(heap.runs.parts().count());
 }
 
+pub(crate) fn table_that_is_too_long<P: Policy>(heap: &Victim<P>) {
+    heap.runs.plant_end();
+}
+
 pub(crate) fn free_run_in_no_bin<P: Policy>(heap: &Victim<P>) {
     let (part, _) = free(heap);
     heap.runs.plant_unlinked(part.id);

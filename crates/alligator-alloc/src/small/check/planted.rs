@@ -175,11 +175,8 @@ macro_rules! each_is_caught {
             match invariant {
                 $(Invariant::$invariant => {})*
                 // What a small heap does not have.
-                Invariant::Above
-                | Invariant::Untouched
+                Invariant::Untouched
                 | Invariant::Current
-                | Invariant::SlotPlace
-                | Invariant::Recent
                 | Invariant::Magazine
                 | Invariant::Interior
                 | Invariant::Poison => {}
@@ -195,7 +192,7 @@ each_is_caught! {
     Extent: a_run_beyond_the_end_is_caught, run_beyond_the_end;
     Below: a_free_run_below_that_is_none_is_caught, free_run_below_that_is_none;
     Merged: free_neighbours_are_caught, free_neighbours;
-    MetaPageRun: a_table_of_another_length_is_caught, table_of_another_length;
+    Table: a_table_of_another_length_is_caught, table_of_another_length;
     InBin: a_free_run_in_no_list_is_caught, free_run_in_no_list;
     BinLinks: a_list_of_runs_that_points_elsewhere_is_caught, list_of_runs_that_points_elsewhere;
     BinBitmap: a_bit_without_a_run_is_caught, bit_without_a_run;
