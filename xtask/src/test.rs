@@ -212,7 +212,7 @@ fn allocator(features: &[String]) -> Vec<Step> {
         });
         if is_quick { step.quick() } else { step }
     });
-    let selections = ["", "check", "small", "check,medium", "check,hardened"];
+    let selections = ["", "check", "small", "check,hardened"];
     let on_wasi = selections.into_iter().map(|selection| {
         let name = format!("tests, {WASI}, features: {}", named(selection));
         let is_quick = ["check", "small"].contains(&selection);

@@ -132,7 +132,7 @@ pub fn advise(report: &Report, patterns: &Patterns, replays: Option<&Replays>) -
     let mut advice = rules::all(report, patterns, language);
     match replays {
         Some(replays) => advice.extend(replays::all(report, patterns, replays, language)),
-        None => advice.extend(rules::estimates(report, patterns, language)),
+        None => advice.extend(rules::estimate(report, patterns, language)),
     }
     advice.sort_by_key(|one| one.topic);
     advice

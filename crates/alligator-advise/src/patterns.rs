@@ -81,10 +81,6 @@ pub struct Patterns {
     pub sites: BTreeMap<u32, SitePattern>,
     /// By name of the mark.
     pub frames: Vec<FramePattern>,
-    /// Bytes live at the peak in blocks above 1 KiB, and what they take in whole granules of 2 KiB.
-    pub long_bytes: u64,
-    /// The same, rounded up.
-    pub long_rounded: u64,
     /// Calls of the allocator.
     pub calls: u64,
     /// The last event at which memory grew, from 1.
@@ -106,11 +102,6 @@ struct Live {
     taken_bytes: u64,
 }
 
-/// Blocks up to here are slots, longer ones whole granules.
-const SLOT_MAX: u64 = 1024;
-/// Bytes of a granule.
-const GRANULE: u64 = 2048;
-
 impl Patterns {
     /// Reads a trace once more. `report` is that of the same trace. Memory: its live blocks and its sites.
     ///
@@ -131,9 +122,6 @@ impl Patterns {
                 _ => None,
             };
             reading.take(&event, mark);
-            if event.sequence + 1 == report.peak.events {
-                reading.at_peak();
-            }
         }
         Ok(reading.finish())
     }
@@ -280,18 +268,6 @@ impl Reading {
             row.copied = row.copied.saturating_add(block.copied);
             count(&mut row.ends, (block.first_size, block.size));
         }
-    }
-
-    fn at_peak(&mut self) {
-        let long = self.live.values().filter(|block| block.size > SLOT_MAX);
-        let (mut bytes, mut rounded) = (0_u64, 0_u64);
-        for block in long {
-            bytes = bytes.saturating_add(block.size);
-            let whole = block.size.checked_next_multiple_of(GRANULE);
-            rounded = rounded.saturating_add(whole.unwrap_or(u64::MAX));
-        }
-        self.patterns.long_bytes = bytes;
-        self.patterns.long_rounded = rounded;
     }
 
     fn finish(mut self) -> Patterns {

@@ -8,27 +8,16 @@ use alligator_report::Report;
 use alligator_report::format::{bytes, count};
 
 use crate::patterns::Patterns;
-use crate::rules::{FRAMES_MIN, features, is_share, reserve};
+use crate::rules::{FRAMES_MIN, features, reserve};
 use crate::{Advice, Language, Topic};
 
 /// The allocators of which something is said.
-pub const REPLAYED: [&str; 5] = [
-    OURS,
-    "alligator-small",
-    "alligator-medium",
-    "alligator-hardened",
-    "dlmalloc",
-];
+pub const REPLAYED: [&str; 4] = [OURS, "alligator-small", "alligator-hardened", "dlmalloc"];
 
 const OURS: &str = "alligator";
 
 /// Reservations that are tried, in percent of the peak. The first after which nothing grows is the one that is proposed.
 pub const RESERVE_STEPS: [u64; 7] = [100, 110, 120, 135, 150, 200, 300];
-
-/// The feature `medium` is proposed if it saves so many percent of the pages, at least, and costs at most so many percent
-/// more instructions.
-const MEDIUM_PAGES_PERCENT: u64 = 5;
-const MEDIUM_FUEL_PERCENT: u64 = 105;
 
 /// The feature `small` is proposed to programs with at most so many calls, if it takes at most so many pages more.
 const SMALL_CALLS_MAX: u64 = 10_000;
@@ -72,10 +61,10 @@ pub(crate) fn all(
     let Some(ours) = replays.of(OURS) else {
         return Vec::new();
     };
-    let mut advice = vec![
-        reservation(replays, ours, language),
-        tier(patterns, replays, ours, language),
-    ];
+    let mut advice = vec![reservation(replays, ours, language)];
+    if language == Language::Rust {
+        advice.push(tier(patterns, replays, ours)); // The library for C has one build.
+    }
     advice.extend(hardened(replays, ours, language));
     advice.extend(dlmalloc(report, replays, ours));
     advice
@@ -145,37 +134,9 @@ fn reservation(replays: &Replays, ours: &Replayed, language: Language) -> Advice
     Advice::new(Topic::Reserve, text, reserve(language, *reserved))
 }
 
-/// Which features.
-fn tier(patterns: &Patterns, replays: &Replays, ours: &Replayed, language: Language) -> Advice {
+/// Which features of the crate.
+fn tier(patterns: &Patterns, replays: &Replays, ours: &Replayed) -> Advice {
     let figures = &ours.figures;
-    if let (Language::C, Some(medium)) = (language, replays.of("alligator-medium")) {
-        let text = format!(
-            "the library for C has the feature `medium` on: {} instructions a call and {} pages here, {} and {} without it",
-            mean(medium),
-            count(medium.figures.grown_pages),
-            mean(ours),
-            count(figures.grown_pages),
-        );
-        return Advice::new(Topic::Tier, text, features(language, "medium"));
-    }
-    if let Some(medium) = replays.of("alligator-medium") {
-        let (pages, fuel) = (medium.figures.grown_pages, medium.figures.fuel());
-        let saved = figures.grown_pages.saturating_sub(pages);
-        if is_share(saved, figures.grown_pages, MEDIUM_PAGES_PERCENT)
-            && !is_share(fuel, figures.fuel(), MEDIUM_FUEL_PERCENT + 1)
-        {
-            let text = format!(
-                "the feature `medium` takes {} pages, {} without it ({}), for {} instructions a call, {} without: blocks of 1 to \
-                 4.5 KiB have slots of their own",
-                count(pages),
-                count(figures.grown_pages),
-                above(pages, figures.grown_pages),
-                mean(medium),
-                mean(ours),
-            );
-            return Advice::new(Topic::Tier, text, features(language, "medium"));
-        }
-    }
     if let Some(small) = replays.of("alligator-small") {
         let pages = small.figures.grown_pages;
         if patterns.calls <= SMALL_CALLS_MAX && pages <= figures.grown_pages + SMALL_PAGES_MAX {
@@ -188,26 +149,23 @@ fn tier(patterns: &Patterns, replays: &Replays, ours: &Replayed, language: Langu
                 count(pages),
                 count(figures.grown_pages),
             );
-            return Advice::new(Topic::Tier, text, features(language, "small"));
+            return Advice::new(Topic::Tier, text, features(Language::Rust, "small"));
         }
     }
     let mut text = format!(
         "the default serves this program best: {} instructions a call",
         mean(ours)
     );
-    for (name, feature) in [("alligator-small", "small"), ("alligator-medium", "medium")] {
-        if let Some(other) = replays.of(name) {
-            let _ = write!(
-                text,
-                ", `{feature}` {} ({} pages, {} with it)",
-                mean(other),
-                count(figures.grown_pages),
-                count(other.figures.grown_pages)
-            );
-        }
+    if let Some(small) = replays.of("alligator-small") {
+        let _ = write!(
+            text,
+            ", `small` {} ({} pages, {} with it)",
+            mean(small),
+            count(figures.grown_pages),
+            count(small.figures.grown_pages)
+        );
     }
-    let code = language.choose("alligator-alloc = \"0.1\"", "-lalligator");
-    Advice::new(Topic::Tier, text, code)
+    Advice::new(Topic::Tier, text, "alligator-alloc = \"0.1\"")
 }
 
 fn hardened(replays: &Replays, ours: &Replayed, language: Language) -> Option<Advice> {

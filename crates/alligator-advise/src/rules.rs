@@ -34,8 +34,6 @@ const POOL_PERCENT: u64 = 95;
 const POOL_TURNS_MIN: u64 = 10;
 /// and so many percent of all blocks.
 const POOL_SHARE_PERCENT: u64 = 5;
-/// Blocks of sizes above 1 KiB waste memory if rounding adds so many percent of what is live at the peak.
-const ROUNDING_PERCENT: u64 = 10;
 
 /// Whether `part` is at least so many percent of `whole`.
 pub(crate) fn is_share(part: u64, whole: u64, percent: u64) -> bool {
@@ -56,37 +54,26 @@ pub(crate) fn all(report: &Report, patterns: &Patterns, language: Language) -> V
 }
 
 /// What replays would know better.
-pub(crate) fn estimates(report: &Report, patterns: &Patterns, language: Language) -> Vec<Advice> {
-    let mut advice = Vec::new();
+pub(crate) fn estimate(report: &Report, patterns: &Patterns, language: Language) -> Option<Advice> {
     let growths = &report.growths;
+    if growths.count == 0 {
+        return None;
+    }
     let grown = report.end.pages.saturating_sub(growths.first_pages);
-    if growths.count > 0 {
-        let reserved = grown.saturating_mul(report.header.page_bytes);
-        let text = format!(
-            "as recorded, the memory grew {} times by {} pages in all, the last time at event {} of {}. Reserve that at the \
-             start; `--replay` finds what this allocator needs, and tries it",
-            count(growths.count),
-            count(grown),
-            count(patterns.last_growth),
-            count(report.events),
-        );
-        advice.push(Advice::new(
-            Topic::Reserve,
-            text,
-            reserve(language, reserved),
-        ));
-    }
-    let added = patterns.long_rounded - patterns.long_bytes;
-    if is_share(added, report.peak.bytes, ROUNDING_PERCENT) {
-        let text = format!(
-            "blocks above 1 KiB take whole granules of 2 KiB: at the peak that adds {}, {} of what is live. The feature \
-             `medium` has slots for blocks of up to 4.5 KiB; `--replay` measures what it saves",
-            bytes(added),
-            percent(added, report.peak.bytes),
-        );
-        advice.push(Advice::new(Topic::Tier, text, features(language, "medium")));
-    }
-    advice
+    let text = format!(
+        "as recorded, the memory grew {} times by {} pages in all, the last time at event {} of {}. Reserve that at the start; \
+         `--replay` finds what this allocator needs, and tries it",
+        count(growths.count),
+        count(grown),
+        count(patterns.last_growth),
+        count(report.events),
+    );
+    let reserved = grown.saturating_mul(report.header.page_bytes);
+    Some(Advice::new(
+        Topic::Reserve,
+        text,
+        reserve(language, reserved),
+    ))
 }
 
 /// The line that reserves.
@@ -100,12 +87,9 @@ pub(crate) fn reserve(language: Language, bytes: u64) -> String {
 /// The line that chooses a feature.
 pub(crate) fn features(language: Language, feature: &str) -> String {
     let of_rust = format!("alligator-alloc = {{ version = \"0.1\", features = [\"{feature}\"] }}");
-    let of_c = match feature {
-        "hardened" => {
-            "cargo rustc -p alligator-c --release --target wasm32-wasip1 --crate-type staticlib --features library,hardened"
-        }
-        _ => "-lalligator",
-    };
+    let of_c = format!(
+        "cargo rustc -p alligator-c --release --target wasm32-wasip1 --crate-type staticlib --features library,{feature}"
+    );
     language.choose(of_rust, of_c)
 }
 

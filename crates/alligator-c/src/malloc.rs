@@ -177,7 +177,7 @@ pub unsafe extern "C" fn reallocarray(
 }
 
 /// A new block of `size` bytes at a multiple of `alignment`, a power of two. The size need not be a multiple of
-/// it. A block aligned to more than 2048 takes at most `alignment` bytes more.
+/// it. A block aligned to more than 1024 takes at most `alignment` bytes more.
 ///
 /// Returns NULL, and sets errno, to EINVAL if `alignment` is no power of two, to ENOMEM if there is no memory.
 ///

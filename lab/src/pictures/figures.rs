@@ -33,7 +33,7 @@ const ALL: [&str; 8] = [
 ];
 
 /// The tiers: the allocator of the lab, the feature, and whom it is for.
-const TIERS: [(&str, &str, &str); 4] = [
+const TIERS: [(&str, &str, &str); 3] = [
     ("alligator", "the default", "any program; time matters"),
     (
         "alligator-small",
@@ -44,11 +44,6 @@ const TIERS: [(&str, &str, &str); 4] = [
         "alligator-hardened",
         "`hardened`",
         "code that may be wrong, or reads what strangers send",
-    ),
-    (
-        "alligator-medium",
-        "`medium`",
-        "many buffers a little above 1, 2 or 4 KiB",
     ),
 ];
 

@@ -79,7 +79,7 @@ pub enum Failure {
 #[non_exhaustive]
 pub struct Metrics {
     classes: [ClassMetrics; CLASS_COUNT],
-    /// The blocks larger than any slot of these classes, medium blocks among them.
+    /// The blocks larger than any slot of these classes.
     pub runs: BlockCounts,
     /// Successful calls of `realloc`.
     pub reallocations: u64,

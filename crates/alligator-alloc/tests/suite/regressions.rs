@@ -234,7 +234,7 @@ fn a_few_blocks_of_every_small_size_need_two_pages_at_most() {
 #[test]
 #[cfg(all(
     target_pointer_width = "32",
-    not(any(feature = "check", feature = "metrics", feature = "medium"))
+    not(any(feature = "check", feature = "metrics"))
 ))]
 fn the_heap_itself_is_under_eleven_kib() {
     let bytes = size_of::<alligator_alloc::Heap<crate::memory::SimulatedMemory<1, true>>>();

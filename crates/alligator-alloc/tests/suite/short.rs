@@ -139,7 +139,7 @@ fn narrow(block: NonNull<u8>, bytes: usize) -> NonNull<u8> {
 fn short_a_block_that_is_resized_where_it_is_can_be_used_to_its_new_end() {
     let memory = Memory::empty(12);
     let mut heap = Heap::new(memory.source::<1, true>());
-    // Slots, runs, medium slots, aligned runs.
+    // Slots, runs, aligned runs.
     for (size, align, new_size) in [
         (65, 8, 71),
         (8_000, 8, 8_150),

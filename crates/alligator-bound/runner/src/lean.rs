@@ -11,7 +11,7 @@ use alligator_tools::command::features_of;
 use alligator_tools::guest::{self, Guest};
 
 /// Features of the allocator whose modules are looked at, where the allocator has them.
-const BUILDS: [&str; 4] = ["", "small", "medium", "hardened"];
+const BUILDS: [&str; 3] = ["", "small", "hardened"];
 
 /// Features of the guest that plant something, and how what is found begins.
 const PLANTED: [(&str, &str); 5] = [

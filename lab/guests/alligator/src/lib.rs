@@ -5,12 +5,7 @@
 #[path = "../../../driver/mod.rs"]
 mod driver;
 
-#[cfg(not(any(
-    feature = "small",
-    feature = "medium",
-    feature = "metrics",
-    feature = "hardened"
-)))]
+#[cfg(not(any(feature = "small", feature = "metrics", feature = "hardened")))]
 global_allocator!(
     b"alligator",
     alligator_alloc::AlligatorAlloc,
@@ -20,13 +15,6 @@ global_allocator!(
 #[cfg(feature = "small")]
 global_allocator!(
     b"alligator-small",
-    alligator_alloc::AlligatorAlloc,
-    alligator_alloc::AlligatorAlloc::new()
-);
-
-#[cfg(feature = "medium")]
-global_allocator!(
-    b"alligator-medium",
     alligator_alloc::AlligatorAlloc,
     alligator_alloc::AlligatorAlloc::new()
 );

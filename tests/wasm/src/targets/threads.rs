@@ -67,7 +67,7 @@ pub(super) fn locks() -> Result<()> {
             .and_then(|module| has_lock(&module, is_locked));
         outcomes.add(&format!("{flags:?}"), outcome);
     }
-    for heap in ["small", "medium", "hardened"] {
+    for heap in ["small", "hardened"] {
         let program = Program::new("raw", WASM)
             .features(heap)
             .flags(&["-Ctarget-feature=+atomics"]);

@@ -54,7 +54,7 @@ const HEAP: [&str; 2] = ["alligator_alloc", "__rust_dealloc"];
 /// The lock is in the program with threads, in each heap.
 pub(super) fn lock() -> Result<()> {
     let mut outcomes = Outcomes::default();
-    for heap in ["", "small", "medium", "hardened"] {
+    for heap in ["", "small", "hardened"] {
         for level in ["s", "3"] {
             let program = Program::new("threads", THREADS).features(heap).level(level);
             let outcome = program.module().and_then(|module| has_lock(&module));
