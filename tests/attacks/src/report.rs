@@ -189,7 +189,7 @@ How many of the variants of each give a primitive:
 
 The first of each kind, minimised; `--show` prints those of every allocator.
 
-Ours has nothing beside or in blocks, free or used, so the attacks that forge headers and links find none. What is left, without the feature `hardened`: the headers of all granules stand in tables, and all tables but the first, which serves the first pages, are made when the heap gets there, above blocks. Who writes far enough past a block below reaches them (not in `alligator-headers-first`, whose `HEADER_PAGES` are all its pages), one byte if the block fills its run and lies right below; and who still writes to a run that was given back, when a table was made in it, writes into the table. An address given back is believed: twice, or inside a block, or in a static, it is handed out again.
+Ours has nothing beside or in blocks, free or used, so the attacks that forge headers and links find none. What is left, without the feature `hardened`: the records of all granules stand in one table at the heap's end, above all blocks. Who writes far enough past a block reaches it, by one byte if the block fills its run and lies right below the table; and who still writes to a block that was given back, when the table has come to lie there, writes into it. An address given back is believed: twice, or inside a block, or in a static, it is handed out again.
 
 ```text
 {}```

@@ -13,6 +13,10 @@ use alligator_tools::guest::{self, Guest};
 /// Features of the allocator whose modules are looked at, where the allocator has them.
 const BUILDS: [&str; 3] = ["", "small", "hardened"];
 
+/// What the names of functions end with that may have a loop, whose turns the prover counts: only calls that gather come
+/// to them.
+const MAY_LOOP: [&str; 2] = ["::look_far", "::flush"];
+
 /// Features of the guest that plant something, and how what is found begins.
 const PLANTED: [(&str, &str); 5] = [
     ("planted-panic", "imports host.panicked"),
@@ -40,7 +44,7 @@ pub(crate) fn run() -> Result<()> {
         ensure!(found.is_empty(), "{name}: {}", found.join("; "));
         let functions = Module::parse(&bytes)?.functions.len();
         println!(
-            "{name}: {functions} functions: no import, panic, text, loop, recursion or indirect call"
+            "{name}: {functions} functions: no import, panic, text, recursion or indirect call; no loop but where the heap gathers"
         );
     }
     ensure!(
@@ -106,7 +110,9 @@ fn look(bytes: &[u8]) -> Result<Vec<String>> {
         let code = module.code(index).map_err(|error| anyhow!("{error}"))?;
         for operator in code.iter().flat_map(|code| &code.operators) {
             match operator {
-                Operator::Loop { .. } => found.push(format!("{name} has a loop")),
+                Operator::Loop { .. } if !MAY_LOOP.iter().any(|end| name.ends_with(end)) => {
+                    found.push(format!("{name} has a loop"));
+                }
                 Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
                     called.insert(*function_index);
                 }

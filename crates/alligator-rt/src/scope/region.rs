@@ -17,7 +17,7 @@ use core::ptr::NonNull;
 /// smaller alignment never leaves the chunk.
 const CHUNK_ALIGN: usize = 16;
 
-/// Chunks are multiples of this many bytes: Alligator's granule.
+/// Chunks are multiples of this many bytes: two of Alligator's granules.
 const GRANULE_BYTES: usize = 2048;
 
 /// The most chunks that a region has. One of 2 KiB, and each longer than all before, are half the address space after
