@@ -35,7 +35,7 @@ enum Block {
 }
 
 impl<S: Source, P: Policy> Heap<S, P> {
-    /// The block for `layout` that needs neither a header nor a call, if there is one.
+    /// The block for `layout` that needs neither a record nor a call, if there is one.
     #[inline(always)]
     pub(crate) fn allocate_unsized_at_hand(&self, layout: Layout) -> Result<NonNull<u8>, Wanted> {
         let wanted = class_of(least_layout(layout));

@@ -4,7 +4,7 @@
 //! layer that keeps it: runs and bins in `runs/check.rs`, MiniPages, lists and magazines in `mini_page/check.rs`,
 //! all of a small heap in `small/check.rs`. All of them stand on the pieces found by walking the heap from its first granule to its end (`check/parts.rs`).
 //!
-//! A broken heap must not break the checker: no link is followed before it is known to name a header, and
+//! A broken heap must not break the checker: no link is followed before it is known to name a record, and
 //! every walk along a list is counted.
 
 #[cfg(test)]
@@ -191,7 +191,7 @@ struct Seen {
 
 impl<S: Source, P: Policy> Heap<S, P> {
     /// Calls `visit` with every piece of the heap, in the order of the addresses; stops before the first one
-    /// that a broken header hides. *Time:* linear in the pieces.
+    /// that a broken record hides. *Time:* linear in the pieces.
     pub fn walk(&self, visit: impl FnMut(Piece)) {
         self.pieces(None).for_each(visit);
     }

@@ -108,7 +108,7 @@ impl Id {
 
 /// What is known of a granule. All zero: in use, nothing known.
 ///
-/// - First of a free run: `length`, the links of its bin's ring; `below` is [`Id::FREE`].
+/// - First of a free run: `length`, the links of its bin's list; `below` is [`Id::FREE`].
 /// - First of a used run: `length`, `below`.
 /// - Of a MiniPage: `length` says so; the first has `below`, the next one in its class's list in `next` and, unless it
 ///   is the list's first, the one before it in `previous`.
@@ -274,8 +274,8 @@ impl<S: Source> Records<S> {
         self.front.get() - self.covered.get() * WORD_BYTES
     }
 
-    /// Makes a table for `covered` granules, no fewer than now, at `address`, where it has room, of what the old one says. It may overlap the
-    /// old one. If the memory there is not `dirty`, it is zero. *Time:* linear in `covered`.
+    /// Makes a table for `covered` granules, no fewer than now, at `address`, where it has room, of what the old one says.
+    /// It may overlap the old one. If the memory there is not `dirty`, it is zero. *Time:* linear in `covered`.
     pub(crate) fn move_to(&self, address: usize, covered: usize, dirty: bool) {
         let (old, old_covered) = (self.front.get(), self.covered.get());
         let front = address + covered * WORD_BYTES;

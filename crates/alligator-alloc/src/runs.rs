@@ -3,10 +3,10 @@
 //!
 //! Free runs are kept in bins by length, four to a doubling, and never lie side by side. A bin is a list that starts at a
 //! record of its own and ends at record 0, which anybody may write to, so that taking out and putting in ask neither for
-//! the first nor for the last. A request looks at
-//! the first run of its own bin, then takes the first run of the next bin that is not empty: every run there is long
-//! enough ("good fit"). The free part of a run is split off at its upper end, so low addresses are used first and the
-//! last block in a row can grow; only from the heap's end long blocks are taken the other way round.
+//! the first nor for the last. A request looks at the first run of its own bin, then takes the first run of the next bin
+//! that is not empty: every run there is long enough ("good fit"). The free part of a run is split off at its upper end,
+//! so low addresses are used first and the last block in a row can grow; only from the heap's end long blocks are taken
+//! the other way round.
 //!
 //! *Source:* two-level segregated fit (Masmano, Ripoll, Crespo, Real: TLSF, ECRTS 2004), with one bitmap,
 //! the tags in records instead of beside the blocks, and a link to the free run below instead of an end
@@ -29,7 +29,7 @@ use crate::size_class::ClassInfo;
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, PAGE_GRANULES, round_up};
 
-/// The last bin. Its runs are of any length from 38 MiB on.
+/// The last bin. Its runs are of any length from 40 MiB on.
 const BIN_LAST: u32 = 62;
 /// The bits of a `f32` below its exponent and the two digits after the point that tell four bins to a doubling.
 const BIN_SHIFT: u32 = f32::MANTISSA_DIGITS - 1 - 2;
@@ -44,8 +44,8 @@ const LONG: Length = 4 * PAGE_GRANULES as Length * GRANULE;
 /// .. unless more than one part in four of that run is as the host gave it: it shall stay so.
 const UNTOUCHED_SHARE: u32 = 4;
 
-/// The bin of a run: exact for the shortest, then four to a doubling. A `f32` rounds lengths of more than a GiB, and
-/// keeps their order, so what is in a higher bin is longer.
+/// The bin of a run: exact for the shortest, then four to a doubling. A `f32` rounds lengths of more than 16 GiB,
+/// and keeps their order, so what is in a higher bin is longer.
 #[inline(always)]
 pub(crate) const fn bin_of(length: Length) -> u32 {
     #[expect(clippy::cast_precision_loss, reason = "it keeps the order")]

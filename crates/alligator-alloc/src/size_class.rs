@@ -1,8 +1,8 @@
 //! Size classes: from a request in bytes to a class, and what each class needs to know.
 //!
 //! A class is a way to cut a MiniPage, of one, two or four granules, into equal slots, 64 of them at most, so that
-//! one word has a bit for each and little is left over at the MiniPage's end. Slots start at multiples of their size, so a slot whose
-//! size is a multiple of some power of two is aligned to it. Up to [`NATURAL_ALIGN`] that holds for whatever is a
+//! one word has a bit for each and little is left over at the MiniPage's end. Slots start at multiples of their size, so a
+//! slot whose size is a multiple of some power of two is aligned to it. Up to [`NATURAL_ALIGN`] that holds for whatever is a
 //! multiple itself, and above for the powers of two. So an alignment needs no class of its own: see
 //! [`aligned_bytes`].
 //!

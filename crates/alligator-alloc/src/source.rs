@@ -43,7 +43,7 @@ pub unsafe trait Source {
 
     /// Whether the heap may take for granted that [`spare`](Source::spare), [`end`](Source::end) and
     /// [`grow`](Source::grow) keep the contract. If not, it looks each time, and takes no memory that is out of order.
-    /// A source that says so starts and ends what is spare at multiples of 2 KiB; none starts and ends at `end`.
+    /// A source that says so starts and ends what is spare at multiples of 1 KiB; none starts and ends at `end`.
     const IS_TRUSTED: bool = false;
 
     /// Memory that is there from the start, if any: the addresses of its first byte and of the byte after

@@ -61,7 +61,7 @@ pub struct alligator_stats {
     pub live_bytes: u64,
     /// The most bytes in blocks at a time.
     pub peak_bytes: u64,
-    /// Bytes the heap has taken in, its own headers included.
+    /// Bytes the heap has taken in, its own records included.
     pub heap_bytes: u64,
     /// How often the memory has grown.
     pub growths: u64,

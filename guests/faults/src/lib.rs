@@ -3,7 +3,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, alloc, dealloc, realloc};
 
-use alligator_alloc::{AlligatorAlloc, Arena, Heap};
+use alligator_alloc::{AlligatorAlloc, Arena, Heap, PAGE_BYTES};
 use alligator_rt::ScopedHeap;
 
 #[global_allocator]
@@ -119,14 +119,14 @@ extern "C" fn fault_5_a_write_to_a_freed_run() {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn fault_6_a_write_past_the_last_block_into_the_records() {
-    let last = (0..400).map(|_| block(RUN)).max().unwrap_or(std::ptr::null_mut());
-    let end = core::arch::wasm32::memory_size::<0>() * 65_536;
-    for offset in RUN.size()..end - last.addr() {
-        write(last.wrapping_add(offset), 0xAA);
+extern "C" fn fault_6_a_write_past_a_block_into_records() {
+    let run = block(RUN);
+    // The records lie at the heap's end, which is the memory's.
+    let end = std::arch::wasm32::memory_size(0) * PAGE_BYTES;
+    for offset in RUN.size()..end - run.addr() {
+        write(run.wrapping_add(offset), 0xAA);
     }
-    // SAFETY: the heap gave the block for this layout.
-    unsafe { ALLOC.dealloc(last, RUN) };
+    free(run, RUN);
 }
 
 /// A request's second block, when the request is over.

@@ -56,7 +56,7 @@ fn of_class(allocator: Allocator, class: Class) -> Promise {
         _ if allocator.is_hardened() => Promise::Nothing,
         // Nothing stands beside blocks.
         Class::OffByOne | Class::OffByOneNull if allocator.is_ours() => Promise::Nothing,
-        // Nothing stands in freed blocks, but a table of headers may be made of their memory.
+        // Nothing stands in freed blocks, but the table of records may come to lie in their memory.
         Class::WriteAfterFree if allocator.is_ours() => Promise::Rare,
         _ if allocator.is_ours() => Promise::NoHang,
         _ => Promise::None,

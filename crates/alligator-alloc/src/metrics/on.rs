@@ -89,7 +89,7 @@ pub struct Metrics {
     pub requested_bytes_live: u64,
     /// The most that [`requested_bytes_live`](Self::requested_bytes_live) has been.
     pub requested_bytes_peak: u64,
-    /// Bytes the heap has taken in, its own headers included. It never gives any back to the host.
+    /// Bytes the heap has taken in, its own records included. It never gives any back to the host.
     pub heap_bytes: u64,
     /// How often the source has grown.
     pub growths: u64,

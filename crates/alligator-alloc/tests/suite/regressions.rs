@@ -186,7 +186,7 @@ fn phases_of_different_sizes_share_the_memory() {
             }
         }
     }
-    // What magazines and recent granules keep lies apart, so the largest phases find less than all in one piece.
+    // What magazines and current MiniPages keep lies apart, so the largest phases find less than all in one piece.
     let most = phase_bytes / PAGE_BYTES * 17 / 10 + 2;
     assert!(
         memory.pages() <= most,
@@ -236,9 +236,9 @@ fn a_few_blocks_of_every_small_size_need_two_pages_at_most() {
     target_pointer_width = "32",
     not(any(feature = "check", feature = "metrics"))
 ))]
-fn the_heap_itself_is_under_eleven_kib() {
+fn the_heap_itself_is_under_three_kib() {
     let bytes = size_of::<alligator_alloc::Heap<crate::memory::SimulatedMemory<1, true>>>();
-    assert!(bytes < 11 * 1024, "{bytes} bytes");
+    assert!(bytes < 3 * 1024, "{bytes} bytes");
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn mini_pages_of_every_size_are_filled_to_the_last_slot_and_then_serve_others() 
             live.free_all();
             memory.pages()
         };
-        // Headers, and what is left over at the end of each granule.
+        // Records, and what is left over at the end of each MiniPage.
         let pages = fill(size);
         assert!(pages <= 7, "{pages} pages of slots of {size}");
         let kept = (MAGAZINE_SLOTS * size).div_ceil(PAGE_BYTES);
@@ -424,8 +424,8 @@ fn mini_pages<S: Source, L: Lock>(heap: &AlligatorAlloc<S, L>, size: usize) -> u
     mini_pages
 }
 
-/// However many pages it grows by, a heap refuses nothing before its memory is used up: what it grows by reaches
-/// beyond the headers that there are, and may be too little for more.
+/// However many pages it grows by, a heap refuses nothing before its memory is used up: what it grows by may be
+/// too little for the records of more.
 #[test]
 fn a_heap_that_grows_in_steps_fills_all_of_its_memory() {
     fn fill<const STEP_PAGES: usize>() {

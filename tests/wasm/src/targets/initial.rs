@@ -128,7 +128,7 @@ fn imported(heap: &str) -> Result<()> {
         let used = heap.used();
         let pages = usize::try_from(maximum - minimum)?;
         let free = initial.len() + pages * PAGE;
-        // A single page more has to hold the headers for all that may come.
+        // A single page more has to hold the records, too.
         let enough = if pages == 1 { initial.len() } else { free } / 10 * 7;
         ensure!(
             used >= enough,
