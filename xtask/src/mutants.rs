@@ -72,6 +72,8 @@ enum Suite {
     /// `tests/suite` on the host.
     #[default]
     Host,
+    /// The unit tests.
+    Units,
     /// `tests/by_address.rs`.
     ByAddress,
     /// `tests/allocator_api.rs`.
@@ -88,12 +90,6 @@ enum Suite {
     SmallUnits,
     /// `tests/by_address.rs`, with the feature `small`.
     SmallByAddress,
-    /// `tests/suite` on the host, with the feature `medium`.
-    Medium,
-    /// The unit tests, with the feature `medium`.
-    MediumUnits,
-    /// `tests/by_address.rs`, with the feature `medium`.
-    MediumByAddress,
     /// `tests/hardened.rs`, with the feature `hardened`.
     Hardened,
     /// The unit tests, with the feature `hardened`.
@@ -104,26 +100,21 @@ enum Suite {
 
 impl Suite {
     /// Those run when the fault's own has not noticed.
-    const OTHERS: [Self; 4] = [
+    const OTHERS: [Self; 5] = [
         Self::Host,
+        Self::Units,
         Self::ByAddress,
         Self::AllocatorApi,
         Self::Metrics,
     ];
     /// The same for a fault in the small heap.
     const OTHERS_SMALL: [Self; 3] = [Self::Small, Self::SmallUnits, Self::SmallByAddress];
-    /// The same for a fault in what the feature `medium` adds.
-    const OTHERS_MEDIUM: [Self; 3] = [Self::Medium, Self::MediumUnits, Self::MediumByAddress];
     /// The same for a fault in what the feature `hardened` adds.
     const OTHERS_HARDENED: [Self; 2] = [Self::Hardened, Self::HardenedUnits];
 
     /// Those run when this one has not noticed.
     fn others(self) -> &'static [Self] {
-        let groups: [&'static [Self]; 3] = [
-            &Self::OTHERS_SMALL,
-            &Self::OTHERS_MEDIUM,
-            &Self::OTHERS_HARDENED,
-        ];
+        let groups: [&'static [Self]; 2] = [&Self::OTHERS_SMALL, &Self::OTHERS_HARDENED];
         let own = groups.into_iter().find(|group| group.contains(&self));
         own.unwrap_or(&Self::OTHERS)
     }
@@ -253,13 +244,17 @@ mod tests {
         for module in [
             "units",
             "size_class",
-            "meta_page",
+            "records",
             "mini_page",
-            "mini_page/list",
-            "mini_page/medium",
+            "mini_page/magazine",
+            "mini_page/hardened",
             "runs",
             "runs/grow",
+            "runs/hardened",
             "heap",
+            "heap/room",
+            "heap/hardened",
+            "policy",
             "source/range",
             "source/wasm",
             "source/wasm/host",

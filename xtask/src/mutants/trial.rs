@@ -82,26 +82,18 @@ pub(super) fn run(copy: &Copy, suite: Suite, seconds: u64) -> Result<Outcome> {
 /// The test program, or none if it cannot be built.
 fn build(copy: &Copy, suite: Suite) -> Result<Option<PathBuf>> {
     let test: &[&str] = match suite {
-        Suite::Host
-        | Suite::Wasi
-        | Suite::Guests
-        | Suite::Small
-        | Suite::Medium
-        | Suite::HardenedHost => &["--test", "suite"],
-        Suite::ByAddress | Suite::SmallByAddress | Suite::MediumByAddress => {
-            &["--test", "by_address"]
+        Suite::Host | Suite::Wasi | Suite::Guests | Suite::Small | Suite::HardenedHost => {
+            &["--test", "suite"]
         }
+        Suite::ByAddress | Suite::SmallByAddress => &["--test", "by_address"],
         Suite::AllocatorApi => &["--test", "allocator_api"],
         Suite::Metrics => &["--test", "metrics"],
-        Suite::SmallUnits | Suite::MediumUnits | Suite::HardenedUnits => &["--lib"],
+        Suite::Units | Suite::SmallUnits | Suite::HardenedUnits => &["--lib"],
         Suite::Hardened => &["--test", "hardened"],
     };
     let features = match suite {
         Suite::Small | Suite::SmallUnits | Suite::SmallByAddress => {
             "small,check,metrics,allocator-api2"
-        }
-        Suite::Medium | Suite::MediumUnits | Suite::MediumByAddress => {
-            "medium,check,metrics,allocator-api2"
         }
         Suite::Hardened | Suite::HardenedUnits | Suite::HardenedHost => {
             "hardened,check,metrics,allocator-api2"
