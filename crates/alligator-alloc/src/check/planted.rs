@@ -3,6 +3,9 @@
 
 extern crate std;
 
+#[cfg(not(target_family = "wasm"))]
+mod hardened;
+
 use core::alloc::Layout;
 use core::ptr::NonNull;
 use std::vec::Vec;

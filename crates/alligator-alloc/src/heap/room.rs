@@ -36,6 +36,9 @@ impl<S: Source, P: Policy> Heap<S, P> {
     #[cold]
     #[inline(never)]
     pub(super) fn make_room(&self, length: Length, reservation: bool) -> Id {
+        if P::HARDENED && self.runs.records.is_there() {
+            self.runs.require_intact(); // Growth puts another word before the table.
+        }
         let is_small =
             length < self.runs.length() / GATHERING_SHARE || !self.runs.records.is_there();
         if is_small {
@@ -69,6 +72,9 @@ impl<S: Source, P: Policy> Heap<S, P> {
     pub(crate) fn trim_classes(&self, classes: usize) -> bool {
         if P::HARDENED {
             self.runs.require_no_fault();
+            if self.runs.records.is_there() {
+                self.runs.require_intact();
+            }
         }
         for _ in 0..classes.min(CLASS_COUNT) {
             let class = self.next_trimmed.get();

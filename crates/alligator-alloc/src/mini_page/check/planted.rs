@@ -18,6 +18,24 @@ fn listed<P: Policy>(heap: &Victim<P>) -> &ClassState<P> {
     class(heap, |state| state.partial.get().is_some())
 }
 
+/// The first MiniPage of a list.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn first_listed<P: Policy>(heap: &Victim<P>) -> Id {
+    listed(heap).partial.get()
+}
+
+/// Makes that list start at `id`.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn lead_list_to<P: Policy>(heap: &Victim<P>, id: Id) {
+    listed(heap).partial.set(id);
+}
+
+/// Takes from that list's class what it works from: the next slot is one of the list.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn use_up_current<P: Policy>(heap: &Victim<P>) {
+    listed(heap).free.set(0);
+}
+
 pub(crate) fn free_slot_that_is_none<P: Policy>(heap: &Victim<P>) {
     let word = heap.runs.records.view().word(listed(heap).partial.get());
     word.set(word.get() | 1 << 63); // The test's MiniPages have fewer slots.

@@ -22,6 +22,19 @@ fn free<P: Policy>(heap: &Victim<P>) -> (Part, &Record) {
     (part, heap.runs.records.record(part.id))
 }
 
+/// The first used run.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn first_used<P: Policy>(heap: &Victim<P>) -> Id {
+    part(heap, |part| matches!(part.kind, Kind::Used)).id
+}
+
+/// A free run that another follows in its bin.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn free_before_another<P: Policy>(heap: &Victim<P>) -> Id {
+    let next = |id| heap.runs.records.record(id).next.get();
+    part(heap, |part| part.is_free() && next(part.id).is_some()).id
+}
+
 pub(crate) fn record_of_another_start<P: Policy>(heap: &Victim<P>) {
     used(heap).length.set(GRANULE + 1);
 }
