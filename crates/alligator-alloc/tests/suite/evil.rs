@@ -440,6 +440,24 @@ fn short_the_end_of_the_memory_may_be_said_to_be_anywhere() {
     }
 }
 
+/// Where the heap's pages are not one range, a table has no room but in those that it asked for.
+#[cfg(any(not(feature = "small"), feature = "hardened"))]
+#[test]
+fn a_source_that_says_its_memory_ends_inside_the_heap_is_asked_for_room_for_all_records() {
+    let evil = Evil::new(Lies {
+        spare: vec![],
+        end: vec![End::Less {
+            bytes: 40 * PAGE_BYTES,
+        }],
+        grow: vec![Grow::Above { pages: 1 }],
+    });
+    let heap = AlligatorAlloc::<_, SpinLock>::with_source(EvilSource::<1>(Rc::clone(&evil)));
+    let mut live = Live::new(&heap);
+    for pages in [50, 10] {
+        live.allocate(pages * PAGE_BYTES, 8).expect("room");
+    }
+}
+
 /// A table has whole granules, which headers do not divide. Where the memory lies higher than was said, a small heap's
 /// end may be where the table has room for a part of a header.
 #[test]

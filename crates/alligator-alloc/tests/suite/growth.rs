@@ -347,6 +347,50 @@ fn a_request_that_nobody_disturbs_asks_the_source_for_one_step() {
     assert_each_request_asks_once::<6>();
 }
 
+#[cfg(any(not(feature = "small"), feature = "hardened"))]
+#[test]
+fn a_block_below_the_last_one_asks_once() {
+    let memory = Memory::empty(20);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let block = live.allocate(2 * PAGE_BYTES, 8).expect("room");
+    memory.may_grow.set(false);
+    let mut sizes = (1..=PAGE_BYTES).rev().step_by(1_024);
+    sizes
+        .find_map(|size| live.allocate(size, 8))
+        .expect("room up to the table");
+    memory.may_grow.set(true);
+    let asked = memory.asked.get();
+    live.reallocate(block, 12 * PAGE_BYTES).expect("room");
+    assert_eq!(memory.asked.get(), asked + 1);
+}
+
+#[cfg(any(not(feature = "small"), feature = "hardened"))]
+#[test]
+#[cfg_attr(miri, ignore = "too much memory")]
+fn a_long_heap_grows_by_a_64th_of_itself() {
+    let memory = Memory::empty(800);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    live.allocate(600 * PAGE_BYTES, 8).expect("room");
+    let pages = memory.pages();
+    while memory.pages() == pages {
+        live.allocate(PAGE_BYTES / 2, 8).expect("room");
+    }
+    assert_eq!(memory.pages(), pages + pages / 64);
+}
+
+#[test]
+fn the_first_request_asks_once_whatever_its_length() {
+    for granules in 1..200 {
+        let memory = Memory::empty(8);
+        let heap = memory.heap::<1, true>();
+        let mut live = Live::new(&heap);
+        live.allocate(granules * 1_024, 8).expect("room");
+        assert_eq!(memory.asked.get(), 1, "{granules} granules");
+    }
+}
+
 #[test]
 fn a_source_that_says_it_may_not_grow_is_not_asked() {
     let memory = Memory::new(3, 1_000, 16);
@@ -508,6 +552,26 @@ mod at_the_end {
             "below the table"
         );
         assert_eq!(memory.range().end, end);
+    }
+
+    /// Then the table reaches below the pages that the memory grew by, and nothing is untouched.
+    #[test]
+    #[cfg_attr(miri, ignore = "too much memory")]
+    fn a_long_block_comes_from_the_upper_end_after_a_growth_shorter_than_the_table() {
+        let memory = Memory::empty(800);
+        let heap = memory.heap::<1, true>();
+        let mut live = Live::new(&heap);
+        let first = live.allocate(600 * PAGE_BYTES, 8).expect("room");
+        let mut last = first;
+        let pages = memory.pages();
+        while memory.pages() == pages {
+            last = live.allocate(PAGE_BYTES, 8).expect("room");
+        }
+        assert!(memory.pages() < pages + 14);
+        live.free(last);
+        live.free(first);
+        let upper = live.allocate(LONG, 8).expect("room");
+        assert!(upper > first + 500 * PAGE_BYTES);
     }
 
     #[test]

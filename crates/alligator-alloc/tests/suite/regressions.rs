@@ -131,6 +131,25 @@ fn free_gaps_over_sixteen_mebibytes_are_found_and_split() {
     live.assert_all_intact();
 }
 
+// With `small`, bins are wider.
+#[cfg(any(not(feature = "small"), feature = "hardened"))]
+#[test]
+fn a_block_takes_no_run_that_is_a_third_longer_if_one_is_of_its_length() {
+    let memory = Memory::empty(8);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let blocks = [8, 11].map(|granules| {
+        let block = live.allocate(granules * GRANULE_BYTES, 8).expect("room");
+        live.allocate(2 * GRANULE_BYTES, 8).expect("room");
+        block
+    });
+    for block in blocks {
+        live.free(block);
+    }
+    let again = live.allocate(8 * GRANULE_BYTES, 8);
+    assert_eq!(again, Some(blocks[0]));
+}
+
 #[test]
 fn large_blocks_are_reused_after_they_were_freed() {
     let rounds = if cfg!(miri) { 2 } else { 50 };

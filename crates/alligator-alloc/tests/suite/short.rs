@@ -187,6 +187,17 @@ fn short_a_block_that_is_resized_by_address_can_be_used_to_its_new_end() {
 // With `small`, a block that changes its size moves.
 #[cfg(any(not(feature = "small"), feature = "hardened"))]
 #[test]
+fn short_a_block_grows_into_all_of_the_free_run_above_it() {
+    let memory = Memory::empty(4);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let blocks = [3_072, 5_120, 2_048].map(|size| live.allocate(size, 8).expect("room"));
+    live.free(blocks[1]);
+    assert_eq!(live.reallocate(blocks[0], 8_192), Some(blocks[0]));
+}
+
+#[cfg(any(not(feature = "small"), feature = "hardened"))]
+#[test]
 fn short_a_block_aligned_to_more_than_a_granule_shrinks_and_grows_where_it_is() {
     let memory = Memory::empty(12);
     let heap = memory.heap::<1, true>();
