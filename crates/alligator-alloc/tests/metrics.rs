@@ -163,6 +163,14 @@ fn growth_is_counted_in_calls_pages_and_bytes() {
 }
 
 #[test]
+fn what_an_arena_has_from_the_start_is_counted() {
+    let mut heap = Heap::new(arena(3 * PAGE_BYTES));
+    heap.allocate(bytes(24)).unwrap();
+    let heap_bytes = heap.metrics().heap_bytes;
+    assert!((190_000..=196_608).contains(&heap_bytes), "{heap_bytes}");
+}
+
+#[test]
 fn a_refusal_of_the_source_is_the_failure_s_cause() {
     let mut heap = Heap::new(Pages::<true>::new(2));
     heap.allocate(bytes(24)).unwrap();

@@ -158,6 +158,18 @@ fn a_block_at_the_end_grows_where_it_is() {
     assert_eq!(live.reallocate(block, 5_000), Some(block));
 }
 
+#[cfg(any(not(feature = "small"), feature = "hardened"))]
+#[test]
+fn a_block_at_the_end_grows_the_memory_by_what_it_lacks() {
+    let memory = Memory::empty(60);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let block = live.allocate(20 * PAGE_BYTES, 8).expect("room");
+    let moved = live.reallocate(block, 22 * PAGE_BYTES);
+    assert_eq!(moved, Some(block));
+    assert!(memory.pages() <= 23, "{} pages", memory.pages());
+}
+
 #[test]
 fn somebody_else_may_grow_the_memory_at_any_time() {
     for ours in [1, 2, 5, 17] {
@@ -271,6 +283,21 @@ fn a_reservation_is_kept_though_another_thread_grows_the_memory_meanwhile() {
         }
         memory.assert_others_are_intact();
     }
+}
+
+#[cfg(not(target_family = "wasm"))]
+#[test]
+#[cfg_attr(miri, ignore = "too much memory")]
+fn pages_that_have_no_room_for_the_table_are_not_taken() {
+    let memory = Memory::empty(300);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    live.allocate(200 * PAGE_BYTES, 8).expect("room");
+    memory.intruder_pages.set(1);
+    memory.intrusions.set(1);
+    live.allocate(PAGE_BYTES, 8).expect("room");
+    live.assert_all_intact();
+    memory.assert_others_are_intact();
 }
 
 /// The views that JavaScript has of the memory stay as long as it does not grow.

@@ -150,6 +150,27 @@ fn a_block_takes_no_run_that_is_a_third_longer_if_one_is_of_its_length() {
     assert_eq!(again, Some(blocks[0]));
 }
 
+// With `small`, only the first runs of a list are looked at.
+#[cfg(any(not(feature = "small"), feature = "hardened"))]
+#[test]
+fn a_block_that_nothing_else_has_room_for_takes_a_run_that_is_not_its_bins_first() {
+    let memory = Memory::empty(4);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let blocks = [9, 8].map(|granules| {
+        let block = live.allocate(granules * GRANULE_BYTES, 8).expect("room");
+        live.allocate(2 * GRANULE_BYTES, 8).expect("room");
+        block
+    });
+    memory.may_grow.set(false);
+    while live.allocate(2 * GRANULE_BYTES, 8).is_some() {}
+    for block in blocks {
+        live.free(block);
+    }
+    let again = live.allocate(9 * GRANULE_BYTES, 8);
+    assert_eq!(again, Some(blocks[0]));
+}
+
 #[test]
 fn large_blocks_are_reused_after_they_were_freed() {
     let rounds = if cfg!(miri) { 2 } else { 50 };
