@@ -2,53 +2,12 @@
 
 use std::alloc::Layout;
 
-use alligator_alloc::{Hardened, Heap, PAGE_BYTES, Policy, Standard};
+use alligator_alloc::Heap;
 
 use crate::memory::Memory;
 
 fn layout(bytes: usize) -> Layout {
     Layout::from_size_align(bytes, 8).expect("a layout")
-}
-
-/// Fills some pages with slots of many classes and empties them again; the heap keeps some of that for itself.
-fn use_slots<S: alligator_alloc::Source, P: Policy>(heap: &mut Heap<S, P>) {
-    let sizes = || (1..=1_024).step_by(7).flat_map(|size| [size; 12]);
-    let blocks: Vec<_> = sizes()
-        .map(|size| heap.allocate(layout(size)).expect("room"))
-        .collect();
-    for (block, size) in blocks.into_iter().zip(sizes()) {
-        // SAFETY: the heap gave it for this layout.
-        unsafe { heap.deallocate(block, layout(size)) };
-    }
-}
-
-fn assert_trimmed<P: Policy>() {
-    let memory = Memory::empty(100);
-    let mut heap = Heap::<_, P>::with_policy(memory.source::<1, true>());
-    assert!(heap.trim(100), "an empty heap");
-    use_slots(&mut heap);
-    let pages = memory.pages();
-    let mut calls = 1;
-    while !heap.trim(1) {
-        #[cfg(feature = "check")]
-        assert_eq!(heap.check(), Ok(()));
-        calls += 1;
-    }
-    assert!(calls <= 24, "{calls}");
-    // All but the records is one free run: the longest block there can be is served, and no memory asked for.
-    let largest = heap.largest_free();
-    assert!(largest > heap.heap_bytes() / 100 * 96, "{largest}");
-    assert_eq!(heap.heap_bytes(), pages * PAGE_BYTES);
-    assert!(heap.allocate(layout(largest)).is_some());
-    assert_eq!((heap.largest_free(), memory.pages()), (0, pages));
-}
-
-// A small heap keeps nothing, but some slots for good.
-#[cfg(any(not(feature = "small"), feature = "hardened"))]
-#[test]
-fn a_heap_trimmed_class_by_class_is_one_piece() {
-    assert_trimmed::<Standard>();
-    assert_trimmed::<Hardened>();
 }
 
 #[test]
@@ -72,5 +31,52 @@ fn what_is_said_to_be_free_is_served_without_growth() {
             // SAFETY: the heap gave it for this layout.
             unsafe { heap.deallocate(block, layout(largest)) };
         }
+    }
+}
+
+// A small heap keeps nothing for later.
+#[cfg(any(not(feature = "small"), feature = "hardened"))]
+mod kept {
+    use alligator_alloc::{Hardened, PAGE_BYTES, Policy, Source, Standard};
+
+    use super::*;
+
+    /// Fills some pages with slots of many classes and empties them again; the heap keeps some of that for itself.
+    fn use_slots<S: Source, P: Policy>(heap: &mut Heap<S, P>) {
+        let sizes = || (1..=1_024).step_by(7).flat_map(|size| [size; 12]);
+        let blocks: Vec<_> = sizes()
+            .map(|size| heap.allocate(layout(size)).expect("room"))
+            .collect();
+        for (block, size) in blocks.into_iter().zip(sizes()) {
+            // SAFETY: the heap gave it for this layout.
+            unsafe { heap.deallocate(block, layout(size)) };
+        }
+    }
+
+    fn assert_trimmed<P: Policy>() {
+        let memory = Memory::empty(100);
+        let mut heap = Heap::<_, P>::with_policy(memory.source::<1, true>());
+        assert!(heap.trim(100), "an empty heap");
+        use_slots(&mut heap);
+        let pages = memory.pages();
+        let mut calls = 1;
+        while !heap.trim(1) {
+            #[cfg(feature = "check")]
+            assert_eq!(heap.check(), Ok(()));
+            calls += 1;
+        }
+        assert!(calls <= 24, "{calls}");
+        // All but the records is one free run: the longest block there can be is served, and no memory asked for.
+        let largest = heap.largest_free();
+        assert!(largest > heap.heap_bytes() / 100 * 96, "{largest}");
+        assert_eq!(heap.heap_bytes(), pages * PAGE_BYTES);
+        assert!(heap.allocate(layout(largest)).is_some());
+        assert_eq!((heap.largest_free(), memory.pages()), (0, pages));
+    }
+
+    #[test]
+    fn a_heap_trimmed_class_by_class_is_one_piece() {
+        assert_trimmed::<Standard>();
+        assert_trimmed::<Hardened>();
     }
 }
