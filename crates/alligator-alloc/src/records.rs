@@ -51,6 +51,21 @@ pub(crate) const ALIGNED: u32 = 1 << 30;
 /// Where in `length` a MiniPage's class stands.
 const CLASS_SHIFT: u32 = 8;
 
+/// The last bin. Its runs are of any length from 40 MiB on.
+pub(crate) const BIN_LAST: u32 = 62;
+/// The bits of a `f32` below its exponent and the two digits after the point that tell four bins to a doubling.
+const BIN_SHIFT: u32 = f32::MANTISSA_DIGITS - 1 - 2;
+/// What makes a granule's bin 1.
+const BIN_BIAS: u32 = ((GRANULE as f32).to_bits() >> BIN_SHIFT) - 1;
+/// The bin of a run: exact for the shortest, then four to a doubling. A `f32` rounds lengths of more than 16 GiB,
+/// and keeps their order, so what is in a higher bin is longer.
+#[inline(always)]
+pub(crate) const fn bin_of(length: Length) -> u32 {
+    #[expect(clippy::cast_precision_loss, reason = "it keeps the order")]
+    let bin = ((length as f32).to_bits() >> BIN_SHIFT) - BIN_BIAS;
+    if bin < BIN_LAST { bin } else { BIN_LAST }
+}
+
 impl Id {
     /// No record. The one that stands there is of no length, in no bin, and leads nowhere; whatever follows the last of a
     /// list notes there what is before it, and nobody reads that.

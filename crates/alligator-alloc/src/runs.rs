@@ -24,17 +24,11 @@ use self::hardened::RETIRED;
 use crate::fault::Fault;
 use crate::metrics::Recorder;
 use crate::policy::Policy;
-use crate::records::{ALIGNED, GRANULE, Id, Length, Records, View};
+use crate::records::{ALIGNED, BIN_LAST, GRANULE, Id, Length, Records, View, bin_of};
 use crate::size_class::ClassInfo;
 use crate::source::Source;
 use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, PAGE_GRANULES, round_up};
 
-/// The last bin. Its runs are of any length from 40 MiB on.
-const BIN_LAST: u32 = 62;
-/// The bits of a `f32` below its exponent and the two digits after the point that tell four bins to a doubling.
-const BIN_SHIFT: u32 = f32::MANTISSA_DIGITS - 1 - 2;
-/// What makes a granule's bin 1.
-const BIN_BIAS: u32 = ((GRANULE as f32).to_bits() >> BIN_SHIFT) - 1;
 /// The bit of `nonempty` for no bin: always set once there is a table.
 const NO_BIN: u64 = 1 << (BIN_LAST + 1);
 
@@ -43,15 +37,6 @@ const NO_BIN: u64 = 1 << (BIN_LAST + 1);
 const LONG: Length = 4 * PAGE_GRANULES as Length * GRANULE;
 /// .. unless more than one part in four of that run is as the host gave it: it shall stay so.
 const UNTOUCHED_SHARE: u32 = 4;
-
-/// The bin of a run: exact for the shortest, then four to a doubling. A `f32` rounds lengths of more than 16 GiB,
-/// and keeps their order, so what is in a higher bin is longer.
-#[inline(always)]
-pub(crate) const fn bin_of(length: Length) -> u32 {
-    #[expect(clippy::cast_precision_loss, reason = "it keeps the order")]
-    let bin = ((length as f32).to_bits() >> BIN_SHIFT) - BIN_BIAS;
-    if bin < BIN_LAST { bin } else { BIN_LAST }
-}
 
 /// The length of a run that holds `bytes`, at most [`REQUEST_BYTES_MAX`](crate::units::REQUEST_BYTES_MAX).
 #[inline(always)]

@@ -8,8 +8,7 @@
 //!
 //! Pure arithmetic and constant tables, checked when the crate is compiled.
 
-use crate::records::{GRANULE, Length};
-use crate::runs::bin_of;
+use crate::records::{GRANULE, Length, bin_of};
 use crate::units::{GRANULE_BYTES, round_up};
 
 /// Size classes.

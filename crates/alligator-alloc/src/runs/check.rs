@@ -3,11 +3,11 @@
 #[cfg(test)]
 pub(crate) mod planted;
 
-use super::{BIN_LAST, NO_BIN, Runs, bin_of};
+use super::{NO_BIN, Runs};
 use crate::check::parts::{Kind, Part, Parts};
 use crate::check::{Invariant, Violation};
 use crate::policy::Policy;
-use crate::records::{GRANULE, Id};
+use crate::records::{BIN_LAST, GRANULE, Id, bin_of};
 use crate::runs::hardened::RETIRED;
 use crate::source::Source;
 use crate::units::bytes_of;

@@ -14,7 +14,7 @@ use super::hardened::GUARD_GRANULES;
 use super::{NO_BIN, Runs};
 use crate::policy::Policy;
 use crate::records::{
-    BYTES_PER_GRANULE, FRONT_BYTES, GRANULE, GRANULES_MAX, Id, Length, table_granules,
+    BYTES_PER_GRANULE, FRONT_BYTES, GRANULE, GRANULES_MAX, Id, Length, bin_of, table_granules,
 };
 use crate::source::Source;
 use crate::source::range::{GROWTHS_MAX, new_range, whole_granules};
@@ -228,7 +228,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
         if run.is_some() || !self.records.is_there() {
             return run;
         }
-        run = Id::start_of(super::bin_of(length));
+        run = Id::start_of(bin_of(length));
         for _ in 0..LOOKS_MAX {
             run = self.records.record(run).next.get();
             if self.records.record(run).length.get() >= length {

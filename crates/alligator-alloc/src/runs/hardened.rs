@@ -9,11 +9,11 @@
 //!
 //! *Source:* canaries (Cowan and others: `StackGuard`, USENIX Security 1998); safe unlinking (glibc 2.3.4).
 
-use super::{BIN_LAST, Runs};
+use super::Runs;
 use crate::fault::{self, Fault};
 use crate::poison;
 use crate::policy::Policy;
-use crate::records::{ALIGNED, GRANULE, Id, Length, MINI_PAGE, View};
+use crate::records::{ALIGNED, GRANULE, Id, MINI_PAGE, View};
 use crate::source::Source;
 use crate::units::GRANULE_BYTES;
 
@@ -260,6 +260,3 @@ impl<S: Source, P: Policy> Runs<S, P> {
         unsafe { self.canary().write(!CANARY) };
     }
 }
-
-const _: () = assert!(BIN_LAST < u64::BITS);
-const _: () = assert!(GRANULE as Length != 0);
