@@ -26,6 +26,8 @@ pub struct Heap<S: Source, P: Policy = DefaultPolicy> {
     pub(crate) classes: [ClassState<P>; CLASS_COUNT],
     /// The class that is trimmed next.
     next_trimmed: Cell<usize>,
+    /// Written by each call that gathers, and read by nobody: see `GATHERING`.
+    gathered: Cell<u64>,
     pub(crate) runs: Runs<S, P>,
 }
 
@@ -56,6 +58,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
         Self {
             classes: [const { ClassState::NEW }; CLASS_COUNT],
             next_trimmed: Cell::new(0),
+            gathered: Cell::new(0),
             runs: Runs::new(source),
         }
     }

@@ -563,7 +563,7 @@ impl<'m, 'a> Analysis<'m, 'a> {
             findings: Vec::new(),
             bulk: Vec::new(),
             grows: false,
-            gathers: loops::is_gathering(self.module, function),
+            gathers: false,
             recursive: false,
             code,
             cfg,
@@ -573,6 +573,14 @@ impl<'m, 'a> Analysis<'m, 'a> {
                 self.inspect(function, &mut plan, at)?;
             }
         }
+        plan.gathers = (plan.code.operators.iter()).any(|operator| {
+            matches!(
+                operator,
+                Operator::I64Const {
+                    value: loops::GATHERING
+                }
+            )
+        });
         let mut counter = Counter::new(&plan.code, &plan.cfg);
         for number in (0_u32..).take(plan.cfg.loops.len()) {
             if let Some(turns) = counter.turns(number) {

@@ -187,7 +187,7 @@ fn describe(report: &Report) -> String {
         text,
         "the host's time not counted. \"<=\": the search was stopped, the bound holds but is loose."
     );
-    describe_refused(&mut text, report);
+    describe_others(&mut text, report);
     describe_traps(&mut text, report);
     for assumption in &report.assumptions {
         let _ = writeln!(
@@ -208,14 +208,25 @@ fn describe(report: &Report) -> String {
     text
 }
 
-/// What calls cost at most that enter a function that grows, and grow nothing.
-fn describe_refused(text: &mut String, report: &Report) {
+/// What calls cost at most that enter a function that grows, and grow nothing; and calls that gather.
+fn describe_others(text: &mut String, report: &Report) {
     for entry in &report.entries {
-        if let Some(figure) = &entry.refused {
+        let others = [
+            (
+                "comes to where memory grows and does not grow it",
+                &entry.refused,
+            ),
+            (
+                "gives back all that the heap keeps for later requests",
+                &entry.gathering,
+            ),
+        ];
+        for (what, figure) in others {
+            let Some(figure) = figure else { continue };
             let bulk = bytes(entry, figure);
             let _ = writeln!(
                 text,
-                "\n{}: a call that comes to where memory grows and does not grow it costs {} (plain {}, bytes {bulk}).",
+                "\n{}: a call that {what} costs {} (plain {}, bytes {bulk}).",
                 label(report, entry),
                 at_most(figure),
                 number(figure.plain),
@@ -234,7 +245,12 @@ fn at_most(figure: &Figure) -> String {
 /// What calls cost at most that trap, where that is more than a call that ends well may cost.
 fn describe_traps(text: &mut String, report: &Report) {
     for entry in &report.entries {
-        let figures = [&entry.without_growth, &entry.refused, &entry.with_growth];
+        let figures = [
+            &entry.without_growth,
+            &entry.refused,
+            &entry.with_growth,
+            &entry.gathering,
+        ];
         let bounds = figures.into_iter().flatten().map(|figure| figure.bound);
         let most = bounds.reduce(|one, other| Some(one?.max(other?))).flatten();
         if let Some((most, trap)) = most.zip(entry.trap_bound)
@@ -447,6 +463,7 @@ fn describe_entry(text: &mut String, report: &Report, entry: &EntryReport) {
         ("without growth", &entry.without_growth),
         ("where growth is refused", &entry.refused),
         ("with growth", &entry.with_growth),
+        ("where the heap gathers", &entry.gathering),
     ];
     for (kind, figure) in figures {
         if let Some(figure) = figure

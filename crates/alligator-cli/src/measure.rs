@@ -243,15 +243,17 @@ fn runnable(arguments: &Arguments, bytes: &[u8], calls: &mut [Call]) -> Result<V
 fn proved(entry: &EntryReport, measured: &Measured) -> Option<u64> {
     match (&measured.end, measured.grew) {
         (End::Trapped(_), _) => entry.trap_bound,
-        // Without such a path, any cost is above what is proved.
-        (_, true) => entry.with_growth.as_ref().map_or(Some(0), |f| f.bound),
-        // Whether it entered a function that may grow is not measured.
-        (_, false) => {
-            let figures = [&entry.without_growth, &entry.refused];
-            let mut bounds = figures.into_iter().flatten().map(|figure| figure.bound);
-            bounds.try_fold(0, |most: u64, bound| Some(most.max(bound?)))
-        }
+        // Whether it entered a function that may grow, or gathered, is not measured. Without such a path, any cost is
+        // above what is proved.
+        (_, true) => most([&entry.with_growth, &entry.gathering]),
+        (_, false) => most([&entry.without_growth, &entry.refused, &entry.gathering]),
     }
+}
+
+/// The largest of the bounds of `figures`, of those that there are; none if one has none.
+fn most<const N: usize>(figures: [&Option<Figure>; N]) -> Option<u64> {
+    let mut bounds = figures.into_iter().flatten().map(|figure| figure.bound);
+    bounds.try_fold(0, |most: u64, bound| Some(most.max(bound?)))
 }
 
 /// Whether the bytes of an entry are handled by loops: their cost is part of what is measured.

@@ -12,6 +12,10 @@ use crate::units::bytes_of;
 /// in use, all the heap has is one free run then.
 const GATHERING_SHARE: Length = 2;
 
+/// Where this number stands in a module, a heap gathers. `alligator bound` knows it, whatever is left of names: calls that
+/// come there have a bound of their own.
+const GATHERING: u64 = 0x6A7B_1C5E_93D8_42F1;
+
 impl<S: Source, P: Policy> Heap<S, P> {
     /// Room for `length`, if no free run is that long, for what the used run `run` of `old`, fewer, holds: itself, which is
     /// that long now, if it is the heap's last and the memory grows; a free run; or none.
@@ -59,10 +63,12 @@ impl<S: Source, P: Policy> Heap<S, P> {
 
     /// Gives back what is kept for the next request: magazines, and what classes work from.
     ///
-    /// *Time:* constant. Its name is known to `alligator bound`: calls that come here have a bound of their own.
+    /// *Time:* constant.
     #[cold]
     #[inline(never)]
     pub(crate) fn gather(&self) {
+        // SAFETY: it is a cell of this heap. Volatile, so that the number stays in the module.
+        unsafe { self.gathered.as_ptr().write_volatile(GATHERING) };
         for state in &self.classes {
             state.flush(&self.runs);
         }

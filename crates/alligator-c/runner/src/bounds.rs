@@ -30,7 +30,8 @@ const FUNCTIONS: [&str; 8] = [
 const HEAD: &str = "# Longest path of one C function, in Wasm instructions (wasmtime's fuel), proved on \
     liballigator.a linked\n# alone for wasm32-unknown-unknown, by `cargo xtask clib --bounds`. refused: calls that \
     come to where the\n# memory grows and do not grow it: the first, which takes the initial memory in, and those \
-    that the\n# host or a limit refuses. bytes: bulk operations on the path, each a byte of copy or fill per \
+    that the\n# host or a limit refuses. gathering: calls that give back all that the heap keeps for later \
+    requests, before\n# NULL or for much memory. bytes: bulk operations on the path, each a byte of copy or fill per \
     unit more.\n";
 
 /// Proves, and writes `crates/alligator-c/bounds.txt` or, if `check`, compares with it.
@@ -44,8 +45,8 @@ pub(crate) fn run(package: &Package, check: bool) -> Result<()> {
     let mut text = HEAD.to_owned();
     let _ = writeln!(
         text,
-        "{:<22} {:>9} {:>9} {:>12} {:>9} {:>6}",
-        "# function", "bound", "plain", "with growth", "refused", "bytes"
+        "{:<22} {:>9} {:>9} {:>12} {:>9} {:>10} {:>6}",
+        "# function", "bound", "plain", "with growth", "refused", "gathering", "bytes"
     );
     for entry in &report.entries {
         let main = entry.without_growth.as_ref();
@@ -59,12 +60,13 @@ pub(crate) fn run(package: &Package, check: bool) -> Result<()> {
         let plain = main.and_then(|figure| figure.plain);
         let _ = writeln!(
             text,
-            "{:<22} {:>9} {:>9} {:>12} {:>9} {:>6}",
+            "{:<22} {:>9} {:>9} {:>12} {:>9} {:>10} {:>6}",
             entry.name,
             bound(main),
             plain.map_or_else(|| "-".to_owned(), |plain| plain.to_string()),
             bound(entry.with_growth.as_ref()),
             bound(entry.refused.as_ref()),
+            bound(entry.gathering.as_ref()),
             bulk.map_or_else(|| "any".to_owned(), |bulk| bulk.to_string()),
         );
     }
