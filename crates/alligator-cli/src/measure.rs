@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use alligator_bound::report::{EntryReport, Verdict};
+use alligator_bound::report::{EntryReport, Figure, Verdict};
 use alligator_find::copy::{copy, name_of};
 use alligator_find::core_of;
 use alligator_find::module::{InputError, Module};
