@@ -285,18 +285,40 @@ fn a_reservation_is_kept_though_another_thread_grows_the_memory_meanwhile() {
     }
 }
 
+/// A heap of so many pages has a table that is shorter than what it gets, as long, or longer.
 #[cfg(not(target_family = "wasm"))]
 #[test]
 #[cfg_attr(miri, ignore = "too much memory")]
 fn pages_that_have_no_room_for_the_table_are_not_taken() {
+    for pages in (32..48).chain([200]) {
+        let memory = Memory::empty(300);
+        let heap = memory.heap::<1, true>();
+        let mut live = Live::named(&heap, format!("{pages} pages"));
+        live.allocate(pages * PAGE_BYTES, 8).expect("room");
+        memory.may_grow.set(false);
+        while live.allocate(2_000, 8).is_some() {}
+        memory.may_grow.set(true);
+        memory.intruder_pages.set(1);
+        memory.intrusions.set(1);
+        live.allocate(2_000, 8).expect("room");
+        live.assert_all_intact();
+        memory.assert_others_are_intact();
+    }
+}
+
+#[cfg(any(not(feature = "small"), feature = "hardened"))]
+#[test]
+#[cfg_attr(miri, ignore = "too much memory")]
+fn what_was_a_table_below_somebody_elses_pages_is_used() {
     let memory = Memory::empty(300);
     let heap = memory.heap::<1, true>();
     let mut live = Live::new(&heap);
     live.allocate(200 * PAGE_BYTES, 8).expect("room");
-    memory.intruder_pages.set(1);
-    memory.intrusions.set(1);
-    live.allocate(PAGE_BYTES, 8).expect("room");
-    live.assert_all_intact();
+    let end = memory.range().end;
+    assert!(memory.grow_by_somebody_else(1));
+    live.allocate(10 * PAGE_BYTES, 8).expect("room");
+    let block = live.allocate(4 * PAGE_BYTES, 8).expect("room");
+    assert!(block < end);
     memory.assert_others_are_intact();
 }
 
