@@ -186,18 +186,20 @@ impl<S: Source, P: Policy> Runs<S, P> {
         if is_first && start != self.records.place(self.end.get()) {
             self.begin(start);
         }
-        let (start, after) = (self.records.end_id(start), self.records.end_id(after));
-        let reach = (after.distance_from(self.records.first()) / GRANULE) as usize;
-        let (old, old_end) = (self.table.get(), self.end.get());
-        let is_too_far = (CAN_BE_TOO_LONG || !S::IS_TRUSTED) && reach >= GRANULES_MAX;
-        if is_too_far || !S::IS_TRUSTED && (start < old_end || after < start) {
-            return; // Or it lies, in part, below what is there.
+        let first = self.records.place(self.records.first());
+        let reach = after.wrapping_sub(first) >> GRANULE_SHIFT;
+        let is_too_low = !S::IS_TRUSTED && start < first;
+        if is_too_low || CAN_BE_TOO_LONG && reach >= GRANULES_MAX {
+            return; // Ids are those of other granules there.
         }
+        let (start, after) = (self.records.end_id(start), self.records.end_id(after));
         let length = Self::table_length(reach + 1);
         let table = after.below(length);
+        let (old, old_end) = (self.table.get(), self.end.get());
         let lowest = if start == old_end { old } else { start };
-        if length >= after.distance_from(lowest) {
-            return; // There is no room for the table.
+        let is_out_of_order = !S::IS_TRUSTED && start < old_end;
+        if is_out_of_order || length >= after.distance_from(lowest) {
+            return; // Or there is no room for the table.
         }
         if P::HARDENED && !is_first {
             self.touch();

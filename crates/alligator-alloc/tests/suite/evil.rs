@@ -71,6 +71,9 @@ enum Grow {
     Around,
     /// The first page of the address space.
     Null,
+    /// Pages so far above all others that no table is long enough for both.
+    #[cfg(target_pointer_width = "64")]
+    Far,
 }
 
 /// All that a source says, over and over.
@@ -177,6 +180,8 @@ impl Evil {
             Grow::Around if pages == 1 => return Some(usize::MAX - PAGE_BYTES / 2),
             Grow::Around => return Some(((pages - 1) * PAGE_BYTES).wrapping_neg()),
             Grow::Null => return Some(0),
+            #[cfg(target_pointer_width = "64")]
+            Grow::Far => return Some(top + (1 << 38)),
         };
         let given = self.give(start, pages.checked_mul(PAGE_BYTES))?;
         Some(given.start)
@@ -438,6 +443,38 @@ fn short_the_end_of_the_memory_may_be_said_to_be_anywhere() {
         };
         assert!(served(spare, end, Grow::Refused), "{end:?}");
     }
+}
+
+/// What a heap with a block is given for the next, for which it must take nothing. Where the memory ends, it is told once
+/// rightly and once not.
+fn is_refused(grow: Grow) {
+    for end in [[End::Right, End::Zero], [End::Zero, End::Right]] {
+        let evil = Evil::new(Lies {
+            spare: vec![],
+            end: end.into(),
+            grow: vec![grow],
+        });
+        let heap = AlligatorAlloc::<_, SpinLock>::with_source(EvilSource::<1>(Rc::clone(&evil)));
+        let mut live = Live::new(&heap);
+        evil.is_honest.set(true);
+        live.allocate(100, 8).expect("room");
+        evil.is_honest.set(false);
+        assert_eq!(live.allocate(4 * PAGE_BYTES, 8), None, "{grow:?}");
+        live.assert_all_intact();
+    }
+}
+
+#[test]
+fn short_pages_from_below_the_heap_into_it_are_not_taken() {
+    is_refused(Grow::Below {
+        page: MAIN_PAGE - 2,
+    });
+}
+
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn short_pages_further_away_than_records_can_say_are_not_taken() {
+    is_refused(Grow::Far);
 }
 
 /// Where the heap's pages are not one range, a table has no room but in those that it asked for.
