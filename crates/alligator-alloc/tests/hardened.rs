@@ -151,6 +151,19 @@ fn a_slot_given_back_twice_is_refused() {
 }
 
 #[test]
+fn a_slot_given_back_twice_is_refused_after_the_heap_has_gathered() {
+    let make = || {
+        let (mut heap, slot) = inside(SLOT, 0);
+        allocate(&mut heap, SLOT);
+        free(&mut heap, slot, SLOT);
+        let too_much = Layout::from_size_align(1 << 30, 8).expect("a layout");
+        assert_eq!(heap.allocate(too_much), None);
+        (heap, slot)
+    };
+    assert_refused(make, SLOT, Fault::DoubleFree);
+}
+
+#[test]
 fn a_slot_that_was_never_given_out_is_refused() {
     let make = || inside(SLOT, SLOT.size());
     assert_refused(make, SLOT, Fault::DoubleFree);

@@ -170,6 +170,20 @@ fn a_block_at_the_end_grows_the_memory_by_what_it_lacks() {
     assert!(memory.pages() <= 23, "{} pages", memory.pages());
 }
 
+#[cfg(any(not(feature = "small"), feature = "hardened"))]
+#[test]
+fn a_block_at_the_end_moves_to_where_it_needs_no_growth() {
+    let memory = Memory::empty(60);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    let blocks = [10, 1, 3].map(|pages| live.allocate(pages * PAGE_BYTES, 8).expect("room"));
+    live.free(blocks[0]);
+    let pages = memory.pages();
+    let moved = live.reallocate(blocks[2], 9 * PAGE_BYTES);
+    assert_eq!(moved, Some(blocks[0]));
+    assert_eq!(memory.pages(), pages);
+}
+
 #[test]
 fn somebody_else_may_grow_the_memory_at_any_time() {
     for ours in [1, 2, 5, 17] {

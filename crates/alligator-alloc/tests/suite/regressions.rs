@@ -453,6 +453,28 @@ fn aligned_blocks_take_slots_no_longer_than_they_must() {
     }
 }
 
+#[cfg(feature = "check")]
+#[test]
+fn a_mini_page_has_no_room_for_one_slot_more() {
+    let memory = Memory::empty(4);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    for size in (8..=1_024).step_by(8) {
+        live.allocate(size, 8).expect("room");
+    }
+    heap.walk(|piece| {
+        if let Piece::MiniPage {
+            bytes,
+            slot_bytes,
+            slot_count,
+            ..
+        } = piece
+        {
+            assert!((slot_count + 1) * slot_bytes > bytes, "{piece:?}");
+        }
+    });
+}
+
 /// MiniPages with slots of `size` bytes.
 #[cfg(feature = "check")]
 fn mini_pages<S: Source, L: Lock>(heap: &AlligatorAlloc<S, L>, size: usize) -> usize {

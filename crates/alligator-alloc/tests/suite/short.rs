@@ -224,6 +224,23 @@ fn short_what_an_aligned_block_shrinks_by_is_free_again() {
     live.allocate(95_000, 8).expect("what it shrank by");
 }
 
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn short_sizes_and_alignments_beyond_what_records_can_say_are_refused() {
+    let memory = Memory::empty(4);
+    let heap = memory.heap::<1, true>();
+    let mut live = Live::new(&heap);
+    for align in [8, 4_096] {
+        let block = live.allocate(8_000, align).expect("room");
+        for bytes in [1 << 37, 1 << 38, (1 << 38) + 8_000] {
+            assert_eq!(live.allocate(bytes, align), None);
+            assert_eq!(live.reallocate(block, bytes), None);
+        }
+    }
+    assert_eq!(live.allocate(8_000, 1 << 38), None);
+    assert!(!heap.reserve(1 << 38));
+}
+
 #[test]
 fn short_zeroed_blocks_in_dirty_memory() {
     let memory = Memory::new(1, 10_000, 6);
