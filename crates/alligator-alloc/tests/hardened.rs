@@ -150,17 +150,41 @@ fn a_slot_given_back_twice_is_refused() {
     }
 }
 
+/// A heap that has given its current MiniPage back to its list: one slot is in use, and the other was.
+fn gathered() -> (Heap<Arena>, [NonNull<u8>; 2]) {
+    let mut heap = heap();
+    let slots = [(); 2].map(|()| allocate(&mut heap, SLOT));
+    free(&mut heap, slots[1], SLOT);
+    let too_much = Layout::from_size_align(1 << 30, 8).expect("a layout");
+    assert_eq!(heap.allocate(too_much), None);
+    (heap, slots)
+}
+
 #[test]
 fn a_slot_given_back_twice_is_refused_after_the_heap_has_gathered() {
     let make = || {
-        let (mut heap, slot) = inside(SLOT, 0);
-        allocate(&mut heap, SLOT);
-        free(&mut heap, slot, SLOT);
-        let too_much = Layout::from_size_align(1 << 30, 8).expect("a layout");
-        assert_eq!(heap.allocate(too_much), None);
-        (heap, slot)
+        let (heap, slots) = gathered();
+        (heap, slots[1])
     };
     assert_refused(make, SLOT, Fault::DoubleFree);
+}
+
+#[test]
+fn a_slot_in_use_is_given_back_after_the_heap_has_gathered() {
+    let (mut heap, slots) = gathered();
+    free(&mut heap, slots[0], SLOT);
+    assert_sound(&heap);
+}
+
+#[test]
+fn the_first_slot_after_the_current_mini_page_is_given_back() {
+    let mut heap = heap();
+    let slots: Vec<_> = (0..50).map(|_| allocate(&mut heap, SLOT)).collect();
+    assert_eq!(slots[25], at(slots[0], 2_048));
+    free(&mut heap, slots[3], SLOT);
+    assert_eq!(allocate(&mut heap, SLOT), slots[3]);
+    free(&mut heap, slots[25], SLOT);
+    assert_sound(&heap);
 }
 
 #[test]
@@ -474,6 +498,20 @@ fn a_freed_block_is_poisoned() {
             let found = unsafe { at(block, offset).read() };
             assert_eq!(found, 0xF5, "byte {offset} of {layout:?}");
         }
+    }
+}
+
+#[test]
+fn a_freed_block_that_merges_with_what_lies_below_is_poisoned() {
+    let mut heap = heap();
+    let blocks = [(); 3].map(|()| allocate(&mut heap, RUN));
+    // SAFETY: the block has so many bytes.
+    unsafe { blocks[1].write_bytes(7, RUN.size()) };
+    free(&mut heap, blocks[0], RUN);
+    free(&mut heap, blocks[1], RUN);
+    for offset in 0..16 {
+        // SAFETY: the memory is the arena's, and was written.
+        assert_eq!(unsafe { at(blocks[1], offset).read() }, 0xF5);
     }
 }
 
