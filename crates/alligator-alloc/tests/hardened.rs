@@ -503,15 +503,22 @@ fn a_freed_block_is_poisoned() {
 
 #[test]
 fn a_freed_block_that_merges_with_what_lies_below_is_poisoned() {
-    let mut heap = heap();
-    let blocks = [(); 3].map(|()| allocate(&mut heap, RUN));
-    // SAFETY: the block has so many bytes.
-    unsafe { blocks[1].write_bytes(7, RUN.size()) };
-    free(&mut heap, blocks[0], RUN);
-    free(&mut heap, blocks[1], RUN);
-    for offset in 0..16 {
-        // SAFETY: the memory is the arena's, and was written.
-        assert_eq!(unsafe { at(blocks[1], offset).read() }, 0xF5);
+    for by_address in [false, true] {
+        let mut heap = heap();
+        let blocks = [(); 3].map(|()| allocate(&mut heap, RUN));
+        // SAFETY: the block has so many bytes.
+        unsafe { blocks[1].write_bytes(7, RUN.size()) };
+        free(&mut heap, blocks[0], RUN);
+        if by_address {
+            // SAFETY: the block is in use.
+            unsafe { heap.deallocate_by_address(blocks[1]) };
+        } else {
+            free(&mut heap, blocks[1], RUN);
+        }
+        for offset in 0..16 {
+            // SAFETY: the memory is the arena's, and was written.
+            assert_eq!(unsafe { at(blocks[1], offset).read() }, 0xF5);
+        }
     }
 }
 
