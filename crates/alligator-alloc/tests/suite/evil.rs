@@ -181,7 +181,7 @@ impl Evil {
             Grow::Around => return Some(((pages - 1) * PAGE_BYTES).wrapping_neg()),
             Grow::Null => return Some(0),
             #[cfg(target_pointer_width = "64")]
-            Grow::Far => return Some(top + (1 << 38)),
+            Grow::Far => return Some(top + (1 << 46)),
         };
         let given = self.give(start, pages.checked_mul(PAGE_BYTES))?;
         Some(given.start)

@@ -72,6 +72,16 @@ fn what_was_reserved_is_allocated_without_growth() {
 }
 
 #[test]
+fn what_was_reserved_is_not_reserved_again() {
+    let memory = Memory::empty(64);
+    let heap = memory.heap::<1, true>();
+    assert!(heap.reserve(20 * PAGE_BYTES));
+    let pages = memory.pages();
+    assert!(heap.reserve(4 * PAGE_BYTES));
+    assert_eq!(memory.pages(), pages);
+}
+
+#[test]
 fn reserve_says_when_the_source_gives_too_little() {
     let memory = Memory::empty(10);
     let heap = memory.heap::<1, true>();
