@@ -1,7 +1,7 @@
 //! What a hardened heap (feature `hardened`) finds wrong, how it stops, and what it leaves for the host to read.
 //!
-//! A fault is found before anything is changed. On WebAssembly the module traps, and the fault's code and
-//! address stay behind in two statics, which the exported functions `alligator_fault` and
+//! A fault in what is asked is found before anything is changed; one in the records, where they are used. On WebAssembly
+//! the module traps, and the fault's code and address stay behind in two statics, which the exported functions `alligator_fault` and
 //! `alligator_fault_address` read: a host can call them after the trap. On other hosts it is a panic, but the methods of
 //! `GlobalAlloc` must not unwind: there it ends the process. A heap that has found a fault stays stopped: whatever is
 //! asked of it finds the same fault again. Other heaps go on.

@@ -354,15 +354,14 @@ impl<S: Source, P: Policy> Heap<S, P> {
             self.runs.require_no_fault();
         }
         let mut bytes = layout.size();
-        let address = match class_of(layout) {
-            Some(class) => self.allocate_slot(class),
-            None => {
-                let free = self.run_for(layout);
-                let untouched = self.runs.untouched();
-                let address = self.take_run(free, layout);
-                bytes = bytes.min(untouched.saturating_sub(address));
-                address
-            }
+        let address = if let Some(class) = class_of(layout) {
+            self.allocate_slot(class)
+        } else {
+            let free = self.run_for(layout);
+            let untouched = self.runs.untouched();
+            let address = self.take_run(free, layout);
+            bytes = bytes.min(untouched.saturating_sub(address));
+            address
         };
         self.runs.recorder.allocated(layout, address);
         let block = NonNull::new(self.pointer_to(address))?;
@@ -376,9 +375,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
         if P::HARDENED {
             self.runs.require_no_fault();
         }
-        let done = bytes <= REQUEST_BYTES_MAX
-            && bytes <= HEAP_BYTES_MAX
-            && self.reserve_run(length_for(bytes.max(1)));
+        let done = bytes <= HEAP_BYTES_MAX && self.reserve_run(length_for(bytes.max(1)));
         self.runs.recorder.reserved(bytes, done);
         done
     }
@@ -394,7 +391,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
 const HEAP_BYTES_MAX: usize = if CAN_ASK_FOR_TOO_MUCH {
     bytes_of(GRANULES_MAX)
 } else {
-    usize::MAX
+    REQUEST_BYTES_MAX
 };
 
 /// Whether no heap can have a block of `layout`.

@@ -47,6 +47,10 @@ pub(crate) struct ClassState<P: Policy> {
 }
 
 impl<P: Policy> ClassState<P> {
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "each class gets one of its own"
+    )]
     pub(crate) const NEW: Self = Self {
         free: Cell::new(0),
         info: Cell::new(ClassInfo::ZERO),

@@ -13,6 +13,11 @@
 //! Invariant: the granule at the heap's end has a record, too; it stays "in use", as do those of granules that
 //! somebody else owns.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "no table is longer than a record can say"
+)]
+
 use core::cell::{Cell, UnsafeCell};
 
 use crate::source::Source;
@@ -56,6 +61,7 @@ pub(crate) const BIN_LAST: u32 = 62;
 /// The bits of a `f32` below its exponent and the two digits after the point that tell four bins to a doubling.
 const BIN_SHIFT: u32 = f32::MANTISSA_DIGITS - 1 - 2;
 /// What makes a granule's bin 1.
+#[expect(clippy::cast_precision_loss, reason = "a power of two")]
 const BIN_BIAS: u32 = ((GRANULE as f32).to_bits() >> BIN_SHIFT) - 1;
 /// The bin of a run: exact for the shortest, then four to a doubling. A `f32` rounds lengths of more than 16 GiB,
 /// and keeps their order, so what is in a higher bin is longer.
@@ -246,7 +252,6 @@ impl<S: Source> Records<S> {
 
     /// The id of the granule that `address`, the heap's, is in.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "a table is that long")]
     pub(crate) fn id_at(&self, address: usize) -> Id {
         Id(granule_at(address).wrapping_sub(self.zero.get()) as u32)
     }

@@ -12,6 +12,11 @@
 //! the tags in records instead of beside the blocks, and a link to the free run below instead of an end
 //! tag (Knuth, TAOCP 2.5, Algorithm C).
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "no table is longer than a record can say"
+)]
+
 #[cfg(feature = "check")]
 pub(crate) mod check;
 mod grow;
@@ -40,10 +45,6 @@ const UNTOUCHED_SHARE: u32 = 4;
 
 /// The length of a run that holds `bytes`, at most [`REQUEST_BYTES_MAX`](crate::units::REQUEST_BYTES_MAX).
 #[inline(always)]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "what is too long for a table was refused before"
-)]
 pub(crate) const fn length_for(bytes: usize) -> Length {
     ((bytes + (GRANULE_BYTES - 1)) >> (GRANULE_SHIFT - GRANULE.ilog2())) as Length & !(GRANULE - 1)
 }

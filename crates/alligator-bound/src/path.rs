@@ -326,6 +326,10 @@ pub enum Callees {
 
 /// One function, analysed.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that go together in any way"
+)]
 pub struct Plan<'a> {
     /// Its code.
     pub code: Code<'a>,

@@ -147,6 +147,10 @@ struct Counters {
 }
 
 impl Recorder {
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "each heap gets one of its own"
+    )]
     pub(crate) const NEW: Self = Self(RefCell::new(Counters::NEW));
 
     /// A request of `layout` got the block at `address`, or zero.

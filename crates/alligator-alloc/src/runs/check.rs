@@ -180,7 +180,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
     /// Sets the bit of a bin without a run.
     fn plant_bit(&self) {
         let nonempty = self.nonempty.get();
-        self.nonempty.set(nonempty | nonempty + 1);
+        self.nonempty.set(nonempty | (nonempty + 1));
     }
 
     /// Puts the heap's end a granule too high.

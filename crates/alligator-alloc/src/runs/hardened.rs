@@ -72,7 +72,6 @@ impl<S: Source, P: Policy> Runs<S, P> {
     }
 
     #[inline(always)]
-    #[expect(clippy::cast_ptr_alignment, reason = "a table starts at a granule")]
     fn canary(&self) -> *mut u64 {
         let table = self.records.table();
         self.records

@@ -49,12 +49,10 @@ fn fill_and_empty<S: Source, P: Policy>(
     while count != 0 && greatest_divisor(step, count) > 1 {
         step += 1;
     }
+    let mut at = 0;
     for turn in 0..count {
-        let index = if order == 0 {
-            turn
-        } else {
-            count - 1 - (turn as u64 * step as u64 % count as u64) as usize
-        };
+        at = (at + step) % count;
+        let index = if order == 0 { turn } else { count - 1 - at };
         // SAFETY: the heap gave it for this layout, and each index comes once.
         unsafe { heap.deallocate(blocks[index], layout(bytes_of(mix, index))) };
     }

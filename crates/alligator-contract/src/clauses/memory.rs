@@ -114,11 +114,11 @@ pub fn the_end_of_memory_is_used(ledger: &mut Ledger<'_>) -> Outcome {
         }
         size /= 4;
     }
-    let least = last - PAGE_BYTES / 4 - ledger.world().room_bytes() / 32;
-    if highest < least {
+    let lowest_end = last - PAGE_BYTES / 4 - ledger.world().room_bytes() / 32;
+    if highest < lowest_end {
         let fault = Fault::TooFew {
             found: highest,
-            least,
+            least: lowest_end,
         };
         return Err(ledger.failure(Request::Look, highest, fault));
     }

@@ -93,7 +93,7 @@ pub(crate) fn start_inside_a_run<P: Policy>(heap: &Victim<P>) {
 
 pub(crate) fn write_to_a_free_run<P: Policy>(heap: &Victim<P>) {
     let (part, _) = free(heap);
-    let place = heap.source().pointer(heap.runs.records.place(part.id));
+    let place = heap.source().pointer(heap.runs.records.place(part.id) + 9);
     // SAFETY: the run is free, so nobody else uses its memory.
-    unsafe { place.add(9).write(1) };
+    unsafe { place.write(1) };
 }
