@@ -99,6 +99,9 @@ impl<S: Source, P: Policy> Runs<S, P> {
         if nonempty == 0 {
             return Id::NONE; // There is no table yet.
         }
+        if P::HARDENED {
+            self.require_intact();
+        }
         let at = self.records.view();
         let first = |bin: u32| at.record(Id::start_of(bin)).next.get();
         let own = first(bin);
@@ -124,6 +127,9 @@ impl<S: Source, P: Policy> Runs<S, P> {
         let nonempty = self.nonempty.get() & !NO_BIN;
         if nonempty == 0 {
             return 0;
+        }
+        if P::HARDENED {
+            self.require_intact();
         }
         let run = self.first(nonempty.ilog2());
         self.records.record(run).length.get()

@@ -397,6 +397,11 @@ enum Measure {
 }
 
 impl<'m, 'a> Analysis<'m, 'a> {
+    /// Whether a function here gathers: what a call of unknown functions costs counts as every kind.
+    pub fn has_gathering(&self) -> bool {
+        self.plans.values().any(|plan| plan.gathers)
+    }
+
     /// Analyses everything reachable from the entries.
     ///
     /// # Errors

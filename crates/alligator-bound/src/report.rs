@@ -282,7 +282,7 @@ impl EntryReport {
             without_growth,
             refused,
             with_growth,
-            gathering,
+            gathering: gathering.filter(|_| analysis.has_gathering()),
             trap_bound: finite(trap_bound),
             bulk: sites
                 .take(LISTED_MAX)
