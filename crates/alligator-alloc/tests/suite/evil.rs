@@ -72,7 +72,10 @@ enum Grow {
     /// The first page of the address space.
     Null,
     /// Pages so far above all others that no table is long enough for both.
-    #[cfg(target_pointer_width = "64")]
+    #[cfg(all(
+        target_pointer_width = "64",
+        any(not(feature = "small"), feature = "hardened")
+    ))]
     Far,
 }
 
@@ -180,7 +183,10 @@ impl Evil {
             Grow::Around if pages == 1 => return Some(usize::MAX - PAGE_BYTES / 2),
             Grow::Around => return Some(((pages - 1) * PAGE_BYTES).wrapping_neg()),
             Grow::Null => return Some(0),
-            #[cfg(target_pointer_width = "64")]
+            #[cfg(all(
+                target_pointer_width = "64",
+                any(not(feature = "small"), feature = "hardened")
+            ))]
             Grow::Far => return Some(top + (1 << 46)),
         };
         let given = self.give(start, pages.checked_mul(PAGE_BYTES))?;
@@ -471,7 +477,11 @@ fn short_pages_from_below_the_heap_into_it_are_not_taken() {
     });
 }
 
-#[cfg(target_pointer_width = "64")]
+// A small heap has addresses in its records, so no pages are too far.
+#[cfg(all(
+    target_pointer_width = "64",
+    any(not(feature = "small"), feature = "hardened")
+))]
 #[test]
 fn short_pages_further_away_than_records_can_say_are_not_taken() {
     is_refused(Grow::Far);
