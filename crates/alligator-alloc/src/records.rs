@@ -8,7 +8,7 @@
 //!
 //! A record's [`Id`] is its distance from the front, and lengths are counted in the same unit: so `id + length` is what
 //! lies above a run, and nothing in the table is an address. The table grows at both ends, so it moves by one copy, only
-//! while the memory grows or would otherwise be refused; nobody holds a reference into it across that.
+//! while the memory grows; nobody holds a reference into it across that.
 //!
 //! Invariant: the granule at the heap's end has a record, too; it stays "in use", as do those of granules that
 //! somebody else owns.
