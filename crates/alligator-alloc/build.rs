@@ -1,9 +1,12 @@
 //! Tells the crate what only the build knows:
 //!
 //! - `built_for_size`: operations are calls, not copied to where they are used, and tables are short;
+//! - `in_place`: parts of operations are not calls: for speed, or so that a thread which is stopped, as it can be only at
+//!   a call or in a loop, does not hold the heap's lock then;
 //! - `single_thread`: no second thread can reach the module's memory, so a heap needs no lock. A stable compiler hides
 //!   the target feature `atomics` from `cfg`, even where it is on, so the target's name and the flags are asked, too.
 //!   Without this script, or where it cannot know, there is a lock;
+//! - `thread_caches`: the feature `threads` is on, threads can be, and the program can say which of them runs;
 //! - `nightly`: the compiler takes `#![feature]`;
 //! - `std_takes_initial_memory`: std's allocator may use the free part of the initial memory.
 
@@ -19,9 +22,16 @@ fn main() {
     let is_wasm = variable("CARGO_CFG_TARGET_FAMILY").contains("wasm");
     let has_std_heap = is_wasm && variable("CARGO_CFG_TARGET_OS") == "unknown";
     let compiler = Compiler::new();
+    let is_single = is_wasm && !may_share_memory();
+    let os = variable("CARGO_CFG_TARGET_OS");
+    let has_locals = compiler.is_nightly || !matches!(os.as_str(), "none" | "unknown" | "");
+    let is_small = has_feature("SMALL") && !has_feature("HARDENED");
+    let has_caches = has_feature("THREADS") && !is_single && !is_small && has_locals;
     for (name, holds) in [
         ("built_for_size", is_for_size),
-        ("single_thread", is_wasm && !may_share_memory()),
+        ("single_thread", is_single),
+        ("thread_caches", has_caches),
+        ("in_place", !is_for_size || has_caches),
         ("nightly", compiler.is_nightly),
         (
             "std_takes_initial_memory",
@@ -36,6 +46,11 @@ fn main() {
     }
 }
 
+/// Whether the crate's feature `name` is on.
+fn has_feature(name: &str) -> bool {
+    env::var_os(format!("CARGO_FEATURE_{name}")).is_some()
+}
+
 /// An environment variable, empty if it is not there.
 fn variable(name: &str) -> String {
     env::var(name).unwrap_or_default()
@@ -43,9 +58,9 @@ fn variable(name: &str) -> String {
 
 /// Whether the module's memory may be shared: what the flags say last of `atomics`, or else what the target has.
 fn may_share_memory() -> bool {
-    let has_feature = |list: &str| list.split(',').any(|feature| feature == "atomics");
+    let has_atomics = |list: &str| list.split(',').any(|feature| feature == "atomics");
     let has_threads = variable("TARGET").ends_with("-threads");
-    let target = has_threads || has_feature(&variable("CARGO_CFG_TARGET_FEATURE"));
+    let target = has_threads || has_atomics(&variable("CARGO_CFG_TARGET_FEATURE"));
     let flags = variable("CARGO_ENCODED_RUSTFLAGS");
     let flags: Vec<&str> = flags.split('\x1f').collect();
     if flags.iter().any(|flag| flag.contains("--shared-memory")) {

@@ -6,8 +6,7 @@ use core::ptr::NonNull;
 
 use allocator_api2::alloc::{AllocError, Allocator};
 
-use crate::global::AlligatorAlloc;
-use crate::heap::Heap;
+use crate::global::{AlligatorAlloc, Held};
 use crate::lock::Lock;
 use crate::policy::Policy;
 use crate::source::Source;
@@ -22,7 +21,7 @@ fn block_of(block: Option<NonNull<u8>>, layout: Layout) -> Result<NonNull<[u8]>,
 
 impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// Does `action`, in which the memory may grow. By these methods the heap need not be the global allocator.
-    fn with_value<R>(&self, action: impl FnOnce(&mut Heap<S, P>) -> R) -> R {
+    fn with_value<R>(&self, action: impl FnOnce(Held<'_, S, P>) -> R) -> R {
         self.with_growth(|heap| {
             heap.used_as_value();
             action(heap)

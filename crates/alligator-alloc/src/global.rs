@@ -4,11 +4,15 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::ptr::{self, NonNull};
+#[cfg(thread_caches)]
+use core::sync::atomic::AtomicBool;
 
 use crate::heap::Heap;
 use crate::lock::{DefaultLock, Lock};
 use crate::policy::{DefaultPolicy, Policy};
 use crate::source::{GlobalSource, Source, pages_until};
+#[cfg(thread_caches)]
+use crate::threads::reserved::Regions;
 #[cfg(target_family = "wasm")]
 use crate::source::{Growth, OnDemand, WasmMemory};
 
@@ -21,9 +25,18 @@ pub struct AlligatorAlloc<
     L: Lock = DefaultLock,
     P: Policy = DefaultPolicy,
 > {
-    lock: L,
+    pub(crate) lock: L,
     /// Whether the source is being told that the memory has grown. Read and written by who holds the lock.
     is_telling: Cell<bool>,
+    /// Whether a thread is asking the host for pages, without the lock.
+    #[cfg(thread_caches)]
+    pub(crate) is_growing: AtomicBool,
+    /// The first of the thread heaps that no thread has, or zero. Read and written by who holds the lock.
+    #[cfg(thread_caches)]
+    pub(crate) idle: Cell<usize>,
+    /// Heaps of threads that never wait.
+    #[cfg(thread_caches)]
+    pub(crate) regions: Regions,
     heap: UnsafeCell<Heap<S, P>>,
 }
 
@@ -32,11 +45,27 @@ pub struct AlligatorAlloc<
 /// `S` says where memory comes from, `L` how threads take turns.
 #[cfg(not(target_family = "wasm"))]
 pub struct AlligatorAlloc<S: Source, L: Lock = DefaultLock, P: Policy = DefaultPolicy> {
-    lock: L,
+    pub(crate) lock: L,
     /// Whether the source is being told that the memory has grown. Read and written by who holds the lock.
     is_telling: Cell<bool>,
+    /// Whether a thread is asking the host for pages, without the lock.
+    #[cfg(thread_caches)]
+    pub(crate) is_growing: AtomicBool,
+    /// The first of the thread heaps that no thread has, or zero. Read and written by who holds the lock.
+    #[cfg(thread_caches)]
+    pub(crate) idle: Cell<usize>,
+    /// Heaps of threads that never wait.
+    #[cfg(thread_caches)]
+    pub(crate) regions: Regions,
     heap: UnsafeCell<Heap<S, P>>,
 }
+
+/// The heap as who holds the lock has it. Others do nothing with it meanwhile ..
+#[cfg(not(thread_caches))]
+pub(crate) type Held<'a, S, P> = &'a mut Heap<S, P>;
+/// .. but that a thread which asks the host for pages has a reference to the source.
+#[cfg(thread_caches)]
+pub(crate) type Held<'a, S, P> = &'a Heap<S, P>;
 
 /// How often the source is told, at most, that the memory has grown, for one request.
 const TELLS_MAX: usize = 8;
@@ -92,12 +121,23 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         Self {
             lock: L::NEW,
             is_telling: Cell::new(false),
+            #[cfg(thread_caches)]
+            is_growing: AtomicBool::new(false),
+            #[cfg(thread_caches)]
+            idle: Cell::new(0),
+            #[cfg(thread_caches)]
+            regions: Regions::NEW,
             heap: UnsafeCell::new(Heap::with_policy(source)),
         }
     }
 
     /// Takes in memory ahead of time: see [`Heap::reserve`]. *Time:* the host's.
     pub fn reserve(&self, bytes: usize) -> bool {
+        #[cfg(thread_caches)]
+        if Self::HAS_THREAD_HEAPS {
+            self.with(|heap| heap.used_as_value());
+            return self.reserve_apart(bytes);
+        }
         self.with_growth(|heap| {
             heap.used_as_value();
             heap.reserve_bytes(bytes)
@@ -106,7 +146,10 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
 
     /// Gives back what size classes keep for their next requests: see [`Heap::trim`]. *Time:* constant for each class.
     pub fn trim(&self, classes: usize) -> bool {
-        self.with(|heap| heap.trim(classes))
+        self.with(|heap| {
+            heap.used_as_value();
+            heap.trim_classes(classes)
+        })
     }
 
     /// The bytes from the start of the heap to its end: see [`Heap::heap_bytes`]. *Time:* constant.
@@ -122,27 +165,56 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         self.with(|heap| heap.largest_free())
     }
 
+    /// The heap.
+    ///
+    /// # Safety
+    ///
+    /// The lock is held until the reference is gone, and no heap operation comes back here.
+    #[inline(always)]
+    #[cfg_attr(
+        not(thread_caches),
+        expect(clippy::mut_from_ref, reason = "the lock is held")
+    )]
+    pub(crate) unsafe fn held(&self) -> Held<'_, S, P> {
+        #[cfg(not(thread_caches))]
+        // SAFETY: the caller's duty.
+        return unsafe { &mut *self.heap.get() };
+        #[cfg(thread_caches)]
+        // SAFETY: the caller's duty.
+        unsafe {
+            &*self.heap.get()
+        }
+    }
+
     /// Does `action` while nobody else uses the heap. The memory does not grow.
     #[inline(always)]
-    pub(crate) fn with<R>(&self, action: impl FnOnce(&mut Heap<S, P>) -> R) -> R {
+    pub(crate) fn with<R>(&self, action: impl FnOnce(Held<'_, S, P>) -> R) -> R {
         let _turn = self.wait_for_turn(Entry::Value);
         // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
-        action(unsafe { &mut *self.heap.get() })
+        action(unsafe { self.held() })
     }
 
     /// Does `action`, in which the memory may grow, while nobody else uses the heap; then tells the source if it has.
     #[inline(always)]
-    pub(crate) fn with_growth<R>(&self, action: impl FnOnce(&mut Heap<S, P>) -> R) -> R {
+    pub(crate) fn with_growth<R>(&self, action: impl FnOnce(Held<'_, S, P>) -> R) -> R {
+        #[cfg(thread_caches)]
+        if Self::HAS_THREAD_HEAPS {
+            while !self.begin_growth() {} // It ends in `growing`.
+        }
         let _turn = self.wait_for_turn(Entry::Value);
         self.growing(action)
     }
 
     /// [`with_growth`](Self::with_growth), where the lock is held.
     #[inline(always)]
-    fn growing<R>(&self, action: impl FnOnce(&mut Heap<S, P>) -> R) -> R {
+    fn growing<R>(&self, action: impl FnOnce(Held<'_, S, P>) -> R) -> R {
         let end = self.memory_end();
         // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
-        let result = action(unsafe { &mut *self.heap.get() });
+        let result = action(unsafe { self.held() });
+        #[cfg(thread_caches)]
+        if Self::HAS_THREAD_HEAPS {
+            self.end_growth();
+        }
         if S::IS_TOLD && self.memory_end() != end {
             self.tell();
         }
@@ -153,7 +225,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     #[inline(always)]
     fn memory_end(&self) -> usize {
         // SAFETY: the lock is held, and nobody has a reference to the heap now.
-        let heap = unsafe { &*self.heap.get() };
+        let heap = unsafe { self.held() };
         heap.source().end()
     }
 
@@ -161,7 +233,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// heap. Not if that is what has made the memory grow: then the source is told again when it has returned.
     #[cold]
     #[inline(never)]
-    fn tell(&self) {
+    pub(crate) fn tell(&self) {
         if self.is_telling.replace(true) {
             return;
         }
@@ -182,7 +254,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     fn wait_for_turn(&self, entry: Entry) -> Turn<'_, L> {
         self.lock.lock();
         // SAFETY: the lock is held, and nobody has a reference to the heap now.
-        let heap = unsafe { &mut *self.heap.get() };
+        let heap = unsafe { self.held() };
         heap.never_unwinding(entry == Entry::Global);
         Turn(&self.lock)
     }
@@ -220,9 +292,16 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// apart.
     #[inline(always)]
     pub fn allocate_by_address(&self, layout: Layout) -> Option<NonNull<u8>> {
+        #[cfg(thread_caches)]
+        if Self::HAS_THREAD_HEAPS {
+            return match self.with(|heap| heap.allocate_unsized_at_hand(layout)) {
+                Ok(block) => Some(block),
+                Err(wanted) => self.with_growth(|heap| heap.allocate_unsized_wanted(wanted, layout)),
+            };
+        }
         let _turn = self.wait_for_turn(Entry::Value);
         // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
-        let heap = unsafe { &mut *self.heap.get() };
+        let heap = unsafe { self.held() };
         match heap.allocate_unsized_at_hand(layout) {
             Ok(block) => Some(block),
             Err(wanted) => self.growing(|heap| {
@@ -281,9 +360,13 @@ unsafe impl<S: GlobalSource, L: Lock, P: Policy> GlobalAlloc for AlligatorAlloc<
     #[cfg_attr(built_for_size, inline(never))]
     #[cfg_attr(not(built_for_size), inline)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        #[cfg(thread_caches)]
+        if Self::HAS_THREAD_HEAPS {
+            return self.allocate_apart(layout);
+        }
         let _turn = self.wait_for_turn(Entry::Global);
         // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
-        let heap = unsafe { &mut *self.heap.get() };
+        let heap = unsafe { self.held() };
         match heap.allocate_at_hand(layout) {
             Ok(block) => block,
             Err(wanted) => self.growing(|heap| heap.allocate_wanted(wanted, layout)),
@@ -295,9 +378,14 @@ unsafe impl<S: GlobalSource, L: Lock, P: Policy> GlobalAlloc for AlligatorAlloc<
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: the caller passes what `alloc` gave, which is not null.
         let block = unsafe { NonNull::new_unchecked(pointer) };
+        #[cfg(thread_caches)]
+        if Self::HAS_THREAD_HEAPS {
+            // SAFETY: the caller's duty.
+            return unsafe { self.deallocate_apart(block, layout) };
+        }
         let _turn = self.wait_for_turn(Entry::Global);
         // SAFETY: the lock is held until the reference is gone, and no heap operation comes back here.
-        let heap = unsafe { &mut *self.heap.get() };
+        let heap = unsafe { self.held() };
         // SAFETY: the caller's duty.
         unsafe { heap.deallocate_nonzero(block, layout) };
     }
@@ -307,6 +395,11 @@ unsafe impl<S: GlobalSource, L: Lock, P: Policy> GlobalAlloc for AlligatorAlloc<
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller passes what `alloc` gave, which is not null.
         let block = unsafe { NonNull::new_unchecked(pointer) };
+        #[cfg(thread_caches)]
+        if Self::HAS_THREAD_HEAPS {
+            // SAFETY: the caller's duty.
+            return unsafe { self.reallocate_apart(block, layout, new_size) };
+        }
         let _turn = self.wait_for_turn(Entry::Global);
         // SAFETY: the caller's duty.
         or_null(self.growing(|heap| unsafe { heap.reallocate_nonzero(block, layout, new_size) }))
@@ -315,6 +408,10 @@ unsafe impl<S: GlobalSource, L: Lock, P: Policy> GlobalAlloc for AlligatorAlloc<
     #[cfg_attr(built_for_size, inline(never))]
     #[cfg_attr(not(built_for_size), inline)]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        #[cfg(thread_caches)]
+        if Self::HAS_THREAD_HEAPS {
+            return self.allocate_zeroed_apart(layout);
+        }
         let _turn = self.wait_for_turn(Entry::Global);
         or_null(self.growing(|heap| heap.allocate_zeroed_nonzero(layout)))
     }

@@ -192,17 +192,68 @@ impl<S: Source, P: Policy> Heap<S, P> {
         self.take_run(self.run_for(layout), layout)
     }
 
+    /// [`allocate_long`](Self::allocate_long), and how many of the block's first bytes need not be zero.
+    #[inline(always)]
+    pub(crate) fn allocate_long_dirty(&self, layout: Layout) -> (usize, usize) {
+        let free = self.run_for(layout);
+        let untouched = self.runs.untouched();
+        let address = self.take_run(free, layout);
+        let dirty = untouched.saturating_sub(address);
+        (address, layout.size().min(dirty))
+    }
+
+    /// [`allocate_long_dirty`](Self::allocate_long_dirty), if there is a block without growth.
+    #[cfg(thread_caches)]
+    #[inline(always)]
+    pub(crate) fn allocate_long_at_hand(&self, layout: Layout) -> (usize, usize) {
+        if is_too_much(layout) {
+            return (0, 0);
+        }
+        let free = self.runs.find(run_length(layout));
+        let untouched = self.runs.untouched();
+        let address = self.take_run(free, layout);
+        let dirty = untouched.saturating_sub(address);
+        (address, layout.size().min(dirty))
+    }
+
+    /// [`resize_long`](Self::resize_long), if the block can stay where it is without growth; false if not, and nothing is
+    /// changed.
+    #[cfg(thread_caches)]
+    #[inline(always)]
+    pub(crate) fn resize_long_in_place(&self, address: usize, layout: Layout, new: Layout) -> bool {
+        if is_too_much(new) {
+            return false;
+        }
+        let mut run = self.runs.records.id_at(address);
+        let (mut old, mut length) = (length_for(layout.size()), length_for(new.size()));
+        if layout.align() > GRANULE_BYTES {
+            let first = self.runs.records.record(run).next.get();
+            length += run.distance_from(first);
+            run = first;
+            old = self.runs.records.record(run).length.get();
+        }
+        self.runs.resize(run, old, length)
+    }
+
+    /// The address of a slot of `class`, if there is one without growth, or zero.
+    #[cfg(thread_caches)]
+    #[inline(always)]
+    pub(crate) fn allocate_slot_at_hand(&self, class: Class) -> usize {
+        let state = self.state(class);
+        match state.pop() {
+            Some(slot) => slot.get(),
+            None => state.take(self.classes.as_ptr(), &self.runs, |_| Id::NONE),
+        }
+    }
+
     /// A free run with room for a block for `layout`, which no class serves, or none. The next call finds the same.
-    #[cfg_attr(built_for_size, inline(never))]
-    #[cfg_attr(not(built_for_size), inline(always))]
+    #[cfg_attr(not(in_place), inline(never))]
+    #[cfg_attr(in_place, inline(always))]
     fn run_for(&self, layout: Layout) -> Id {
         if is_too_much(layout) {
             return Id::NONE;
         }
-        let mut length = length_for(layout.size());
-        if layout.align() > GRANULE_BYTES {
-            length = aligned_length(length, layout.align());
-        }
+        let length = run_length(layout);
         let free = self.runs.find(length);
         if free.is_some() {
             free
@@ -212,8 +263,8 @@ impl<S: Source, P: Policy> Heap<S, P> {
     }
 
     /// The address of a block for `layout` in the free run `free`, which has room for it; zero for none.
-    #[cfg_attr(built_for_size, inline(never))]
-    #[cfg_attr(not(built_for_size), inline(always))]
+    #[cfg_attr(not(in_place), inline(never))]
+    #[cfg_attr(in_place, inline(always))]
     fn take_run(&self, free: Id, layout: Layout) -> usize {
         if !free.is_some() {
             return 0;
@@ -228,7 +279,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
 
     /// Gives back the run in which the block of `layout` at `address` is.
     #[inline(always)]
-    fn deallocate_long(&self, address: NonZeroUsize, layout: Layout) {
+    pub(crate) fn deallocate_long(&self, address: NonZeroUsize, layout: Layout) {
         if P::HARDENED {
             return self.deallocate_run_if_in_use(address, layout);
         }
@@ -240,7 +291,8 @@ impl<S: Source, P: Policy> Heap<S, P> {
     }
 
     /// Gives back the used run `run`, whose length its record says.
-    #[inline(never)]
+    #[cfg_attr(thread_caches, inline(always))]
+    #[cfg_attr(not(thread_caches), inline(never))]
     pub(crate) fn free_aligned(&self, run: Id) {
         self.runs
             .free(run, self.runs.records.record(run).length.get());
@@ -305,7 +357,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
     /// Makes the block of `layout` at `address`, longer than a slot, one of `new`, of the same alignment and longer than
     /// a slot, too: the same address if it stays where it is, else that of another for what it holds, or zero.
     #[inline(always)]
-    fn resize_long(&self, address: usize, layout: Layout, new: Layout) -> usize {
+    pub(crate) fn resize_long(&self, address: usize, layout: Layout, new: Layout) -> usize {
         let run = self.runs.records.id_at(address);
         if layout.align() > GRANULE_BYTES {
             return self.resize_aligned(address, new);
@@ -353,15 +405,9 @@ impl<S: Source, P: Policy> Heap<S, P> {
         if P::HARDENED {
             self.runs.require_no_fault();
         }
-        let mut bytes = layout.size();
-        let address = if let Some(class) = class_of(layout) {
-            self.allocate_slot(class)
-        } else {
-            let free = self.run_for(layout);
-            let untouched = self.runs.untouched();
-            let address = self.take_run(free, layout);
-            bytes = bytes.min(untouched.saturating_sub(address));
-            address
+        let (address, bytes) = match class_of(layout) {
+            Some(class) => (self.allocate_slot(class), layout.size()),
+            None => self.allocate_long_dirty(layout),
         };
         self.runs.recorder.allocated(layout, address);
         let block = NonNull::new(self.pointer_to(address))?;
@@ -388,7 +434,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
 }
 
 /// The most bytes that a heap can have.
-const HEAP_BYTES_MAX: usize = if CAN_ASK_FOR_TOO_MUCH {
+pub(crate) const HEAP_BYTES_MAX: usize = if CAN_ASK_FOR_TOO_MUCH {
     bytes_of(GRANULES_MAX)
 } else {
     REQUEST_BYTES_MAX
@@ -396,8 +442,19 @@ const HEAP_BYTES_MAX: usize = if CAN_ASK_FOR_TOO_MUCH {
 
 /// Whether no heap can have a block of `layout`.
 #[inline(always)]
-fn is_too_much(layout: Layout) -> bool {
+pub(crate) fn is_too_much(layout: Layout) -> bool {
     CAN_ASK_FOR_TOO_MUCH && layout.size().max(layout.align()) > HEAP_BYTES_MAX / 2
+}
+
+/// The length of a run that has room for a block for `layout`, wherever it starts.
+#[inline(always)]
+pub(crate) fn run_length(layout: Layout) -> Length {
+    let length = length_for(layout.size());
+    if layout.align() > GRANULE_BYTES {
+        aligned_length(length, layout.align())
+    } else {
+        length
+    }
 }
 
 /// The class whose slots serve `layout`, if any does.

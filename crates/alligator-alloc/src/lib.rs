@@ -10,6 +10,7 @@
     allow(duplicate_features),
     feature(allocator_api)
 )]
+#![cfg_attr(all(nightly, thread_caches), feature(thread_local))]
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
@@ -54,6 +55,9 @@ mod small;
 #[cfg(all(feature = "small", not(feature = "hardened")))]
 use small as heap;
 
+#[cfg(thread_caches)]
+mod threads;
+
 #[cfg(feature = "check")]
 pub use check::{Invariant, Piece, Violation};
 pub use fault::Fault;
@@ -63,10 +67,15 @@ pub use global::AlligatorAlloc;
 pub use heap::Heap;
 #[cfg(all(single_thread, not(target_feature = "atomics")))]
 pub use lock::SingleThread;
-pub use lock::{DefaultLock, Lock, SpinLock};
+pub use lock::{DefaultLock, Lock, SpinLock, ThreadCached};
 #[cfg(feature = "metrics")]
 pub use metrics::{BlockCounts, ClassMetrics, Failure, Metrics};
 pub use policy::{DefaultPolicy, Hardened, Policy, Standard};
+#[cfg(thread_caches)]
+pub use threads::{
+    ReservedHeap, alligator_growths, alligator_thread_exit, alligator_thread_gone,
+    alligator_thread_id,
+};
 pub use source::{Arena, GlobalSource, Source};
 #[cfg(target_family = "wasm")]
 pub use source::{Growth, OnDemand, ReserveOnly, WasmMemory, claim_initial_memory};

@@ -17,6 +17,10 @@ pub unsafe trait Lock {
     /// An open lock.
     const NEW: Self;
 
+    /// Whether each thread keeps free blocks of its own in front of the lock, so that it seldom takes it: see
+    /// `docs/threads.md`. Without the feature `threads` that makes no difference.
+    const HAS_THREAD_CACHES: bool = false;
+
     /// Waits until nobody holds the lock, and holds it.
     fn lock(&self);
 
@@ -39,8 +43,14 @@ pub unsafe trait Lock {
 #[cfg(all(single_thread, not(target_feature = "atomics")))]
 pub type DefaultLock = SingleThread;
 /// The lock that [`AlligatorAlloc`](crate::AlligatorAlloc) uses unless told otherwise.
-#[cfg(not(all(single_thread, not(target_feature = "atomics"))))]
+#[cfg(all(
+    not(thread_caches),
+    not(all(single_thread, not(target_feature = "atomics")))
+))]
 pub type DefaultLock = SpinLock;
+/// The lock that [`AlligatorAlloc`](crate::AlligatorAlloc) uses unless told otherwise.
+#[cfg(thread_caches)]
+pub type DefaultLock = ThreadCached;
 
 /// No lock, for a module that cannot have a second thread. It exists only where the build knows that: WebAssembly,
 /// a target without threads, and no flag that turns the target feature `atomics` on. *Time:* none.
@@ -112,5 +122,32 @@ impl<const TURNS: u64> SpinLock<TURNS> {
             hint::spin_loop();
         }
         fault::abort(Fault::Stalled, core::ptr::from_ref(self).addr());
+    }
+}
+
+/// A lock in front of which each thread keeps free blocks of its own: most allocations take no lock, and whoever gives a
+/// block back never waits for one. See `docs/threads.md`; without the feature `threads`, it is `L` and nothing else.
+#[derive(Debug)]
+pub struct ThreadCached<L = SpinLock>(L);
+
+// SAFETY: it is `L`.
+unsafe impl<L: Lock> Lock for ThreadCached<L> {
+    const NEW: Self = Self(L::NEW);
+    const HAS_THREAD_CACHES: bool = true;
+
+    #[inline(always)]
+    fn lock(&self) {
+        self.0.lock();
+    }
+
+    #[inline(always)]
+    fn try_lock(&self) -> bool {
+        self.0.try_lock()
+    }
+
+    #[inline(always)]
+    unsafe fn unlock(&self) {
+        // SAFETY: the caller's duty.
+        unsafe { self.0.unlock() };
     }
 }

@@ -9,6 +9,8 @@
 //!
 //! *Source:* slabs and magazines (Bonwick, Adams: Magazines and Vmem, USENIX 2001).
 
+#[cfg(thread_caches)]
+pub(crate) mod cached;
 #[cfg(feature = "check")]
 pub(crate) mod check;
 mod hardened;
@@ -140,7 +142,8 @@ impl<P: Policy> ClassState<P> {
 
     /// Gives the slot at `address` back to its MiniPage, and the MiniPage to the free runs if it was the last in use.
     /// *Time:* constant.
-    #[inline(never)]
+    #[cfg_attr(thread_caches, inline(always))]
+    #[cfg_attr(not(thread_caches), inline(never))]
     pub(crate) fn give_back<S: Source>(&self, address: usize, runs: &Runs<S, P>) {
         let id = runs.records.id_at(address);
         let back = runs.records.record(id).back();
@@ -150,9 +153,9 @@ impl<P: Policy> ClassState<P> {
     }
 
     /// Adds the free `slots`, of which there are some, to those of the MiniPage whose record is `id`.
-    #[cfg_attr(built_for_size, inline(never))]
-    #[cfg_attr(not(built_for_size), inline(always))]
-    fn add<S: Source>(&self, id: Id, slots: u64, runs: &Runs<S, P>) {
+    #[cfg_attr(not(in_place), inline(never))]
+    #[cfg_attr(in_place, inline(always))]
+    pub(crate) fn add<S: Source>(&self, id: Id, slots: u64, runs: &Runs<S, P>) {
         let word = runs.records.view().word(id);
         let old = word.get();
         let new = old | slots;

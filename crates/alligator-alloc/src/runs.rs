@@ -91,8 +91,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
 
     /// A free run of at least `length`: the first of its own bin, or else of the next bin that is not empty; none if
     /// neither is long enough. *Time:* constant.
-    #[cfg_attr(built_for_size, inline(never))]
-    #[cfg_attr(not(built_for_size), inline(always))]
+    #[cfg_attr(not(in_place), inline(never))]
+    #[cfg_attr(in_place, inline(always))]
     pub(crate) fn find(&self, length: Length) -> Id {
         let bin = bin_of(length);
         let nonempty = self.nonempty.get() >> bin;
@@ -142,25 +142,33 @@ impl<S: Source, P: Policy> Runs<S, P> {
     }
 
     /// Makes `length` of the free run `run`, which is long enough, a used run, which is returned. *Time:* constant.
-    #[cfg_attr(built_for_size, inline(never))]
-    #[cfg_attr(not(built_for_size), inline(always))]
+    #[cfg_attr(not(in_place), inline(never))]
+    #[cfg_attr(in_place, inline(always))]
     pub(crate) fn cut(&self, run: Id, length: Length) -> Id {
-        if length >= LONG {
-            let free = self.records.record(run).length.get();
-            let top = self.table.get();
-            let untouched = top.distance_from(self.untouched.get().min(top));
-            if run.above(free) == top && free / UNTOUCHED_SHARE > untouched {
-                return self.split_last(run, length);
-            }
+        if cfg!(thread_caches) {
+            return self.split_end(run, length, length >= LONG && self.is_for_long(run));
+        }
+        if length >= LONG && self.is_for_long(run) {
+            return self.split_last(run, length);
         }
         self.split(run, length);
         run
     }
 
+    /// Whether long blocks are to come from the upper end of the free run `run`.
+    #[inline(always)]
+    fn is_for_long(&self, run: Id) -> bool {
+        let free = self.records.record(run).length.get();
+        let top = self.table.get();
+        let untouched = top.distance_from(self.untouched.get().min(top));
+        run.above(free) == top && free / UNTOUCHED_SHARE > untouched
+    }
+
     /// Makes what `length` from a multiple of `align` on, a power of two above a granule, takes of the free run `run`,
     /// which is long enough, a used run. It may start lower, by less than `align`: it keeps what lies before, and the
     /// record of the block's first granule leads back to it. That granule's address. *Time:* constant.
-    #[inline(never)]
+    #[cfg_attr(thread_caches, inline(always))]
+    #[cfg_attr(not(thread_caches), inline(never))]
     pub(crate) fn cut_aligned(&self, run: Id, length: Length, align: usize) -> usize {
         let place = self.records.place(run);
         let address = round_up(place, align);
@@ -178,22 +186,22 @@ impl<S: Source, P: Policy> Runs<S, P> {
     }
 
     /// Makes the lower `length` of the free run `run` a used run; the rest stays free.
-    #[cfg_attr(built_for_size, inline(always))]
-    #[cfg_attr(not(built_for_size), inline(never))]
+    #[cfg_attr(any(built_for_size, thread_caches), inline(always))]
+    #[cfg_attr(not(any(built_for_size, thread_caches)), inline(never))]
     pub(crate) fn split(&self, run: Id, length: Length) {
         self.split_end(run, length, false);
     }
 
     /// Makes the upper `length` of the highest free run `run` a used run, which is returned.
-    #[cfg_attr(built_for_size, inline(always))]
-    #[cfg_attr(not(built_for_size), inline(never))]
+    #[cfg_attr(any(built_for_size, thread_caches), inline(always))]
+    #[cfg_attr(not(any(built_for_size, thread_caches)), inline(never))]
     fn split_last(&self, run: Id, length: Length) -> Id {
         self.split_end(run, length, true)
     }
 
     /// Makes `length` of the free run `run`, its upper end or its lower one, a used run, which is returned.
-    #[cfg_attr(built_for_size, inline(never))]
-    #[cfg_attr(not(built_for_size), inline(always))]
+    #[cfg_attr(not(in_place), inline(never))]
+    #[cfg_attr(in_place, inline(always))]
     fn split_end(&self, run: Id, length: Length, is_upper: bool) -> Id {
         let at = self.records.view();
         if P::HARDENED {
@@ -234,8 +242,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
 
     /// Makes the run `run` of `length`, which has no free neighbours, a free one, the first of its bin. `nonempty` is
     /// which bins are not empty so far.
-    #[cfg_attr(built_for_size, inline(never))]
-    #[cfg_attr(not(built_for_size), inline(always))]
+    #[cfg_attr(not(in_place), inline(never))]
+    #[cfg_attr(in_place, inline(always))]
     fn link(&self, at: View<'_, S>, run: Id, length: Length, nonempty: u64) {
         self.note_change();
         let record = at.record(run);
@@ -281,7 +289,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
     }
 
     /// Gives back the used run `run` of `length`, with its free neighbours. *Time:* constant.
-    #[inline(never)]
+    #[cfg_attr(thread_caches, inline(always))]
+    #[cfg_attr(not(thread_caches), inline(never))]
     pub(crate) fn free(&self, mut run: Id, mut length: Length) {
         let at = self.records.view();
         let above = run.above(length);
@@ -310,8 +319,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
 
     /// Makes the used run `run` of `old` one of `new` where it is; false, and nothing is changed, if that cannot be
     /// without growth. *Time:* constant.
-    #[cfg_attr(built_for_size, inline(never))]
-    #[cfg_attr(not(built_for_size), inline(always))]
+    #[cfg_attr(not(in_place), inline(never))]
+    #[cfg_attr(in_place, inline(always))]
     pub(crate) fn resize(&self, run: Id, old: Length, new: Length) -> bool {
         let at = self.records.view();
         if new > old {
@@ -327,7 +336,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
     }
 
     /// Takes what the used run `run` of `old` lacks of `new` from the free run above it, if that is long enough.
-    #[inline(never)]
+    #[cfg_attr(thread_caches, inline(always))]
+    #[cfg_attr(not(thread_caches), inline(never))]
     pub(crate) fn extend(&self, run: Id, old: Length, new: Length) -> bool {
         let at = self.records.view();
         let above = run.above(old);

@@ -9,6 +9,8 @@ use core::ops::Range;
 
 use crate::units::{PAGE_SHIFT, PAGES_ALL};
 pub use arena::Arena;
+#[cfg(all(target_family = "wasm", thread_caches))]
+pub(crate) use wasm::is_static;
 #[cfg(target_family = "wasm")]
 pub use wasm::{Growth, OnDemand, ReserveOnly, WasmMemory, claim_initial_memory};
 
@@ -68,6 +70,20 @@ pub unsafe trait Source {
     /// that asks. The address is at least what [`end`](Source::end) said, more if somebody else has grown the memory
     /// since. *Time:* the host's.
     fn grow(&mut self, pages: usize) -> Option<usize>;
+
+    /// Whether threads may keep blocks of this memory for themselves, and grow it by
+    /// [`grow_shared`](Source::grow_shared). If so, the implementor guarantees besides that the memory's provenance is
+    /// exposed, that the memory stays for ever, also when the source is gone, and that an `AlligatorAlloc` over it is neither moved nor dropped once it has been
+    /// used; the heap itself sees to the latter on WebAssembly, where it gives threads nothing if it is no static.
+    const IS_SHARED: bool = false;
+
+    /// As [`grow`](Source::grow), while other threads use this source. Only called if [`IS_SHARED`](Source::IS_SHARED)
+    /// says that it can be.
+    #[inline(always)]
+    fn grow_shared(&self, pages: usize) -> Option<usize> {
+        let _ = pages;
+        None
+    }
 
     /// Called after the memory has grown, with the pages it has now, when the heap is whole and unlocked: see
     /// `Growth::after_growth`.

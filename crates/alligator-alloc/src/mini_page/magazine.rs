@@ -18,6 +18,12 @@ use crate::policy::{Entries, Entry, Policy};
 /// Bytes in an entry of a magazine.
 const ENTRY_BYTES: usize = size_of::<Entry>();
 
+/// The bytes of so many `slots` of a magazine.
+#[cfg(thread_caches)]
+pub(super) const fn bytes_of(slots: usize) -> usize {
+    slots * ENTRY_BYTES
+}
+
 /// The room of an empty magazine.
 pub(super) const fn room_max<P: Policy>() -> usize {
     P::Magazine::SLOTS_MAX * ENTRY_BYTES

@@ -160,12 +160,50 @@ impl<S: Source, P: Policy> Runs<S, P> {
         missing.div_ceil(words(PAGE_BYTES - PAGE_GRANULES * BYTES_PER_GRANULE))
     }
 
+    /// The pages to ask for where `pages` are needed.
+    #[inline(always)]
+    fn step_for(&self, pages: usize) -> usize {
+        let share = (self.length() / (GRANULE * PAGE_GRANULES as Length)) as usize / STEP_SHARE;
+        pages.max(S::STEP_PAGES).max(share)
+    }
+
+    /// What a free run of `length` at the heap's end takes of the source: so many pages, better the second number, for
+    /// [`take_in_late`](Self::take_in_late); no pages if the source's spare memory is enough. None if the source is not to
+    /// be asked.
+    #[cfg(thread_caches)]
+    #[inline(always)]
+    pub(crate) fn pages_wanted(&self, length: Length, reservation: bool) -> Option<(usize, usize)> {
+        if !self.end.get().is_some() {
+            self.look_at_spare();
+        }
+        let pages = self.pages_for(length, false);
+        if pages == 0 {
+            return Some((0, 0));
+        }
+        self.may_grow(reservation)
+            .then(|| (pages, self.step_for(pages)))
+    }
+
+    /// Takes in `pages` that the source gave at `new`, or its spare memory if they are none. If another has grown the
+    /// memory meanwhile, and the heap has that already, they lie below its end and are lost.
+    #[cfg(thread_caches)]
+    #[inline(always)]
+    pub(crate) fn take_in_late(&self, new: usize, pages: usize) {
+        let end = self.records.place(self.end.get());
+        let new = if pages == 0 { end } else { new };
+        if self.records.is_there() && new < end {
+            return;
+        }
+        if let Some((start, after)) = new_range::<S>(new, pages, 0) {
+            self.take_in(start, after);
+        }
+    }
+
     /// At least `pages` of the source, and where they start and end.
     #[inline(always)]
     fn ask_for(&self, pages: usize) -> Option<(usize, usize)> {
         let end = self.records.source().end();
-        let share = (self.length() / (GRANULE * PAGE_GRANULES as Length)) as usize / STEP_SHARE;
-        let step = pages.max(S::STEP_PAGES).max(share);
+        let step = self.step_for(pages);
         let ask = |pages: usize| {
             let new = self.records.with_source(|source| source.grow(pages))?;
             Some((new, pages))

@@ -154,6 +154,20 @@ unsafe extern "C" {
     static __heap_end: u8;
 }
 
+#[cfg(thread_caches)]
+unsafe extern "C" {
+    /// The first byte of the module's data; the linker defines it.
+    static __global_base: u8;
+    /// The first byte after the module's data; the linker defines it.
+    static __data_end: u8;
+}
+
+/// Whether what is at `address` is one of the module's statics: not on the stack, nor in a heap.
+#[cfg(thread_caches)]
+pub(crate) fn is_static(address: usize) -> bool {
+    ((&raw const __global_base).addr()..(&raw const __data_end).addr()).contains(&address)
+}
+
 /// Whether the limit allows `pages` more.
 #[inline(always)]
 fn is_below_limit<G: Growth>(pages: usize) -> bool {
@@ -178,6 +192,7 @@ unsafe impl<G: Growth> Source for WasmMemory<G> {
     const STEP_PAGES: usize = G::STEP_PAGES;
     const IS_TOLD: bool = G::HAS_HOOK;
     const IS_TRUSTED: bool = true;
+    const IS_SHARED: bool = true;
 
     #[inline]
     fn spare(&mut self) -> Range<usize> {
@@ -203,6 +218,11 @@ unsafe impl<G: Growth> Source for WasmMemory<G> {
 
     #[inline(always)]
     fn grow(&mut self, pages: usize) -> Option<usize> {
+        self.grow_shared(pages)
+    }
+
+    #[inline(always)]
+    fn grow_shared(&self, pages: usize) -> Option<usize> {
         // A memory whose initial part is shorter than a page has others: the linker's `--page-size=1`.
         let has_pages = !G::USE_INITIAL_MEMORY || last_initial_byte() >= PAGE_BYTES - 1;
         if !has_pages || !is_below_limit::<G>(pages) {

@@ -54,7 +54,7 @@ const HEAP: [&str; 2] = ["alligator_alloc", "__rust_dealloc"];
 /// The lock is in the program with threads, in each heap.
 pub(super) fn lock() -> Result<()> {
     let mut outcomes = Outcomes::default();
-    for heap in ["", "small", "hardened"] {
+    for heap in HEAPS.into_iter().chain(["threads"]) {
         for level in ["s", "3"] {
             let program = Program::new("threads", THREADS).features(heap).level(level);
             let outcome = program.module().and_then(|module| has_lock(&module));
@@ -87,9 +87,10 @@ pub(super) fn node() -> Result<()> {
 /// A program of std's threads, many times.
 pub(super) fn threads() -> Result<()> {
     let mut outcomes = Outcomes::default();
-    for heap in HEAPS {
+    for heap in HEAPS.into_iter().chain(["threads"]) {
         let module = Program::new("threads", THREADS).features(heap).file()?;
-        let runs = if heap.is_empty() { RUNS } else { RUNS / 5 };
+        let is_main = heap.is_empty() || heap == "threads";
+        let runs = if is_main { RUNS } else { RUNS / 5 };
         let script = guest::root().join("guests/targets/threads/run.mjs");
         let mut node = Command::new("node");
         node.arg("--no-warnings")

@@ -1,0 +1,37 @@
+//! Threads: what each keeps for itself in front of the heap's lock, so that it seldom takes it (feature `threads`).
+//!
+//! ```text
+//! thread A                      thread B                        shared
+//! one word: its ThreadHeap      one word: its ThreadHeap
+//!   a magazine for each class     ..                            Heap, behind a lock
+//!   a MiniPage's free slots                                     idle ThreadHeaps
+//!   blocks it owes
+//! ```
+//!
+//! - An allocation takes a slot from the thread's own magazine or word: no lock, no atomic operation. If both are empty,
+//!   it waits for the lock, once, and takes over all free slots of a MiniPage.
+//! - A block given back goes into the magazine of whoever gives it back. If that is full, some slots go home to their
+//!   MiniPages, if the lock can be had at once; if not, the thread *owes* the block, and pays when it next has the lock. So
+//!   nobody waits to give something back.
+//! - All records are read and written by who holds the lock, so the table may move, and a MiniPage has no owner.
+//! - While the memory grows, the lock is given up: see [`growth`].
+//! - A thread that ends says so, or another does for it: see [`exit`]. Until then it keeps what it has, a bounded amount:
+//!   see [`ThreadHeap`].
+//! - A thread that must never wait, not even to allocate, gets a heap of its own: see [`reserved`].
+//!
+//! *Source:* magazines in front of a depot (Bonwick, Adams: Magazines and Vmem, USENIX 2001); trying a lock and going
+//! elsewhere instead of waiting (Zig's `SmpAllocator`).
+
+mod exit;
+mod growth;
+mod local;
+mod locked;
+mod owed;
+pub(crate) mod reserved;
+mod routes;
+mod thread_heap;
+
+pub use exit::{
+    alligator_growths, alligator_thread_exit, alligator_thread_gone, alligator_thread_id,
+};
+pub use reserved::ReservedHeap;
