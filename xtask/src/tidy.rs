@@ -3,6 +3,7 @@
 
 mod changelog;
 mod dependencies;
+mod entries;
 mod figures;
 mod layers;
 mod lengths;
@@ -34,11 +35,12 @@ pub(crate) struct Options {
 type Check = fn(&Tree) -> Result<Vec<String>>;
 
 /// All checks, by name.
-const CHECKS: [(&str, Check); 11] = [
+const CHECKS: [(&str, Check); 12] = [
     ("layers", layers::check),
     ("map", map::check),
     ("lengths", lengths::check),
     ("unsafe", unsafe_code::check),
+    ("entries", entries::check),
     ("figures", figures::check),
     ("links", links::check),
     ("changelog", changelog::check),

@@ -55,6 +55,118 @@ fn follow(path: &[String], name: &TokenTree, tokens: &[TokenTree], found: &mut V
     }
 }
 
+/// Something with a name that a source defines.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// What it is: `fn`, `trait`, `struct`, `enum`, `type`, `const` or `static`.
+    pub(super) kind: String,
+    pub(super) name: String,
+    /// The type whose `impl` it is in, or none; a trait's for a type has none.
+    pub(super) owner: String,
+    pub(super) is_public: bool,
+    pub(super) is_unsafe: bool,
+    pub(super) line: usize,
+}
+
+impl Item {
+    /// The name, after its owner's.
+    pub(super) fn full_name(&self) -> String {
+        match self.owner.as_str() {
+            "" => self.name.clone(),
+            owner => format!("{owner}::{}", self.name),
+        }
+    }
+}
+
+/// All items, but those in what is compiled for tests only, and in functions.
+pub(super) fn items(mut tokens: &[TokenTree], owner: &str, found: &mut Vec<Item>) {
+    let (mut is_public, mut is_unsafe) = (false, false);
+    while let [first, rest @ ..] = tokens {
+        tokens = rest;
+        match first.to_string().as_str() {
+            "#" if is_for_tests(rest) => tokens = after_item(rest),
+            "pub" => is_public = !matches!(rest.first(), Some(TokenTree::Group(_))),
+            "unsafe" => is_unsafe = true,
+            "impl" => {
+                let (owner, body, after) = implementation(rest);
+                items(&body, &owner, found);
+                (is_public, is_unsafe, tokens) = (false, false, after);
+            }
+            "mod" => {
+                if let [_, TokenTree::Group(body), ..] = rest {
+                    items(&inside(body), owner, found);
+                }
+                is_public = false;
+            }
+            // `const fn` is a function.
+            kind @ ("fn" | "trait" | "struct" | "enum" | "type" | "const" | "static") => {
+                let Some(TokenTree::Ident(name)) = rest.first() else {
+                    continue;
+                };
+                if ["fn", "unsafe", "extern"].iter().any(|word| name == word) {
+                    continue;
+                }
+                found.push(Item {
+                    kind: kind.to_owned(),
+                    name: name.to_string(),
+                    owner: owner.to_owned(),
+                    is_public,
+                    is_unsafe,
+                    line: name.span().start().line,
+                });
+                (is_public, is_unsafe) = (false, false);
+                if kind == "fn" {
+                    tokens = after_item(rest);
+                }
+            }
+            ";" => (is_public, is_unsafe) = (false, false),
+            _ => {}
+        }
+    }
+}
+
+/// The type of an `impl` that these tokens follow, or none if it is a trait's; what is in it, and what comes after it.
+fn implementation(tokens: &[TokenTree]) -> (String, Vec<TokenTree>, &[TokenTree]) {
+    let is_body = |tree: &TokenTree| matches!(tree, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
+    let end = tokens.iter().position(is_body).unwrap_or(tokens.len());
+    let (head, rest) = tokens.split_at(end);
+    let body = match rest.first() {
+        Some(TokenTree::Group(group)) => inside(group),
+        _ => Vec::new(),
+    };
+    let (mut depth, mut owner, mut before) = (0_usize, String::new(), ' ');
+    for tree in head {
+        match tree {
+            TokenTree::Punct(sign) if sign.as_char() == '<' => depth += 1,
+            // The end of `->` closes nothing.
+            TokenTree::Punct(sign) if sign.as_char() == '>' && before != '-' => {
+                depth = depth.saturating_sub(1);
+            }
+            TokenTree::Ident(word) if depth == 0 && word == "where" => break,
+            TokenTree::Ident(word) if depth == 0 && word == "for" => {
+                owner.clear();
+                break;
+            }
+            TokenTree::Ident(word) if depth == 0 => owner = word.to_string(),
+            _ => {}
+        }
+        before = match tree {
+            TokenTree::Punct(sign) => sign.as_char(),
+            _ => ' ',
+        };
+    }
+    (owner, body, rest.get(1..).unwrap_or_default())
+}
+
+/// The words in a token: itself, or those in a group.
+pub(super) fn words(tree: &TokenTree) -> Vec<String> {
+    match tree {
+        TokenTree::Ident(word) => vec![word.to_string()],
+        TokenTree::Group(group) => inside(group).iter().flat_map(words).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// Whether these tokens, which follow a `#`, are `[cfg(test)]` or `[cfg(all(test, ..))]`.
 fn is_for_tests(tokens: &[TokenTree]) -> bool {
     let text = tokens.first().map_or(String::new(), ToString::to_string);
