@@ -22,7 +22,7 @@ fn main() {
     let is_wasm = variable("CARGO_CFG_TARGET_FAMILY").contains("wasm");
     let has_std_heap = is_wasm && variable("CARGO_CFG_TARGET_OS") == "unknown";
     let compiler = Compiler::new();
-    let is_single = is_wasm && !may_share_memory();
+    let is_single = is_wasm && !may_share_memory(&Told::new());
     let os = variable("CARGO_CFG_TARGET_OS");
     let has_locals = compiler.is_nightly || !matches!(os.as_str(), "none" | "unknown" | "");
     let is_small = has_feature("SMALL") && !has_feature("HARDENED");
@@ -56,17 +56,35 @@ fn variable(name: &str) -> String {
     env::var(name).unwrap_or_default()
 }
 
+/// What the build is told of threads.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// The target's name.
+    pub(crate) target: String,
+    /// Its features, those that the compiler shows, with commas between.
+    pub(crate) features: String,
+    /// The compiler's flags, with the character 1F between.
+    pub(crate) flags: String,
+}
+
+impl Told {
+    fn new() -> Self {
+        Self {
+            target: variable("TARGET"),
+            features: variable("CARGO_CFG_TARGET_FEATURE"),
+            flags: variable("CARGO_ENCODED_RUSTFLAGS"),
+        }
+    }
+}
+
 /// Whether the module's memory may be shared: what the flags say last of `atomics`, or else what the target has.
-fn may_share_memory() -> bool {
-    let has_atomics = |list: &str| list.split(',').any(|feature| feature == "atomics");
-    let has_threads = variable("TARGET").ends_with("-threads");
-    let target = has_threads || has_atomics(&variable("CARGO_CFG_TARGET_FEATURE"));
-    let flags = variable("CARGO_ENCODED_RUSTFLAGS");
-    let flags: Vec<&str> = flags.split('\x1f').collect();
+pub(crate) fn may_share_memory(told: &Told) -> bool {
+    let has_atomics = told.features.split(',').any(|name| name == "atomics");
+    let flags: Vec<&str> = told.flags.split('\x1f').collect();
     if flags.iter().any(|flag| flag.contains("--shared-memory")) {
         return true; // An argument of the linker, which would refuse a module without atomics.
     }
-    flags_say(&flags).unwrap_or(target)
+    flags_say(&flags).unwrap_or(has_atomics || told.target.ends_with("-threads"))
 }
 
 /// What the compiler's `flags` say of `atomics`, if they do.

@@ -80,6 +80,8 @@ enum Suite {
     AllocatorApi,
     /// `tests/metrics.rs`.
     Metrics,
+    /// `tests/build_script.rs`.
+    BuildScript,
     /// `tests/suite` on wasm32-wasip1.
     Wasi,
     /// `guests/tests` on wasm32-unknown-unknown.
@@ -268,6 +270,7 @@ mod tests {
             "small/headers",
             "small/runs",
             "small/grow",
+            "../build",
         ] {
             let file = format!("{module}.rs");
             assert!(

@@ -88,6 +88,7 @@ fn build(copy: &Copy, suite: Suite) -> Result<Option<PathBuf>> {
         Suite::ByAddress | Suite::SmallByAddress => &["--test", "by_address"],
         Suite::AllocatorApi => &["--test", "allocator_api"],
         Suite::Metrics => &["--test", "metrics"],
+        Suite::BuildScript => &["--test", "build_script"],
         Suite::Units | Suite::SmallUnits | Suite::HardenedUnits => &["--lib"],
         Suite::Hardened => &["--test", "hardened"],
     };
