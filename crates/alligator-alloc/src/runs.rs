@@ -354,7 +354,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
     }
 
     /// Whether the used run `run` of `length` is the last below the table but for a free one.
-    #[inline(always)]
+    #[cold]
+    #[inline(never)]
     pub(crate) fn is_last(&self, run: Id, length: Length) -> bool {
         let mut above = run.above(length);
         let record = self.records.record(above);

@@ -25,7 +25,11 @@ fn by_flags(flags: &[&str]) -> bool {
 #[test]
 fn without_a_word_of_threads_there_are_none() {
     assert!(!by_flags(&[]));
-    assert!(!by_flags(&["-Copt-level=3", "-C", "target-feature=+simd128"]));
+    assert!(!by_flags(&[
+        "-Copt-level=3",
+        "-C",
+        "target-feature=+simd128"
+    ]));
     assert!(!is_shared("wasm32-wasip1", "bulk-memory,simd128", &[]));
 }
 
@@ -82,10 +86,16 @@ fn the_last_flag_counts() {
 fn a_flag_counts_more_than_the_target() {
     let off = ["-Ctarget-feature=-atomics"];
     assert!(!is_shared("wasm32-wasip1-threads", "atomics", &off));
-    assert!(!by_flags(&["-Ctarget-feature=-atomics", "-Ctarget-cpu=bleeding-edge"]));
+    assert!(!by_flags(&[
+        "-Ctarget-feature=-atomics",
+        "-Ctarget-cpu=bleeding-edge"
+    ]));
 }
 
 #[test]
 fn shared_memory_counts_more_than_a_flag() {
-    assert!(by_flags(&["-Ctarget-feature=-atomics", "-Clink-arg=--shared-memory"]));
+    assert!(by_flags(&[
+        "-Ctarget-feature=-atomics",
+        "-Clink-arg=--shared-memory"
+    ]));
 }

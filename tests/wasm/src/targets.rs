@@ -2,6 +2,7 @@
 
 mod code;
 mod emscripten;
+mod exact;
 mod forms;
 mod heaps;
 mod hooks;
@@ -85,6 +86,7 @@ fn cases() -> Vec<Case> {
     vec![
         case(format!("{unknown}: the initial memory"), None, initial::run),
         case(format!("{unknown}: the memory's end"), None, limits::run),
+        case(format!("{unknown}: the fewest pages"), None, exact::run),
         case(format!("{unknown}: hooks that allocate"), None, hooks::run),
         case(format!("{unknown}: several heaps"), None, heaps::run),
         case(

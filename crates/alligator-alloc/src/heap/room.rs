@@ -28,7 +28,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
                 return run;
             }
         }
-        self.make_room(length, false)
+        self.make_room_for(run, old, length, false)
     }
 
     /// Makes sure that the next run of `length` needs no growth. False if the source gives too little.
@@ -37,9 +37,16 @@ impl<S: Source, P: Policy> Heap<S, P> {
     }
 
     /// Tries to make a free run of `length`, for which there is none. The run, or none.
+    #[inline(always)]
+    pub(super) fn make_room(&self, length: Length, reservation: bool) -> Id {
+        self.make_room_for(Id::NONE, 0, length, reservation)
+    }
+
+    /// As [`make_room`](Self::make_room); or, if what the heap kept was in its way, makes the used run `used` of `old`, if
+    /// there is one, that long where it is, and returns it.
     #[cold]
     #[inline(never)]
-    pub(super) fn make_room(&self, length: Length, reservation: bool) -> Id {
+    fn make_room_for(&self, used: Id, old: Length, length: Length, reservation: bool) -> Id {
         if P::HARDENED && self.runs.records.is_there() {
             self.runs.require_intact(); // Growth puts another word before the table.
         }
@@ -57,7 +64,19 @@ impl<S: Source, P: Policy> Heap<S, P> {
         if run.is_some() {
             return run;
         }
-        self.runs.grow(length, reservation);
+        let mut missing = length;
+        if used.is_some() {
+            if self.runs.extend(used, old, length) {
+                return used;
+            }
+            if self.runs.is_last(used, old) {
+                missing -= old;
+            }
+        }
+        self.runs.grow(missing, reservation);
+        if used.is_some() && self.runs.extend(used, old, length) {
+            return used;
+        }
         self.runs.look(length)
     }
 

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! So the table parts no free memory, it needs no room to spare, and whatever is free at the heap's end, or was the old
-//! table, is one run with the new pages. Each growth moves it: a copy of 24 bytes for each KiB of the heap. So that a
-//! long heap is not copied too often, it grows by a share of itself at least.
+//! table, is one run with the new pages; if others' pages lie between, it is one of its own. Each growth moves it: a copy
+//! of 24 bytes for each KiB of the heap. So that a long heap is not copied too often, it grows by a share of itself at
+//! least.
 
 use super::hardened::GUARD_GRANULES;
 use super::{NO_BIN, Runs};
@@ -51,8 +52,9 @@ impl<S: Source, P: Policy> Runs<S, P> {
         let mut alone = false;
         for _ in 0..GROWTHS_MAX {
             let pages = self.pages_for(length, alone);
-            let mut start = self.records.place(self.end.get());
-            let mut after = start;
+            let mut start = self.end.get();
+            let mut after = self.records.place(start);
+            let mut first = after;
             if pages != 0 {
                 if !self.may_grow(reservation) {
                     return;
@@ -60,9 +62,10 @@ impl<S: Source, P: Policy> Runs<S, P> {
                 let Some(new) = self.ask_for(pages) else {
                     return;
                 };
-                (start, after) = new;
+                (first, after) = new;
+                start = self.records.end_id(first);
             }
-            self.take_in(start, after);
+            self.take_in(start, first, after);
             if GROWTHS_MAX == 1 || self.look(length).is_some() {
                 return;
             }
@@ -107,6 +110,16 @@ impl<S: Source, P: Policy> Runs<S, P> {
         self.end.set(self.records.first());
     }
 
+    /// Whether the first pages, at `address`, cannot go with the spare memory that the source spoke of: it lies above them,
+    /// or too far below for one table.
+    #[inline(always)]
+    fn is_elsewhere(&self, address: usize) -> bool {
+        let spare_end = self.records.place(self.end.get());
+        !S::IS_TRUSTED
+            && !self.records.is_there()
+            && (address < spare_end || (address - spare_end) >> GRANULE_SHIFT >= GRANULES_MAX / 2)
+    }
+
     /// The free run right below the table, or none.
     #[inline(always)]
     fn last_free(&self) -> Id {
@@ -132,15 +145,17 @@ impl<S: Source, P: Policy> Runs<S, P> {
             // With a table, a run is there, but not the first of its bin.
             return self.records.is_there().into();
         }
-        let mut end = self.records.end_id(self.records.source().end());
+        let address = self.records.source().end();
+        let mut end = self.records.end_id(address);
         if !S::IS_TRUSTED && self.records.is_there() {
             end = end.max(self.end.get());
+        } else if self.is_elsewhere(address) {
+            end = self.records.first();
         }
         if end == self.end.get() && !alone {
             return pages;
         }
-        let is_first = !self.records.is_there();
-        self.pages_after(if is_first { self.records.first() } else { end }, 0, length)
+        self.pages_after(end, 0, length)
     }
 
     /// The pages that `length` and the table take at `end`, where `free` is free already.
@@ -216,21 +231,22 @@ impl<S: Source, P: Policy> Runs<S, P> {
         new_range::<S>(new, pages, end)
     }
 
-    /// Takes in the pages from the address `start` to `after`, zero, which the source gave at the memory's end; or, if there
-    /// are none, the heap's spare memory, which need not be zero.
+    /// Takes in the pages from `address`, that of the granule `start`, to `after`, zero, which the source gave at the
+    /// memory's end; or, if there are none, the heap's spare memory, which need not be zero.
     #[inline(always)]
-    fn take_in(&self, start: usize, after: usize) {
+    fn take_in(&self, mut start: Id, address: usize, after: usize) {
         let is_first = !self.records.is_there();
-        if is_first && start != self.records.place(self.end.get()) {
-            self.begin(start);
+        if self.is_elsewhere(address) {
+            self.begin(address);
+            start = self.end.get();
         }
         let first = self.records.place(self.records.first());
         let reach = after.wrapping_sub(first) >> GRANULE_SHIFT;
-        let is_too_low = !S::IS_TRUSTED && start < first;
+        let is_too_low = !S::IS_TRUSTED && address < first;
         if is_too_low || CAN_BE_TOO_LONG && reach >= GRANULES_MAX {
             return; // Ids are those of other granules there.
         }
-        let (start, after) = (self.records.end_id(start), self.records.end_id(after));
+        let after = self.records.end_id(after);
         let length = Self::table_length(reach + 1);
         let table = after.below(length);
         let (old, old_end) = (self.table.get(), self.end.get());
@@ -251,12 +267,13 @@ impl<S: Source, P: Policy> Runs<S, P> {
             self.set_guard();
             self.records.record(table).length.set(0);
         }
-        let counted = if is_first { old } else { start };
-        self.recorder
-            .taken_in(bytes_of((after.distance_from(counted) / GRANULE) as usize));
+        let mut taken = after.distance_from(start);
         if is_first {
+            taken += old_end.distance_from(old);
             self.nonempty.set(NO_BIN);
-        } else if lowest == start {
+        }
+        self.recorder.taken_in(bytes_of((taken / GRANULE) as usize));
+        if lowest == start && old != old_end {
             self.free(old, old_end.distance_from(old));
         }
         self.free(lowest, table.distance_from(lowest));

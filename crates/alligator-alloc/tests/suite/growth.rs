@@ -595,3 +595,4 @@ fn a_run_at_the_end_that_is_not_found_leaves_room_for_a_table() {
 
 #[cfg(any(not(feature = "small"), feature = "hardened"))]
 mod at_the_end;
+mod in_the_way;

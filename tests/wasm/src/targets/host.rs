@@ -82,15 +82,23 @@ impl Heap {
     }
 
     fn start(module: &[u8], imported: Option<MemoryType>) -> Result<Self> {
-        let engine = engine()?;
-        let module = Module::new(&engine, module)?;
+        Self::instance(&Module::new(&engine()?, module)?, imported)
+    }
+
+    /// An instance of a module that is compiled already.
+    pub(super) fn of(module: &Module) -> Result<Self> {
+        Self::instance(module, None)
+    }
+
+    fn instance(module: &Module, imported: Option<MemoryType>) -> Result<Self> {
+        let engine = module.engine();
         let watch = Watch {
             asked: 0,
             bytes_max: usize::MAX,
         };
-        let mut store = Store::new(&engine, watch);
+        let mut store = Store::new(engine, watch);
         store.limiter(|watch| watch);
-        let mut linker = Linker::new(&engine);
+        let mut linker = Linker::new(engine);
         let imported = match imported {
             Some(kind) => Some(Memory::new(&mut store, kind)?),
             None => None,
@@ -98,7 +106,7 @@ impl Heap {
         if let Some(memory) = imported {
             linker.define(&mut store, "env", "memory", memory)?;
         }
-        let instance = linker.instantiate(&mut store, &module)?;
+        let instance = linker.instantiate(&mut store, module)?;
         let exported = instance.get_memory(&mut store, "memory");
         let memory = exported
             .or(imported)

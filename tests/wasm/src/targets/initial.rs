@@ -17,6 +17,7 @@ pub(super) fn run() -> Result<()> {
     on_each_heap(&[
         ("no first request grows", first_requests),
         ("grown by the host first", grown_by_the_host_first),
+        ("a first block that is too long for it", first_is_too_long),
         ("imported", imported),
         ("4 GiB imported", imported_whole_address_space),
         ("4 GiB from the beginning", initial_whole_address_space),
@@ -105,6 +106,32 @@ fn grown_by_the_host_first(heap: &str) -> Result<()> {
         let others = others..heap.bytes();
         heap.take_all(5_000, 500)?;
         heap.take(500_000)?.context("no block")?;
+        untouched(&heap, others)?;
+        heap.check()?;
+    }
+    Ok(())
+}
+
+/// The host grows the memory, and the first request finds no room in the initial part: that is used all the same.
+fn first_is_too_long(heap: &str) -> Result<()> {
+    let module = build(heap, &["--initial-memory=4194304"])?;
+    for pages in [0, 1, 7] {
+        let mut heap = Heap::new(&module)?;
+        let initial = heap.initial()?;
+        let others = heap.grow(pages, OTHERS)?;
+        let others = others..heap.bytes();
+        heap.take(5 << 20)?.context("five megabytes are refused")?;
+        let grown = heap.pages();
+        // Of all that is free, what lies in one page may stay so.
+        while heap.pages() == grown {
+            heap.take(2_000)?.context("no block")?;
+        }
+        heap.blocks.retain(|block| block.at < initial.end);
+        let (used, free) = (heap.used(), initial.len());
+        ensure!(
+            used * 10 >= free * 9,
+            "{pages} pages are the host's: {used} of {free} bytes of the initial memory are used"
+        );
         untouched(&heap, others)?;
         heap.check()?;
     }
