@@ -157,8 +157,8 @@ impl<S: Source, P: Policy> Heap<S, P> {
         Invariant::FreeSlots.require(header.slots.get() == 0, part.address)?;
         match part.kind {
             Kind::Table => {
-                let is_run = header.bytes.get() == part.bytes && !is_listed;
-                Invariant::Table.require(is_run, part.address)
+                let is_unknown = header.bytes.get() == 0 && !is_listed; // As memory of others.
+                Invariant::Table.require(is_unknown, part.address)
             }
             Kind::Foreign => Invariant::HeaderAtStart.require(!is_listed, part.address),
             Kind::Used => Invariant::HeaderAtStart.require(self.has_block(part), part.address),

@@ -18,6 +18,10 @@ use crate::source::range::{GROWTHS_MAX, new_range, whole_granules};
 use crate::units::{GRANULE_BYTES, PAGE_BYTES, PAGE_SHIFT, granule_floor, round_up};
 
 impl<S: Source, P: Policy> Heap<S, P> {
+    /// Whether nobody else can grow the memory while this heap does: new pages begin where it ended then, and the table
+    /// reaches their end, by `new_table_bytes`.
+    const IS_ALONE: bool = GROWTHS_MAX == 1 && S::IS_TRUSTED && !cfg!(target_os = "emscripten");
+
     /// Makes a free run of `bytes`, whole granules: of the source's spare memory at the heap's first request, if that is
     /// enough, or at the end of the memory by few new pages. Adds none if the source does not grow on demand and this
     /// is not a `reservation`. If the source gives too little, what it gave is kept.
@@ -85,18 +89,21 @@ impl<S: Source, P: Policy> Heap<S, P> {
         if self.end == end {
             let below = self.header(Id::at(end)).below.get();
             if below.is_some() {
-                missing = bytes.saturating_sub(self.header(below).bytes.get()).max(1);
+                missing = bytes - self.header(below).bytes.get().min(bytes - 1);
             }
         }
         let added = bytes.max((S::STEP_PAGES - 1) << PAGE_SHIFT) + PAGE_BYTES; // Pages are rounded up.
         let mut table = self.new_table_bytes(end, added, 0);
         let mut new = self.ask_for(missing + table);
         if new.is_none() {
-            // A sixteenth more is enough for its own headers.
-            table = self.new_table_bytes(end, added, 4);
+            // A 32nd more is enough for its own headers: they take a 42nd of it.
+            table = self.new_table_bytes(end, added, 5);
             new = self.ask_for(missing + table);
         }
         let (new, after) = new?;
+        if Self::IS_ALONE && new != end {
+            return None; // The table may not reach so far.
+        }
         Some((new, usable_end(after), table))
     }
 
@@ -143,13 +150,18 @@ impl<S: Source, P: Policy> Heap<S, P> {
     /// table. Memory too short for its headers is left alone, as is what the table does not reach.
     #[inline(never)]
     fn take_in(&mut self, start: usize, end: usize, table_bytes: usize) {
+        if end - start <= table_bytes {
+            return;
+        }
         let covered = if table_bytes == 0 {
             self.table_bytes
         } else {
             table_bytes
         };
-        let needed = self.offset_in_table(Id::at(end)) + HEADER_BYTES;
-        if end - start <= table_bytes || needed > covered {
+        let is_reached = self.offset_in_table(Id::at(end)) + HEADER_BYTES <= covered;
+        if Self::IS_ALONE {
+            debug_assert!(is_reached);
+        } else if !is_reached {
             return;
         }
         let after = end - table_bytes;
@@ -176,7 +188,6 @@ impl<S: Source, P: Policy> Heap<S, P> {
             unsafe { table.copy_from_nonoverlapping(self.source.pointer(old), old_bytes) };
             self.free_run(Id::at(old), old_bytes);
         }
-        self.header(Id::at(place)).bytes.set(bytes);
     }
 }
 

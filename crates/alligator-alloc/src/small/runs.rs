@@ -47,8 +47,8 @@ impl<S: Source, P: Policy> Heap<S, P> {
                 return Id::NONE;
             }
         }
-        self.unlink(run);
-        let rest = self.header(run).bytes.replace(bytes) - bytes;
+        let rest = self.unlink(run) - bytes;
+        self.header(run).bytes.set(bytes);
         let above = run.above(bytes);
         self.header(above).below.set(Id::NONE);
         if rest != 0 {
@@ -61,20 +61,19 @@ impl<S: Source, P: Policy> Heap<S, P> {
     pub(super) fn free_run(&mut self, mut run: Id, mut bytes: usize) {
         let above = run.above(bytes);
         if self.header(above).is_free() {
-            self.unlink(above);
-            bytes += self.header(above).bytes.get();
+            bytes += self.unlink(above);
         }
         let below = self.header(run).below.get();
         if below.is_some() {
-            self.unlink(below);
-            bytes += self.header(below).bytes.get();
+            bytes += self.unlink(below);
             run = below;
         }
         self.put_in(run, bytes);
     }
 
     /// Makes `run` a free run of `bytes`, whose neighbours are in use.
-    #[inline(always)]
+    #[cfg_attr(built_for_size, inline(never))]
+    #[cfg_attr(not(built_for_size), inline(always))]
     fn put_in(&mut self, run: Id, bytes: usize) {
         self.header(run.above(bytes)).below.set(run);
         self.push(run, bytes);

@@ -112,9 +112,9 @@ fn free_neighbours(heap: &mut Victim) {
     heap.push(rest, free.bytes - GRANULE_BYTES);
 }
 
-fn table_of_another_length(heap: &mut Victim) {
+fn table_that_is_a_run(heap: &mut Victim) {
     let header = header(heap, Kind::Table);
-    header.bytes.set(header.bytes.get() + GRANULE_BYTES);
+    header.bytes.set(GRANULE_BYTES);
 }
 
 fn free_run_in_no_list(heap: &mut Victim) {
@@ -192,7 +192,7 @@ each_is_caught! {
     Extent: a_run_beyond_the_end_is_caught, run_beyond_the_end;
     Below: a_free_run_below_that_is_none_is_caught, free_run_below_that_is_none;
     Merged: free_neighbours_are_caught, free_neighbours;
-    Table: a_table_of_another_length_is_caught, table_of_another_length;
+    Table: a_table_that_is_a_run_is_caught, table_that_is_a_run;
     InBin: a_free_run_in_no_list_is_caught, free_run_in_no_list;
     BinLinks: a_list_of_runs_that_points_elsewhere_is_caught, list_of_runs_that_points_elsewhere;
     BinBitmap: a_bit_without_a_run_is_caught, bit_without_a_run;
