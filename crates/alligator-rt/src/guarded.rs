@@ -1,5 +1,8 @@
 //! An allocator that looks at the thread's guard before each call.
 
+#[cfg(feature = "alligator-alloc")]
+mod by_address;
+
 use core::alloc::{GlobalAlloc, Layout};
 use core::{fmt, ptr};
 
@@ -75,6 +78,16 @@ impl<A, const DEFERRED: usize> Guarded<A, DEFERRED> {
     /// How many blocks wait for [`collect`](Self::collect). *Time:* constant.
     pub fn deferred(&self) -> usize {
         self.deferred.length()
+    }
+
+    /// Says that a block has moved to one of `size` bytes, if as many as were copied count.
+    #[inline(always)]
+    fn note_move(&self, copied: usize, size: usize, align: usize) {
+        if copied > self.move_bytes {
+            if let Some(word) = word_for(Kind::Move) {
+                happened(word, of_block(Kind::Move, size, align));
+            }
+        }
     }
 }
 
@@ -154,11 +167,8 @@ impl<A: GlobalAlloc, const DEFERRED: usize> Guarded<A, DEFERRED> {
             // SAFETY: the caller's duty; the first try has changed nothing if there is a second.
             unsafe { self.inner.realloc(pointer, layout, new_size) }
         });
-        let has_moved = !block.is_null() && block.addr() != address;
-        if has_moved && layout.size().min(new_size) > self.move_bytes {
-            if let Some(word) = word_for(Kind::Move) {
-                happened(word, of_block(Kind::Move, new_size, layout.align()));
-            }
+        if !block.is_null() && block.addr() != address {
+            self.note_move(layout.size().min(new_size), new_size, layout.align());
         }
         deliver_growth();
         block

@@ -137,6 +137,13 @@ unsafe impl<S: Source, const TOLD: bool> Source for Watched<S, TOLD> {
     }
 }
 
+// SAFETY: the memory is the source's, which says so.
+#[cfg(any(target_env = "p2", target_env = "p3"))]
+unsafe impl<S: alligator_alloc::GlobalSource, const TOLD: bool> alligator_alloc::GlobalSource
+    for Watched<S, TOLD>
+{
+}
+
 /// A lock that says so if it has to wait: see [`Guard::WAIT`](crate::Guard::WAIT).
 #[derive(Debug)]
 pub struct WatchedLock<L = DefaultLock>(L);

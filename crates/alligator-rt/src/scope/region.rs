@@ -42,6 +42,23 @@ pub struct Mark {
     used: usize,
 }
 
+impl Mark {
+    /// The mark as numbers, for other languages.
+    pub const fn to_parts(self) -> [usize; 3] {
+        [self.count, self.current, self.used]
+    }
+
+    /// The mark of these numbers; any are safe, as an old mark is: see [`Scope::rewind`](crate::Scope::rewind).
+    pub const fn from_parts(parts: [usize; 3]) -> Self {
+        let [count, current, used] = parts;
+        Self {
+            count,
+            current,
+            used,
+        }
+    }
+}
+
 /// Chunks of a heap, which every method is told.
 ///
 /// Invariants: `start <= next <= end` are of the chunk numbered `current`, or all of them are [`NOWHERE`] while there is
