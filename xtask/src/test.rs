@@ -108,7 +108,9 @@ fn source(features: &[String]) -> Vec<Step> {
             let selections = [
                 "malloc",
                 "library,heap-end",
-                "library,metrics,check,hardened",
+                "library,scopes,guards",
+                "library,guards,metrics,check,hardened",
+                "panic-handler,scopes",
             ];
             [WASM, WASI, WASI_THREADS].iter().try_for_each(|target| {
                 selections.iter().try_for_each(|selection| {

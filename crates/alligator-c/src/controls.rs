@@ -2,7 +2,7 @@
 
 use alligator_alloc::PAGE_BYTES;
 
-use crate::heap::HEAP;
+use crate::heap::{HEAP, whole};
 use crate::memory;
 
 /// Takes in memory until one block of `bytes`, or smaller ones that fill it, can be allocated without growing.
@@ -14,6 +14,36 @@ use crate::memory;
 #[unsafe(no_mangle)]
 pub extern "C" fn alligator_reserve(bytes: usize) -> bool {
     HEAP.reserve(bytes)
+}
+
+/// Gives back what the sizes of small blocks keep for their next requests, so that it can become part of longer
+/// free blocks: `sizes` of 24 at most, the next ones with each call. A request that finds no room does so for all;
+/// this does some of it ahead of time.
+///
+/// Returns whether all have had their turn, and the first is the next.
+///
+/// Time: constant for each size.
+#[unsafe(no_mangle)]
+pub extern "C" fn alligator_trim(sizes: usize) -> bool {
+    whole().trim(sizes)
+}
+
+/// How many bytes there are from the start of the heap to its end: blocks, free memory, the heap's records, and
+/// whatever others have between.
+///
+/// Time: constant.
+#[unsafe(no_mangle)]
+pub extern "C" fn alligator_heap_bytes() -> usize {
+    whole().heap_bytes()
+}
+
+/// How many bytes a block may have, aligned to 1024 at most, that the next request is sure to get without growth.
+/// There may be room for one that is up to a quarter longer; and for more after alligator_trim.
+///
+/// Time: constant.
+#[unsafe(no_mangle)]
+pub extern "C" fn alligator_largest_free() -> usize {
+    whole().largest_free()
 }
 
 /// Whether an allocation that finds no room may grow the memory, and wait for the host meanwhile. At first it
@@ -83,7 +113,7 @@ pub struct alligator_stats {
 #[cfg(feature = "metrics")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn alligator_get_stats(stats: *mut alligator_stats) {
-    let metrics = HEAP.metrics();
+    let metrics = whole().metrics();
     let of_runs = &metrics.runs;
     let (mut allocations, mut frees) = (of_runs.allocations, of_runs.frees);
     for class in metrics.classes() {
@@ -116,5 +146,5 @@ pub unsafe extern "C" fn alligator_get_stats(stats: *mut alligator_stats) {
 #[cfg(feature = "check")]
 #[unsafe(no_mangle)]
 pub extern "C" fn alligator_check() -> bool {
-    HEAP.check().is_ok()
+    whole().check().is_ok()
 }

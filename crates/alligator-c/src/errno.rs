@@ -6,6 +6,10 @@ use core::ffi::c_int;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Error {
     /// An argument that the function does not take.
+    #[cfg_attr(
+        not(feature = "malloc"),
+        expect(dead_code, reason = "no function of scopes refuses an argument")
+    )]
     Invalid,
     /// No memory.
     NoMemory,

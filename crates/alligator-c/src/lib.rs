@@ -16,12 +16,19 @@
     reason = "the documentation of the functions is the C header's, where backticks are no markup"
 )]
 
+#[cfg(any(feature = "malloc", feature = "scopes"))]
+mod blocks;
 #[cfg(feature = "malloc")]
 mod controls;
-#[cfg(feature = "malloc")]
+#[cfg(any(feature = "malloc", feature = "scopes"))]
 mod errno;
 mod global;
-#[cfg(feature = "malloc")]
+#[cfg(feature = "guards")]
+mod guards;
+#[cfg(all(feature = "malloc", not(feature = "guards")))]
+mod heap;
+#[cfg(feature = "guards")]
+#[path = "heap_guarded.rs"]
 mod heap;
 #[cfg(feature = "malloc")]
 mod layouts;
@@ -29,25 +36,39 @@ mod layouts;
 mod malloc;
 #[cfg(feature = "malloc")]
 mod memory;
+#[cfg(feature = "scopes")]
+mod scopes;
 
+#[cfg(feature = "guards")]
+pub use alligator_rt::{
+    alligator_guard, alligator_guard_count, alligator_guard_counts, alligator_guard_last,
+    alligator_unguard,
+};
 #[cfg(feature = "malloc")]
 pub use controls::*;
 pub use global::Alligator;
+#[cfg(feature = "guards")]
+pub use guards::*;
 #[cfg(feature = "malloc")]
 pub use layouts::*;
 #[cfg(feature = "malloc")]
 pub use malloc::*;
+#[cfg(feature = "scopes")]
+pub use scopes::*;
 
-/// No code of ours panics, and the optimiser sees it: this is not in the library. Only a hardened heap does, where
-/// it cannot trap.
-#[cfg(all(feature = "library", not(test)))]
+/// No code of ours panics, and the optimiser sees it: this is not in the library. Only a hardened heap does, and a guard
+/// that stops the program, where they cannot trap.
+#[cfg(all(feature = "panic-handler", not(test)))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     #[cfg(target_arch = "wasm32")]
     core::arch::wasm32::unreachable();
     #[cfg(target_arch = "wasm64")]
     core::arch::wasm64::unreachable();
-    #[cfg(all(not(target_family = "wasm"), feature = "hardened"))]
+    #[cfg(all(
+        not(target_family = "wasm"),
+        any(feature = "hardened", feature = "guards")
+    ))]
     {
         unsafe extern "C" {
             fn abort() -> !;
@@ -55,7 +76,10 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
         // SAFETY: C's `abort` may be called at any time.
         unsafe { abort() }
     }
-    #[cfg(all(not(target_family = "wasm"), not(feature = "hardened")))]
+    #[cfg(all(
+        not(target_family = "wasm"),
+        not(any(feature = "hardened", feature = "guards"))
+    ))]
     loop {
         core::hint::spin_loop();
     }

@@ -7,30 +7,12 @@ use core::ffi::{c_int, c_void};
 use core::hint;
 use core::ptr::{self, NonNull};
 
+use crate::blocks::{ALIGN, layout, or_no_memory};
 use crate::errno::{self, Error};
 use crate::heap::HEAP;
 
-/// What every block is aligned to: C's `max_align_t`.
-const ALIGN: usize = 16;
-
 /// The largest size that [`malloc`] handles without a call. All larger ones are runs to the heap.
 const ORDINARY_MAX: usize = 1024;
-
-/// A layout of `size` bytes, at least one, if there can be such a block.
-#[inline(always)]
-fn layout(size: usize, align: usize) -> Option<Layout> {
-    Layout::from_size_align(size.max(1), align).ok()
-}
-
-/// The block, or null and `errno`.
-#[inline(always)]
-fn or_no_memory(block: Option<NonNull<u8>>) -> *mut c_void {
-    if let Some(block) = block {
-        return block.as_ptr().cast();
-    }
-    errno::set(Error::NoMemory);
-    ptr::null_mut()
-}
 
 /// Null, and `errno` says that an argument is wrong.
 #[inline(always)]

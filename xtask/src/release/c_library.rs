@@ -71,7 +71,7 @@ fn rust_part(dir: &Path) -> Result<PathBuf> {
     let mut cargo = archives::cargo(dir, &args);
     let crates = scratch().join("crates");
     let crates = crates.display();
-    for name in ["alligator-alloc", "alligator-c"] {
+    for name in ["alligator-alloc", "alligator-rt", "alligator-c"] {
         let path = format!("patch.crates-io.{name}.path=\"{crates}/{name}-{VERSION}\"");
         cargo.args(["--config", &path]);
     }

@@ -9,8 +9,10 @@ use ar_archive_writer::{
 use object::read::archive::ArchiveFile;
 use object::{Object as _, ObjectSymbol as _};
 
-/// Our object's name in an archive.
+/// The name in an archive of the object with the heap.
 pub(crate) const OBJECT_NAME: &str = "alligator.o";
+/// And of the one with scopes, which only programs that have some are linked with.
+pub(crate) const SCOPES_NAME: &str = "alligator-scopes.o";
 
 /// The only member of `archive` whose name starts with `prefix`. The rest is `compiler_builtins`, whose
 /// `memcpy`, `strlen` and others would take the place of the C library's.
@@ -28,11 +30,16 @@ pub(crate) fn only_member(archive: &[u8], prefix: &str) -> Result<Vec<u8>> {
     found.with_context(|| format!("the archive has no member {prefix}.."))
 }
 
-/// An archive with `object` in it, and its index.
-pub(crate) fn archive_of(object: &[u8]) -> Result<Vec<u8>> {
-    let member = NewArchiveMember::new(object, &DEFAULT_OBJECT_READER, OBJECT_NAME.to_owned());
+/// An archive with these objects, each with its name, and its index.
+pub(crate) fn archive_of(objects: &[(&str, &[u8])]) -> Result<Vec<u8>> {
+    let members: Vec<_> = objects
+        .iter()
+        .map(|(name, object)| {
+            NewArchiveMember::new(*object, &DEFAULT_OBJECT_READER, (*name).to_owned())
+        })
+        .collect();
     let mut archive = Cursor::new(Vec::new());
-    write_archive_to_stream(&mut archive, &[member], ArchiveKind::Gnu, false, None)?;
+    write_archive_to_stream(&mut archive, &members, ArchiveKind::Gnu, false, None)?;
     Ok(archive.into_inner())
 }
 
@@ -112,8 +119,9 @@ mod tests {
     #[test]
     fn an_archive_gives_its_object_back() -> Result<()> {
         let object = wat::parse_str("(module)")?;
-        let archive = archive_of(&object)?;
-        assert_eq!(only_member(&archive, "alligator")?, object);
+        let archive = archive_of(&[(OBJECT_NAME, &object), (SCOPES_NAME, b"")])?;
+        assert_eq!(only_member(&archive, "alligator.")?, object);
+        assert!(only_member(&archive, "alligator").is_err());
         assert!(only_member(&archive, "compiler_builtins").is_err());
         Ok(())
     }

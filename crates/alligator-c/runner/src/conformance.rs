@@ -23,7 +23,9 @@ const STANDARD: [&str; 6] = [
     "sizes",
 ];
 /// Tests of what is ours.
-const OURS: [&str; 1] = ["controls"];
+const OURS: [&str; 2] = ["controls", "scopes"];
+/// Tests of the libraries with guards.
+const GUARDS: [&str; 1] = ["guards"];
 /// Tests of the debug library.
 const DEBUG: [&str; 1] = ["twice"];
 /// Tests of the linear memory.
@@ -60,18 +62,21 @@ pub(crate) fn link_args(package: &Package, compiler: &Compiler, heap: Heap) -> V
         return vec![];
     };
     let lib = package.lib(&WASI);
-    if compiler.library_first && flavour == Flavour::Plain {
-        return vec![lib.join("alligator.o").into()];
-    }
     let mut dir = OsString::from("-L");
     dir.push(&lib);
-    vec![dir, format!("-l{}", flavour.library()).into()]
+    let mut args = vec![dir, format!("-l{}", flavour.library()).into()];
+    if compiler.library_first && flavour == Flavour::Plain {
+        // What else a program needs is taken from the library.
+        args.insert(0, lib.join("alligator.o").into());
+    }
+    args
 }
 
 /// All tests on WASI, in wasmtime and, if `node` is there, in Node.js.
 pub(crate) fn on_wasi(package: &Package, compiler: &Compiler, name: &str) -> Result<()> {
     let mut heaps = vec![("plain", Heap::Alligator(Flavour::Plain))];
     if !compiler.library_first {
+        heaps.push(("guards", Heap::Alligator(Flavour::Guards)));
         heaps.push(("debug", Heap::Alligator(Flavour::Debug)));
         // The tests ask no more than another malloc gives. zig's own fails them: it aligns to 64 KiB at most.
         heaps.push(("libc", Heap::CLibrary));
@@ -95,6 +100,9 @@ fn tests(heap: Heap, wasm: bool) -> Vec<&'static str> {
     let mut tests = STANDARD.to_vec();
     if let Heap::Alligator(flavour) = heap {
         tests.extend(OURS);
+        if flavour != Flavour::Plain {
+            tests.extend(GUARDS);
+        }
         if flavour == Flavour::Debug {
             tests.extend(DEBUG);
         }
@@ -128,8 +136,7 @@ fn compile(
     args.push(source.into());
     match heap {
         Heap::CLibrary => args.push("-DTEST_C_LIBRARY_MALLOC".into()),
-        Heap::Alligator(Flavour::Debug) => args.push("-DTEST_DEBUG".into()),
-        Heap::Alligator(Flavour::Plain) => {}
+        Heap::Alligator(flavour) => args.extend(flavour.defines().iter().map(Into::into)),
     }
     args.extend(link_args(package, compiler, heap));
     let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
@@ -175,9 +182,7 @@ pub(crate) fn on_host(package: &Package) -> Result<()> {
                 .to_vec();
             args.push(package.include().into());
             args.push(sources().join(format!("{test}.c")).into());
-            if flavour == Flavour::Debug {
-                args.push("-DTEST_DEBUG".into());
-            }
+            args.extend(flavour.defines().iter().map(Into::into));
             let library = package
                 .lib(&HOST)
                 .join(format!("lib{}.a", flavour.library()));
@@ -234,20 +239,39 @@ pub(crate) fn with_threads(package: &Package) -> Result<()> {
 
 /// A module without a C library.
 pub(crate) fn without_c_library(package: &Package) -> Result<()> {
-    let module = build_dir()?.join("bare.wasm");
+    let module = bare(package, "bare", Flavour::Plain)?;
+    let module = module.to_string_lossy();
+    let failed = programs::output(programs::WASM_TESTS, &["call", &module, "run"])?;
+    ensure!(failed.trim() == "0", "the module's check {failed} failed");
+    Ok(())
+}
+
+/// Guards stop a module, and a host reads why.
+pub(crate) fn stopped_by_guards(package: &Package) -> Result<()> {
+    let module = bare(package, "stopped", Flavour::Guards)?;
+    let script = sources().with_file_name("guards.mjs");
+    tools::run(
+        Command::new("node")
+            .args(NODE_ARGS)
+            .arg(script)
+            .arg(&module),
+    )
+}
+
+/// A test as a module without a C library.
+fn bare(package: &Package, test: &str, flavour: Flavour) -> Result<PathBuf> {
+    let module = build_dir()?.join(format!("{test}.wasm"));
     let mut command = Command::new("clang");
     command
         .args(["--target=wasm32-unknown-unknown", "-O2", "-nostdlib"])
         .args(["-ffreestanding", "-Wl,--no-entry", "-I"])
         .arg(package.include())
-        .arg(sources().join("bare.c"))
+        .arg(sources().join(format!("{test}.c")))
         .arg("-L")
         .arg(package.lib(&BARE))
-        .args(["-lalligator", "-o"])
+        .arg(format!("-l{}", flavour.library()))
+        .arg("-o")
         .arg(&module);
     tools::run(&mut command)?;
-    let module = module.to_string_lossy();
-    let failed = programs::output(programs::WASM_TESTS, &["call", &module, "run"])?;
-    ensure!(failed.trim() == "0", "the module's check {failed} failed");
-    Ok(())
+    Ok(module)
 }

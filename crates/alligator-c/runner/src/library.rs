@@ -1,7 +1,7 @@
-//! The library's object for each target, built by cargo and checked.
+//! The library's objects for each target, built by cargo and checked.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -57,74 +57,120 @@ pub(crate) const BARE: Target = Target {
 /// For programs that are debugged on a PC.
 pub(crate) const HOST: Target = Target {
     name: "x86_64-unknown-linux-gnu",
-    allowed: &["__errno_location", "memcpy", "memmove", "memset"],
+    allowed: &["__errno_location", "abort", "memcpy", "memmove", "memset"],
 };
 
 /// Where the initial memory ends, as linkers of LLVM 16 and later say. For older ones, the library needs it only if it
 /// is there.
 const HEAP_END: &str = "__heap_end";
 
-/// With or without what finds errors.
+/// With or without what looks at each call, or finds errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flavour {
     /// For programs as they are shipped.
     Plain,
-    /// With counters and the heap checker.
+    /// With guards.
+    Guards,
+    /// With guards, counters and the heap checker.
     Debug,
 }
 
 impl Flavour {
-    pub(crate) const ALL: [Self; 2] = [Self::Plain, Self::Debug];
+    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Guards, Self::Debug];
 
     /// What follows `-l`.
     pub(crate) const fn library(self) -> &'static str {
         match self {
             Self::Plain => "alligator",
+            Self::Guards => "alligator-guards",
             Self::Debug => "alligator-debug",
+        }
+    }
+
+    /// What a test of it is compiled with besides.
+    pub(crate) const fn defines(self) -> &'static [&'static str] {
+        match self {
+            Self::Plain => &[],
+            Self::Guards => &["-DTEST_GUARDS"],
+            Self::Debug => &["-DTEST_GUARDS", "-DTEST_DEBUG"],
         }
     }
 
     const fn features(self) -> &'static str {
         match self {
             Self::Plain => "library,heap-end",
-            Self::Debug => "library,heap-end,metrics,check",
+            Self::Guards => "library,heap-end,guards",
+            Self::Debug => "library,heap-end,guards,metrics,check",
+        }
+    }
+
+    /// Whether its object with the heap has the function `name`.
+    fn has(self, name: &str) -> bool {
+        match name {
+            "alligator_check" | "alligator_get_stats" => self == Self::Debug,
+            "alligator_unguard" | "alligator_on_event" => self != Self::Plain,
+            _ if name.starts_with("alligator_guard") => self != Self::Plain,
+            _ => !name.starts_with(SCOPES),
         }
     }
 }
 
-/// Functions that only the debug library has.
-const DEBUG_ONLY: [&str; 2] = ["alligator_check", "alligator_get_stats"];
+/// What the names of the functions begin with that the object with scopes has.
+const SCOPES: &str = "alligator_scope_";
+
+/// What that object needs of the other.
+const FOR_SCOPES: [&str; 2] = ["alligator_allocate", "alligator_deallocate"];
 
 /// Nothing if `target` can be built for.
 pub(crate) fn ensure(target: &Target) -> Result<()> {
     guest::ensure_target(target.name)
 }
 
-/// Builds the object, and checks its symbols against the header's `functions`.
+/// Builds the object with the heap, and checks its symbols against the header's `functions`.
 pub(crate) fn build(target: &Target, flavour: Flavour, functions: &[String]) -> Result<Vec<u8>> {
-    let built = fs::read(rustc(target, flavour)?)?;
-    let mut object = archive::only_member(&built, "alligator_c-")?;
+    let mut object = rustc(target, flavour.features())?;
     if target.allowed.contains(&HEAP_END) {
         archive::weaken(&mut object, HEAP_END)?;
     }
-    let expected: Vec<_> = functions
-        .iter()
-        .filter(|name| flavour == Flavour::Debug || !DEBUG_ONLY.contains(&name.as_str()))
-        .cloned()
-        .collect();
-    archive::check_symbols(&object, target.allowed, &expected)
+    check(&object, target.allowed, functions, |name| flavour.has(name))
         .with_context(|| format!("{}, {flavour:?}", target.name))?;
     Ok(object)
 }
 
-/// Has cargo build the archive.
-fn rustc(target: &Target, flavour: Flavour) -> Result<PathBuf> {
+/// Builds the object with scopes, the same for each flavour.
+pub(crate) fn build_scopes(target: &Target, functions: &[String]) -> Result<Vec<u8>> {
+    let object = rustc(target, "panic-handler,scopes")?;
+    let allowed = [target.allowed, &FOR_SCOPES].concat();
+    check(&object, &allowed, functions, |name| {
+        name.starts_with(SCOPES)
+    })
+    .with_context(|| format!("{}, scopes", target.name))?;
+    Ok(object)
+}
+
+/// Nothing if `object` defines those of `functions` that `is_in` it, and needs what is `allowed`.
+fn check(
+    object: &[u8],
+    allowed: &[&str],
+    functions: &[String],
+    is_in: impl Fn(&str) -> bool,
+) -> Result<()> {
+    let expected: Vec<_> = functions
+        .iter()
+        .filter(|name| is_in(name))
+        .cloned()
+        .collect();
+    archive::check_symbols(object, allowed, &expected)
+}
+
+/// Has cargo build the archive, and takes our object out of it.
+fn rustc(target: &Target, features: &str) -> Result<Vec<u8>> {
     let dir = guest::root().join("target").join("clib").join("build");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .args(["rustc", "--quiet", "-p", "alligator-c", "--release"])
         .args(["--crate-type", "staticlib", "--target", target.name])
-        .args(["--features", flavour.features()])
+        .args(["--features", features])
         .env("CARGO_TARGET_DIR", &dir)
         .env("RUSTFLAGS", flags())
         .current_dir(guest::root())
@@ -133,10 +179,8 @@ fn rustc(target: &Target, flavour: Flavour) -> Result<PathBuf> {
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    Ok(dir
-        .join(target.name)
-        .join("release")
-        .join("liballigator_c.a"))
+    let release = dir.join(target.name).join("release");
+    archive::only_member(&fs::read(release.join("liballigator_c.a"))?, "alligator_c-")
 }
 
 /// No path of the machine that builds gets into the library.

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::archive;
 use crate::conformance::{self, Heap, build_dir};
 use crate::library::{Flavour, WASI};
 use crate::package::Package;
@@ -115,6 +116,38 @@ pub(crate) fn order(package: &Package, compiler: &Compiler) -> Result<()> {
     Ok(())
 }
 
+/// A program that calls nothing of scopes is the same whether they are in the library or not; one that does is not.
+pub(crate) fn without_scopes(package: &Package, compiler: &Compiler) -> Result<()> {
+    let dir = build_dir()?;
+    let object = fs::read(package.lib(&WASI).join(archive::OBJECT_NAME))?;
+    let alone = dir.join("liballigator-alone.a");
+    fs::write(
+        &alone,
+        archive::archive_of(&[(archive::OBJECT_NAME, &object)])?,
+    )?;
+    let linked = |source: &Path, library: &OsStr| -> Result<Vec<u8>> {
+        let module = dir.join("without-scopes.wasm");
+        let args = [source.as_os_str(), library, OsStr::new("-Wl,--strip-all")];
+        link(package, compiler, &args, &module)?;
+        Ok(fs::read(&module)?)
+    };
+    let whole = OsStr::new("-lalligator");
+    for name in ["plain.c", "indirect.c", "controls.c"] {
+        let source = sources().join(name);
+        ensure!(
+            linked(&source, alone.as_os_str())? == linked(&source, whole)?,
+            "{name}: scopes are in the program"
+        );
+    }
+    let scopes = sources().with_file_name("c").join("scopes.c");
+    linked(&scopes, whole)?;
+    ensure!(
+        linked(&scopes, alone.as_os_str()).is_err(),
+        "the object with malloc has scopes"
+    );
+    Ok(())
+}
+
 /// The programs in C of the book: each is linked, and ends well.
 pub(crate) fn manual(package: &Package, compiler: &Compiler) -> Result<()> {
     let dir = build_dir()?;
@@ -123,7 +156,8 @@ pub(crate) fn manual(package: &Package, compiler: &Compiler) -> Result<()> {
     for page in blocks::pages()? {
         for block in blocks::of(&page)?.iter().filter(|block| block.is("c")) {
             fs::write(&source, &block.text)?;
-            let args = [source.as_os_str(), OsStr::new("-lalligator")];
+            let library = format!("-l{}", block.noted("library").unwrap_or("alligator"));
+            let args = [source.as_os_str(), OsStr::new(&library)];
             link(package, compiler, &args, &module)
                 .and_then(|()| is_ours(&module, ""))
                 .with_context(|| block.place())?;

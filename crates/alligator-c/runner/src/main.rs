@@ -125,6 +125,9 @@ fn steps() -> Vec<Step> {
             conformance::on_wasi(package, compiler, "clang")
         }),
         on_package("without a C library", conformance::without_c_library).needs(clang),
+        on_package("stopped by guards", conformance::stopped_by_guards)
+            .needs(clang)
+            .needs(conformance::node),
         on_package("threads", |package| {
             let reason = package.why_left_out(&WASI_THREADS);
             ensure!(reason.is_none(), "{}", reason.unwrap_or_default());
@@ -133,6 +136,10 @@ fn steps() -> Vec<Step> {
         .needs(clang)
         .needs(conformance::node),
         with_clang("order on the command line", linking::order),
+        with_clang(
+            "who has no scopes has not a byte of them",
+            linking::without_scopes,
+        ),
         with_clang("with a part in Rust", linking::with_rust),
         with_clang("the book's programs in C", linking::manual),
         with_clang("Makefile, clang", linking::makefile),

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! include/alligator.h                     the functions, and their manual
-//! lib/TARGET/liballigator.a               the library; liballigator-debug.a with counters and a checker
-//! lib/TARGET/alligator.o                  its only object, for linkers that put the C library first
+//! lib/TARGET/liballigator.a               the library; liballigator-guards.a with guards, liballigator-debug.a with
+//!                                         counters and a checker, too
+//! lib/TARGET/alligator.o                  the object with malloc, for linkers that put the C library first
 //! lib/TARGET/pkgconfig/alligator.pc
 //! lib/cmake/alligator/                    find_package(alligator)
 //! share/doc/alligator/                    the manual, the licences
@@ -79,8 +80,10 @@ pub(crate) fn build() -> Result<Package> {
             left_out.push((target.name.to_owned(), format!("{reason:#}")));
             continue;
         }
+        let scopes = library::build_scopes(target, &functions)?;
         for flavour in Flavour::ALL {
-            add_library(&dir, target, flavour, &functions)?;
+            let object = library::build(target, flavour, &functions)?;
+            add_library(&dir, target, flavour, &object, &scopes)?;
         }
         let file = dir.join("lib").join(target.name).join("pkgconfig");
         write(&file.join("alligator.pc"), pkg_config(target).as_bytes())?;
@@ -98,18 +101,29 @@ pub(crate) fn build() -> Result<Package> {
     Ok(package)
 }
 
-fn add_library(dir: &Path, target: &Target, flavour: Flavour, functions: &[String]) -> Result<()> {
-    let object = library::build(target, flavour, functions)?;
-    ensure!(
-        !contains(&object, guest::root().as_os_str().as_encoded_bytes()),
-        "the library has a path of this machine in it"
-    );
+fn add_library(
+    dir: &Path,
+    target: &Target,
+    flavour: Flavour,
+    object: &[u8],
+    scopes: &[u8],
+) -> Result<()> {
+    for object in [object, scopes] {
+        ensure!(
+            !contains(object, guest::root().as_os_str().as_encoded_bytes()),
+            "the library has a path of this machine in it"
+        );
+    }
     let lib = dir.join("lib").join(target.name);
     let file = format!("lib{}.a", flavour.library());
-    write(&lib.join(file), &archive::archive_of(&object)?)?;
-    let wasm = object::File::parse(&*object).map(|file| object::Object::architecture(&file))?;
+    let members = [
+        (archive::OBJECT_NAME, object),
+        (archive::SCOPES_NAME, scopes),
+    ];
+    write(&lib.join(file), &archive::archive_of(&members)?)?;
+    let wasm = object::File::parse(object).map(|file| object::Object::architecture(&file))?;
     if flavour == Flavour::Plain && wasm == Architecture::Wasm32 {
-        write(&lib.join(archive::OBJECT_NAME), &object)?;
+        write(&lib.join(archive::OBJECT_NAME), object)?;
     }
     Ok(())
 }
@@ -124,9 +138,16 @@ fn header() -> Result<String> {
     let config = cbindgen::Config::from_file(dir.join("cbindgen.toml"))
         .map_err(|error| anyhow::anyhow!("cbindgen.toml: {error}"))?;
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for file in ["malloc.rs", "layouts.rs", "controls.rs"] {
+    for file in [
+        "malloc.rs",
+        "layouts.rs",
+        "controls.rs",
+        "scopes.rs",
+        "guards.rs",
+    ] {
         builder = builder.with_src(dir.join("src").join(file));
     }
+    builder = builder.with_src(guest::root().join("crates/alligator-rt/src/exports.rs"));
     let mut bytes = Vec::new();
     builder.generate()?.write(&mut bytes);
     Ok(in_words_of_c(&String::from_utf8(bytes)?))

@@ -55,6 +55,38 @@ static void a_limit_holds(void) {
     free(block);
 }
 
+static void what_sizes_keep_is_given_back(void) {
+    enum { COUNT = 64 };
+    void *blocks[COUNT];
+    while (!alligator_trim(1)) {
+    }
+    size_t before = alligator_heap_bytes();
+    size_t room = alligator_largest_free();
+    CHECK(before >= room && room >= 32 << 20);
+    void *block = malloc(room);
+    CHECK(block != NULL);
+    CHECK(alligator_heap_bytes() == before);
+    free(block);
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = malloc(1000);
+    }
+    CHECK(alligator_largest_free() < room);
+    for (int i = 0; i < COUNT; i++) {
+        free(blocks[i]);
+    }
+    size_t kept = alligator_largest_free();
+    int calls = 1;
+    while (!alligator_trim(5)) {
+        calls++;
+    }
+    /* The turn comes back to the first of 24 sizes by fives with the 24th call. */
+    CHECK(calls == 24);
+    CHECK(alligator_largest_free() >= kept);
+    CHECK(alligator_largest_free() == room);
+    CHECK(alligator_trim(any(SIZE_MAX)));
+    CHECK(alligator_heap_bytes() == before);
+}
+
 static void blocks_with_layouts_are_of_the_same_heap(void) {
     for (size_t alignment = 1; alignment <= 8192; alignment *= 2) {
         for (size_t size = 1; size < 10000; size = size * 2 + 5) {
@@ -111,6 +143,7 @@ int main(void) {
     the_hook_hears_of_growths();
     what_is_reserved_needs_no_growth();
     a_limit_holds();
+    what_sizes_keep_is_given_back();
     blocks_with_layouts_are_of_the_same_heap();
 #ifdef TEST_DEBUG
     everything_is_counted();
