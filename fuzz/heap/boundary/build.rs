@@ -8,7 +8,7 @@ const SOURCES: &str = "../../../crates/alligator-c/src";
 fn main() {
     println!("cargo::rerun-if-changed={SOURCES}");
     let mut text = String::new();
-    for name in ["controls", "errno", "heap", "layouts", "malloc", "memory"] {
+    for name in ["blocks", "controls", "errno", "heap", "layouts", "malloc", "memory"] {
         let source = source(&format!("{name}.rs"));
         // A module in a file of its own goes where it is declared.
         let arena = format!("mod arena {{\n{}}}\n", self::source("memory/arena.rs"));
