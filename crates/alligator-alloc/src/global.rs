@@ -146,6 +146,10 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
 
     /// Gives back what size classes keep for their next requests: see [`Heap::trim`]. *Time:* constant for each class.
     pub fn trim(&self, classes: usize) -> bool {
+        #[cfg(thread_caches)]
+        if Self::HAS_THREAD_HEAPS {
+            return self.trim_apart(classes);
+        }
         self.with(|heap| {
             heap.used_as_value();
             heap.trim_classes(classes)

@@ -296,6 +296,7 @@ impl<S: Source> Records<S> {
 
     /// Makes a table for `covered` granules, no fewer than now, at `address`, where it has room, of what the old one says.
     /// It may overlap the old one. If the memory there is not `dirty`, it is zero. *Time:* linear in `covered`.
+    #[cfg_attr(thread_caches, inline(always))]
     pub(crate) fn move_to(&self, address: usize, covered: usize, dirty: bool) {
         let (old, old_covered) = (self.front.get(), self.covered.get());
         let front = address + covered * WORD_BYTES;

@@ -89,6 +89,7 @@ impl<S: Source, P: Policy> Runs<S, P> {
 
     /// Makes the source's spare memory all that the heap has. It is taken in when it has room for a request and the table,
     /// or with the first pages, if these follow it.
+    #[cfg_attr(thread_caches, inline(always))]
     fn look_at_spare(&self) {
         let end = self.records.source().end();
         let spare = self.records.with_source(S::spare);
@@ -159,8 +160,8 @@ impl<S: Source, P: Policy> Runs<S, P> {
     }
 
     /// The pages that `length` and the table take at `end`, where `free` is free already.
-    #[cfg_attr(built_for_size, inline(never))]
-    #[cfg_attr(not(built_for_size), inline(always))]
+    #[cfg_attr(not(in_place), inline(never))]
+    #[cfg_attr(in_place, inline(always))]
     fn pages_after(&self, end: Id, free: Length, length: Length) -> usize {
         let granules = |length: Length| (length / GRANULE) as usize;
         let words = |bytes: usize| bytes / size_of::<u64>(); // So that no sum is too long.
@@ -204,13 +205,16 @@ impl<S: Source, P: Policy> Runs<S, P> {
     #[cfg(thread_caches)]
     #[inline(always)]
     pub(crate) fn take_in_late(&self, new: usize, pages: usize) {
-        let end = self.records.place(self.end.get());
-        let new = if pages == 0 { end } else { new };
-        if self.records.is_there() && new < end {
+        let end = self.end.get();
+        let end_place = self.records.place(end);
+        if pages == 0 {
+            return self.take_in(end, end_place, end_place);
+        }
+        if self.records.is_there() && new < end_place {
             return;
         }
-        if let Some((start, after)) = new_range::<S>(new, pages, 0) {
-            self.take_in(start, after);
+        if let Some((first, after)) = new_range::<S>(new, pages, 0) {
+            self.take_in(self.records.end_id(first), first, after);
         }
     }
 

@@ -44,8 +44,8 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
             region.abandon();
         }
         owner.give_back_all(thread);
-        owner.with(|heap| {
-            owner.regions.sweep(heap);
+        owner.sweep();
+        owner.with(|_| {
             thread.next_idle.set(owner.idle.replace(thread.address()));
         });
         true

@@ -1,5 +1,7 @@
 //! The port: one word for each thread. It is zero until the thread sets it.
 
+use core::cell::Cell;
+
 #[cfg(nightly)]
 mod word {
     use core::cell::Cell;
@@ -8,7 +10,7 @@ mod word {
     static WORD: Cell<usize> = Cell::new(0);
 
     #[inline(always)]
-    pub(super) fn with<R>(action: impl FnOnce(&Cell<usize>) -> R) -> R {
+    pub(super) fn with<R>(action: impl FnOnce(&Cell<usize>) -> R, _otherwise: R) -> R {
         action(&WORD)
     }
 }
@@ -25,8 +27,8 @@ mod word {
     }
 
     #[inline(always)]
-    pub(super) fn with<R>(action: impl FnOnce(&Cell<usize>) -> R) -> R {
-        WORD.with(action)
+    pub(super) fn with<R>(action: impl FnOnce(&Cell<usize>) -> R, otherwise: R) -> R {
+        WORD.try_with(action).unwrap_or(otherwise) // It is always there; so no panic gets into the module.
     }
 }
 
@@ -36,19 +38,19 @@ const ADDRESS_MIN: usize = 1024;
 /// The thread's word.
 #[inline(always)]
 pub(super) fn get() -> usize {
-    word::with(core::cell::Cell::get)
+    word::with(Cell::get, 0)
 }
 
 /// Sets the thread's word.
 #[inline(always)]
 pub(super) fn set(value: usize) {
-    word::with(|word| word.set(value));
+    word::with(|word| word.set(value), ());
 }
 
 /// Whether the thread has a word of its own: not if it was started without `__wasm_init_tls`. Then its words are where
 /// others' are, too, near address zero; it reads zero there, as long as nobody writes.
 pub(super) fn is_there() -> bool {
-    word::with(|word| core::ptr::from_ref(word).addr() >= ADDRESS_MIN)
+    word::with(|word| core::ptr::from_ref(word).addr() >= ADDRESS_MIN, false)
 }
 
 /// Makes the C library call `end` with `thread` when the calling thread ends, if it is one of the C library's.

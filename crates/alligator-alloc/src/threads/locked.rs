@@ -50,12 +50,12 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     }
 
     /// The address of a slot of `class`, if there is one without growth, or zero. The other free slots of its MiniPage
-    /// become `own`.
+    /// become `own`, if that is given.
     #[inline(never)]
-    pub(super) fn take(&self, class: Class, own: &ClassState<Cached>) -> usize {
+    pub(super) fn take(&self, class: Class, own: Option<&ClassState<Cached>>) -> usize {
         self.locked(|heap| {
             let slot = heap.allocate_slot_at_hand(class);
-            if slot != 0 {
+            if let (Some(own), true) = (own, slot != 0) {
                 own.take_over(heap.state(class));
             }
             slot

@@ -12,12 +12,13 @@
 use core::alloc::Layout;
 use core::cell::Cell;
 use core::fmt;
+use core::hint;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::num::NonZeroUsize;
 use core::ptr::{self, NonNull};
 use core::slice;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 
 use super::owed::Owed;
 use crate::global::AlligatorAlloc;
@@ -29,6 +30,8 @@ use crate::source::{Arena, Source};
 use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, round_up};
 use crate::value::at_least_one_byte;
 
+/// How often a thread looks whether another has changed the list of regions, before it takes it for dead.
+const TURNS_MAX: usize = 1 << 26;
 /// Regions that an allocator can have at a time.
 const REGIONS_MAX: usize = 16;
 /// Where in an entry of [`Regions`] the first granule's number stands; below, how many granules there are.
@@ -45,6 +48,8 @@ pub(crate) struct Regions {
     highest: AtomicUsize,
     /// How many have no thread any more.
     orphans: AtomicUsize,
+    /// Whether a thread looks for those that are over, or changes the list.
+    is_changing: AtomicBool,
 }
 
 impl Regions {
@@ -54,6 +59,7 @@ impl Regions {
         lowest: AtomicUsize::new(0),
         highest: AtomicUsize::new(0),
         orphans: AtomicUsize::new(0),
+        is_changing: AtomicBool::new(false),
     };
 
     /// Whether a region may have a block at `address`. *Time:* constant.
@@ -106,13 +112,18 @@ impl Regions {
         self.orphans.load(SeqCst) != 0
     }
 
-    /// Gives the memory of all that are over back to `heap`, whose lock is held.
-    pub(super) fn sweep<S: Source, P: Policy>(&self, heap: &Heap<S, P>) {
+    /// Takes the regions that are over out of the list, if `give_back` can give their memory back. Only one thread at a
+    /// time calls this.
+    fn end_those_over(&self, give_back: impl Fn(&'static Region) -> bool) {
         for entry in &self.entries {
-            if let Some(region) = region_of(entry.load(SeqCst)).filter(|region| (region.does.is_over)(region)) {
-                entry.swap(0, SeqCst);
-                self.orphans.fetch_sub(1, SeqCst);
-                heap.deallocate_long(NonNull::from(region).addr(), region.layout);
+            let word = entry.load(SeqCst);
+            if let Some(region) = region_of(word).filter(|region| (region.does.is_over)(region)) {
+                entry.swap(0, SeqCst); // Before somebody else can have that memory.
+                if give_back(region) {
+                    self.orphans.fetch_sub(1, SeqCst);
+                } else {
+                    entry.swap(word, SeqCst);
+                }
             }
         }
     }
@@ -328,7 +339,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     }
 
     fn new_region(&'static self, bytes: usize) -> Option<&'static Region> {
-        self.with(|heap| self.regions.sweep(heap));
+        self.sweep();
         let granules = bytes.checked_add(GRANULE_BYTES - 1)? >> GRANULE_SHIFT;
         let table = FRONT_BYTES + (granules + 8) * BYTES_PER_GRANULE;
         let whole = size_of::<Region>() + bytes.checked_add(table + 2 * GRANULE_BYTES)?;
@@ -367,13 +378,16 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         unsafe { place.write(new) };
         // SAFETY: it has just been written, and is there until it is an orphan without blocks.
         let region = unsafe { place.as_ref() };
-        let is_added = self.with(|heap| {
-            let is_added = self.regions.add(region);
-            if !is_added {
-                heap.deallocate_long(place.addr(), layout);
-            }
-            is_added
-        });
+        let mut turns = 0;
+        while self.regions.is_changing.swap(true, SeqCst) && turns < TURNS_MAX {
+            hint::spin_loop();
+            turns += 1;
+        }
+        let is_added = self.regions.add(region);
+        self.regions.is_changing.swap(false, SeqCst);
+        if !is_added {
+            self.give_long_home(place.addr(), layout, true);
+        }
         is_added.then_some(region)
     }
 
@@ -387,15 +401,17 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         unsafe { &*ptr::with_exposed_provenance::<Self>(owner) }.sweep();
     }
 
-    /// Gives the memory of those regions back that are over, if the lock can be had.
+    /// Gives the memory of those regions back that are over, if nobody else is at it.
     #[cold]
+    #[inline(never)]
     pub(super) fn sweep(&self) {
-        if self.lock.try_lock() {
-            // SAFETY: the lock is held until the reference is gone.
-            self.regions.sweep(unsafe { self.held() });
-            // SAFETY: it is held.
-            unsafe { self.lock.unlock() };
+        if self.regions.is_changing.swap(true, SeqCst) {
+            return;
         }
+        self.regions.end_those_over(|region| {
+            self.give_long_home(NonNull::from(region).addr(), region.layout, false)
+        });
+        self.regions.is_changing.swap(false, SeqCst);
     }
 }
 

@@ -20,8 +20,9 @@ use crate::source::Source;
 
 /// The most owed blocks that are given back with one operation.
 const PAID: usize = 4;
-/// How often one operation may add pages: again only if another thread was faster.
-const GROWTHS_MAX: usize = 8;
+/// How often one operation may add pages, each time because another thread was faster to use them. It is far more than
+/// happens: the memory is at its limit before that.
+const GROWTHS_MAX: usize = 1 << 16;
 /// Slots that go home when a magazine is full.
 const BATCH: usize = 8;
 
@@ -131,9 +132,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     #[inline(never)]
     fn allocate_slot_apart(&self, class: Class, layout: Layout) -> *mut u8 {
         let Some(thread) = self.mine().or_else(|| self.register()) else {
-            let length = u32::from(class.info().granules) * GRANULE;
-            let take = || (self.with(|heap| heap.allocate_slot_at_hand(class)), 0);
-            return pointer_to(self.take_or_grow(None, length, take).0);
+            return self.take_or_grow_for(class, None);
         };
         if let Some(region) = thread.region() {
             return (region.does().allocate)(region, layout);
@@ -148,13 +147,16 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// A slot of `class`, with which its MiniPage's other free slots become the thread's. *Waits* for the lock.
     #[inline(never)]
     fn refill(&self, thread: &ThreadHeap, class: Class) -> *mut u8 {
-        let own = thread.class(class);
         self.pay(thread, false);
+        self.take_or_grow_for(class, Some(thread))
+    }
+
+    /// A slot of `class`, of which the thread has none. *Waits* for the lock.
+    #[inline(never)]
+    fn take_or_grow_for(&self, class: Class, thread: Option<&ThreadHeap>) -> *mut u8 {
         let length = u32::from(class.info().granules) * GRANULE;
-        let slot = self.take_or_grow(Some(thread), length, || {
-            let slot = self.take(class, own);
-            (slot, 0)
-        });
+        let own = thread.map(|thread| thread.class(class));
+        let slot = self.take_or_grow(thread, length, || (self.take(class, own), 0));
         pointer_to(slot.0)
     }
 
@@ -274,8 +276,11 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
             return;
         }
         let Some(thread) = thread.or_else(|| self.register()) else {
-            // SAFETY: the caller's duty.
-            return self.with(|heap| unsafe { heap.deallocate_nonzero(block, layout) });
+            match class_of(layout) {
+                Some(class) => self.give_home(block.addr().get(), class, true),
+                None => self.give_long_home(block.addr(), layout, true),
+            };
+            return;
         };
         let class = class_of(layout);
         if class.is_some_and(|class| thread.class(class).push_slot(block.addr())) {
@@ -383,12 +388,26 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     #[inline(never)]
     pub(super) fn give_back_all(&self, thread: &ThreadHeap) {
         for index in 0..CLASS_COUNT {
-            let class = Class::from_index(index);
-            let own = thread.class(class);
-            while let Some(slot) = own.pop().or_else(|| own.take_own()) {
-                self.give_home(slot.get(), class, true);
-            }
+            self.give_back_class(thread, Class::from_index(index));
         }
         while !self.pay(thread, true) {}
+    }
+
+    fn give_back_class(&self, thread: &ThreadHeap, class: Class) {
+        let own = thread.class(class);
+        while let Some(slot) = own.pop().or_else(|| own.take_own()) {
+            self.give_home(slot.get(), class, true);
+        }
+    }
+
+    /// [`trim`](Self::trim): what the calling thread keeps.
+    pub(crate) fn trim_apart(&self, classes: usize) -> bool {
+        let Some(thread) = self.mine() else {
+            return true;
+        };
+        for _ in 0..classes.min(CLASS_COUNT) {
+            self.give_back_class(thread, thread.next_trimmed());
+        }
+        self.pay(thread, true) && thread.is_first_next()
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct ThreadHeap {
     owed: Cell<usize>,
     /// The address of the thread's own region, or zero.
     region: Cell<usize>,
+    /// The class that is trimmed next.
+    trimmed: Cell<u32>,
     /// The next of all, whoever owns them.
     next: Cell<usize>,
     /// The next that is idle, of the owner's.
@@ -149,6 +151,18 @@ impl ThreadHeap {
     #[inline(always)]
     pub(super) fn set_first_owed(&self, address: usize) {
         self.owed.set(address);
+    }
+
+    /// The class that is to be trimmed next, and after it the one after it.
+    pub(super) fn next_trimmed(&self) -> Class {
+        let class = self.trimmed.get();
+        self.trimmed.set((class + 1) % CLASS_COUNT as u32);
+        Class::from_index(class as usize)
+    }
+
+    /// Whether all classes have had their turn.
+    pub(super) fn is_first_next(&self) -> bool {
+        self.trimmed.get() == 0
     }
 
     /// The thread's own region.

@@ -41,9 +41,8 @@ pub extern "C" fn visits() -> usize {
     VISITS.load(SeqCst)
 }
 
-/// Threads that have begun, and those that are done.
+/// Threads that have begun.
 static BEGUN: AtomicUsize = AtomicUsize::new(0);
-static DONE: AtomicUsize = AtomicUsize::new(0);
 
 /// Runs program `number` as thread `thread` of `threads`, `steps` steps, when all threads are there. Returns how many
 /// operations (an allocation, or a block given back) that were, or minus one if a block was damaged or there was none.
@@ -55,14 +54,8 @@ pub extern "C" fn run(number: usize, thread: usize, threads: usize, steps: usize
     }
     let work = programs::Work { thread, threads, steps, seed };
     let operations = programs::PROGRAMS[number](work);
-    DONE.fetch_add(1, SeqCst);
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53")]
     operations.map_or(-1.0, |count| count as f64)
-}
-
-/// Whether all other threads are done.
-fn others_are_done(threads: usize) -> bool {
-    DONE.load(SeqCst) + 1 >= threads
 }
 
 /// Makes everything as it was before the first run, but for the heap.
@@ -70,7 +63,6 @@ fn others_are_done(threads: usize) -> bool {
 pub extern "C" fn again() {
     programs::clean_up();
     BEGUN.swap(0, SeqCst);
-    DONE.swap(0, SeqCst);
 }
 
 /// The thread's last word.
