@@ -113,6 +113,21 @@ fn cases() -> Vec<Case> {
             wasi::threads,
         ),
         case(
+            format!("{p1_threads}: threads with blocks of their own"),
+            None,
+            threads::run_cached,
+        ),
+        case(
+            format!("{p1_threads}: nobody is stopped with the lock"),
+            None,
+            threads::critical,
+        ),
+        case(
+            format!("{p1_threads}: terminated threads"),
+            Some(wasi::node),
+            threads::killed,
+        ),
+        case(
             format!("{p1_threads}: guards"),
             Some(wasi::node),
             wasi::guards,

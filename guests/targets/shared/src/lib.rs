@@ -1,7 +1,7 @@
 //! What several threads do at the same time on one heap in shared memory. Each has an instance of its own, whose stack
 //! is one of `stack_top`. The host gives them numbers from 0. What they return is how many faults there were, or the
 //! kind of the first.
-#![no_std]
+#![cfg_attr(not(target_os = "wasi"), no_std)]
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::wasm32::memory_grow;
@@ -47,6 +47,7 @@ fn status(outcome: Outcome) -> u32 {
     outcome.map_or_else(|fault| fault as u32, |()| 0)
 }
 
+#[cfg(not(target_os = "wasi"))] // There, std has one.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()
@@ -208,6 +209,12 @@ fn hand_over(block: Block, place: usize) -> Option<Block> {
     let found = HANDED_OVER[place].swap(block.0.expose_provenance(), SeqCst);
     let found: *mut usize = ptr::with_exposed_provenance_mut(found);
     (!found.is_null()).then_some(Block(found))
+}
+
+/// Takes so many bytes of the host's memory ahead of time: 1 if it could be.
+#[unsafe(no_mangle)]
+pub extern "C" fn reserve(bytes: usize) -> u32 {
+    HEAP.reserve(bytes).into()
 }
 
 /// Gives back what nobody has fetched.

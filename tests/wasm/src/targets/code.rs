@@ -1,7 +1,7 @@
 //! What is in a module's code.
 
 use alligator_bound::module::Module;
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use wasmparser::{Operator, Parser, Payload};
 
 /// The atomic instructions of some functions.
@@ -61,6 +61,50 @@ pub(super) fn atomics_within(bytes: &[u8], parts: &[&str]) -> Result<Atomics> {
         for_each_operator(&module, index, |operator| found.add(operator))?;
     }
     Ok(found)
+}
+
+/// Nothing, if the function whose name has the last part `name` and is one of `threads::locked` takes a lock, and from
+/// there until it gives it back there is no call and no loop.
+pub(super) fn is_straight(bytes: &[u8], name: &str) -> Result<()> {
+    let module = Module::parse(bytes).map_err(|error| anyhow!("{error}"))?;
+    let suffix = format!("{}{name}17h", name.len());
+    let is_it = |found: &str| found.contains("threads") && found.contains("6locked") && found.contains(&suffix)
+        || found.contains("threads::locked") && found.ends_with(&format!("::{name}"));
+    for index in functions(&module, is_it).with_context(|| name.to_owned())? {
+        let (mut held, mut locks, mut value) = (false, 0, None);
+        let mut fault = None;
+        for_each_operator(&module, index, |operator| {
+            match operator {
+                Operator::I32AtomicRmw8XchgU { .. } => {
+                    held = value == Some(1);
+                    locks += u32::from(held);
+                }
+                Operator::Call { function_index } => {
+                    let callee = module.display_name(*function_index);
+                    if callee.contains("lock::SpinLock") || callee.contains("4lock8SpinLock") {
+                        held = true; // Who waits for it, or all of `lock`, which is a call if compiled for size.
+                        locks += 1;
+                    } else if held {
+                        fault = Some(format!("calls {callee}"));
+                    }
+                }
+                Operator::CallIndirect { .. } | Operator::Loop { .. } if held => {
+                    fault = Some("a loop, or an indirect call".to_owned());
+                }
+                _ => {}
+            }
+            value = match operator {
+                Operator::I32Const { value } => Some(*value),
+                _ => None,
+            };
+        })?;
+        ensure!(locks > 0, "it takes no lock");
+        ensure!(!held, "it does not give the lock back");
+        if let Some(fault) = fault {
+            bail!("with the lock held: {fault}");
+        }
+    }
+    Ok(())
 }
 
 /// The functions whose names are wanted: one at least.

@@ -1,15 +1,18 @@
 //! Modules with shared memory, built by stable: the lock is there, and several threads use one heap at the same time.
 
 use core::time::Duration;
+use std::process::Command;
 use std::sync::Barrier;
 use std::thread::{self, ScopedJoinHandle};
 
 use anyhow::{Context, Result, bail, ensure};
 use wasmtime::{Config, Engine, Instance, Linker, MemoryType, Module, SharedMemory, Store, Val};
 
-use super::code::atomics;
+use alligator_tools::guest;
+
+use super::code::{atomics, is_straight};
 use super::program::Program;
-use super::{HEAPS, Outcomes, WASM};
+use super::{HEAPS, Outcomes, WASM, wasi};
 
 /// What the linker is told of a module with shared memory whose `core` was built without atomics, as stable's is.
 const SHARED: [&str; 5] = [
@@ -19,6 +22,20 @@ const SHARED: [&str; 5] = [
     "--max-memory=2147483648",
     "--export=__stack_pointer",
 ];
+
+/// What it is told of one with the feature `threads`, built for WASI.
+const CACHED: [&str; 3] = [
+    "--max-memory=2147483648",
+    "--export=__stack_pointer",
+    "--export=__wasm_init_tls",
+];
+
+/// How many threads are terminated in the middle of their work, and how long that may take.
+const DEATHS: u32 = 100;
+const DEATHS_PATIENCE: Duration = Duration::from_mins(2);
+
+/// Bytes of a thread's stack. Its own words are at its end.
+const STACK_BYTES: u32 = 65_536;
 
 /// Pages of such a memory.
 const PAGES: (u32, u32) = (40, 32_768);
@@ -121,6 +138,77 @@ pub(super) fn run() -> Result<()> {
     outcomes.finish()
 }
 
+/// A program whose threads keep blocks of their own.
+fn cached(level: &'static str) -> Program {
+    Program::new("shared", wasi::THREADS)
+        .features("threads")
+        .link(&CACHED)
+        .level(level)
+}
+
+/// [`run`], where threads keep blocks of their own.
+pub(super) fn run_cached() -> Result<()> {
+    let mut config = Config::new();
+    config.shared_memory(true);
+    let engine = Engine::new(&config)?;
+    let mut outcomes = Outcomes::default();
+    for level in ["s", "3"] {
+        let module = Module::new(&engine, cached(level).module()?)?;
+        for threads in [1, 2, 4] {
+            let outcome = take_turns(&module, threads);
+            outcomes.add(&format!("opt-level {level}: {threads} threads"), outcome);
+        }
+        for threads in [1, 2] {
+            let outcome = somebody_grows(&module, threads);
+            outcomes.add(
+                &format!("opt-level {level}: {threads} threads, and one that grows"),
+                outcome,
+            );
+        }
+    }
+    outcomes.finish()
+}
+
+/// Threads that are terminated in the middle of their work do not stop others, and what they kept is used again.
+pub(super) fn killed() -> Result<()> {
+    let mut outcomes = Outcomes::default();
+    for level in ["s", "3"] {
+        let mut node = Command::new("node");
+        node.arg(guest::root().join("guests/targets/shared/kill.mjs"))
+            .arg(cached(level).file()?)
+            .arg(DEATHS.to_string());
+        outcomes.add(
+            &format!("opt-level {level}: {DEATHS} terminated threads"),
+            wasi::run_for(&mut node, DEATHS_PATIENCE),
+        );
+    }
+    outcomes.finish()
+}
+
+/// The functions that hold the lock, by the ends of their names.
+const LOCKED: [&str; 7] = [
+    "take",
+    "give_home",
+    "take_long",
+    "give_long_home",
+    "resize_in_place",
+    "pages_wanted",
+    "take_in",
+];
+
+/// Between taking the lock and giving it back there is neither a call nor a loop.
+pub(super) fn critical() -> Result<()> {
+    let mut outcomes = Outcomes::default();
+    for level in ["s", "z", "2", "3"] {
+        let module = cached(level).module()?;
+        for name in LOCKED {
+            let outcome = is_straight(&module, name);
+            outcomes.add(&format!("opt-level {level}: {name}"), outcome);
+        }
+    }
+    outcomes.finish()
+}
+
 /// Threads take, check, resize, hand over and give back blocks.
 fn take_turns(module: &Module, threads: u32) -> Result<()> {
     let memory = memory(module)?;
@@ -197,12 +285,16 @@ impl Thread {
         let mut store = Store::new(module.engine(), ());
         let mut linker = Linker::new(module.engine());
         linker.define(&store, "env", "memory", memory.clone())?;
+        linker.define_unknown_imports_as_traps(module)?; // WASI's, which nobody calls.
         let instance = linker.instantiate(&mut store, module)?;
         let stack_top = instance.get_typed_func::<u32, u32>(&mut store, "stack_top")?;
         let top = stack_top.call(&mut store, index)?;
         let pointer = instance.get_global(&mut store, "__stack_pointer");
         let pointer = pointer.context("no export __stack_pointer")?;
         pointer.set(&mut store, Val::I32(top.cast_signed()))?;
+        if let Ok(begin) = instance.get_typed_func::<u32, ()>(&mut store, "__wasm_init_tls") {
+            begin.call(&mut store, top - STACK_BYTES)?;
+        }
         Ok(Self {
             store,
             instance,
