@@ -123,6 +123,11 @@ fn cases() -> Vec<Case> {
             threads::critical,
         ),
         case(
+            format!("{p1_threads}: bounds of threads with blocks of their own"),
+            None,
+            threads::bounds,
+        ),
+        case(
             format!("{p1_threads}: terminated threads"),
             Some(wasi::node),
             threads::killed,

@@ -451,14 +451,10 @@ impl ReservedHeap {
         let layout = at_least_one_byte(layout);
         let own = self.region;
         match own.regions.of(block.addr()) {
-            Some(other) if !other.is(own) => {
-                // SAFETY: the caller's duty.
-                unsafe { other.post(block, layout) };
-                if own.regions.has_orphans() {
-                    // SAFETY: both are those of the allocator that has made this heap.
-                    unsafe { (own.does.sweep)(own.owner) };
-                }
-            }
+            // If that was its last, and it has no thread any more, whoever next reserves or ends gives its memory back:
+            // here, nothing may be reached that could wait.
+            // SAFETY: the caller's duty.
+            Some(other) if !other.is(own) => unsafe { other.post(block, layout) },
             // SAFETY: the caller's duty.
             _ => unsafe { own.deallocate(block, layout) },
         }

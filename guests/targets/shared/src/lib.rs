@@ -272,3 +272,68 @@ pub extern "C" fn wait_for_ever() {
     LOCK.lock();
     LOCK.lock();
 }
+
+/// What the prover looks at: operations of the heap that all share, and of one that a thread has for itself.
+#[cfg(feature = "threads")]
+pub mod proved {
+    use core::alloc::{GlobalAlloc, Layout};
+    use core::cell::UnsafeCell;
+    use core::ptr::NonNull;
+
+    use alligator_alloc::ReservedHeap;
+
+    use super::HEAP;
+
+    /// A heap that one thread uses: the first.
+    struct Own(UnsafeCell<Option<ReservedHeap>>);
+
+    // SAFETY: only one thread calls the functions below that use it.
+    unsafe impl Sync for Own {}
+
+    static OWN: Own = Own(UnsafeCell::new(None));
+
+    fn layout(size: usize) -> Layout {
+        // SAFETY: eight is a power of two, and the host asks for small sizes.
+        unsafe { Layout::from_size_align_unchecked(size, 8) }
+    }
+
+    fn own() -> Option<&'static ReservedHeap> {
+        // SAFETY: one thread calls this.
+        unsafe { &*OWN.0.get() }.as_ref()
+    }
+
+    #[unsafe(no_mangle)]
+    pub extern "C" fn reserve_own(bytes: usize) -> u32 {
+        let heap = HEAP.reserved_heap(bytes);
+        let is_there = heap.is_some();
+        // SAFETY: one thread calls this, before the others.
+        unsafe { *OWN.0.get() = heap };
+        is_there.into()
+    }
+
+    #[unsafe(no_mangle)]
+    pub extern "C" fn own_alloc(size: usize) -> *mut u8 {
+        let block = own().and_then(|heap| heap.allocate(layout(size)));
+        block.map_or(core::ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn own_dealloc(block: NonNull<u8>, size: usize) {
+        if let Some(heap) = own() {
+            // SAFETY: the caller's duty.
+            unsafe { heap.deallocate(block, layout(size)) };
+        }
+    }
+
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn shared_alloc(size: usize) -> *mut u8 {
+        // SAFETY: the caller's duty: it is not zero.
+        unsafe { HEAP.alloc(layout(size)) }
+    }
+
+    #[unsafe(no_mangle)]
+    pub unsafe extern "C" fn shared_dealloc(block: NonNull<u8>, size: usize) {
+        // SAFETY: the caller's duty.
+        unsafe { HEAP.dealloc(block.as_ptr(), layout(size)) };
+    }
+}

@@ -63,14 +63,30 @@ pub(super) fn atomics_within(bytes: &[u8], parts: &[&str]) -> Result<Atomics> {
     Ok(found)
 }
 
+/// Where the loops of a function start, in bytes from the module's start.
+pub(super) fn loops(module: &Module<'_>, index: u32) -> Result<Vec<u64>> {
+    let code = module.code(index).map_err(|error| anyhow!("{error}"))?;
+    let code = code.iter().flat_map(|code| code.operators.iter().zip(&code.offsets));
+    let loops = code.filter(|(operator, _)| matches!(operator, Operator::Loop { .. }));
+    Ok(loops.map(|(_, offset)| *offset).collect())
+}
+
+/// The functions of `threads::locked` whose names have the last part `name`: one at least.
+pub(super) fn locked(module: &Module<'_>, name: &str) -> Result<Vec<u32>> {
+    let mangled = format!("{}{name}17h", name.len());
+    let plain = format!("::{name}");
+    functions(module, |found| {
+        found.contains("threads6locked") && found.contains(&mangled)
+            || found.contains("threads::locked") && found.ends_with(&plain)
+    })
+    .with_context(|| name.to_owned())
+}
+
 /// Nothing, if the function whose name has the last part `name` and is one of `threads::locked` takes a lock, and from
 /// there until it gives it back there is no call and no loop.
 pub(super) fn is_straight(bytes: &[u8], name: &str) -> Result<()> {
     let module = Module::parse(bytes).map_err(|error| anyhow!("{error}"))?;
-    let suffix = format!("{}{name}17h", name.len());
-    let is_it = |found: &str| found.contains("threads") && found.contains("6locked") && found.contains(&suffix)
-        || found.contains("threads::locked") && found.ends_with(&format!("::{name}"));
-    for index in functions(&module, is_it).with_context(|| name.to_owned())? {
+    for index in locked(&module, name)? {
         let (mut held, mut locks, mut value) = (false, 0, None);
         let mut fault = None;
         for_each_operator(&module, index, |operator| {

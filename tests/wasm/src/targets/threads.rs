@@ -5,12 +5,17 @@ use std::process::Command;
 use std::sync::Barrier;
 use std::thread::{self, ScopedJoinHandle};
 
-use anyhow::{Context, Result, bail, ensure};
+use alligator_bound::forbid::{Answer, Demand, Forbidden, forbid};
+use alligator_bound::loops::{Bounds, LoopBound};
+use alligator_bound::module::Module as CoreModule;
+use alligator_bound::report::EntryReport;
+use alligator_bound::{Options as BoundOptions, analyze};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use wasmtime::{Config, Engine, Instance, Linker, MemoryType, Module, SharedMemory, Store, Val};
 
 use alligator_tools::guest;
 
-use super::code::{atomics, is_straight};
+use super::code::{atomics, is_straight, locked, loops};
 use super::program::Program;
 use super::{HEAPS, Outcomes, WASM, wasi};
 
@@ -183,6 +188,87 @@ pub(super) fn killed() -> Result<()> {
         );
     }
     outcomes.finish()
+}
+
+/// The operations of a reserved heap.
+const OWN: [&str; 2] = ["own_alloc", "own_dealloc"];
+/// How long the lock is held at most, in instructions, but where the memory grows.
+const HELD_MAX: u64 = 700;
+
+/// A thread's own heap has bounds, and never waits, grows, or turns in a loop without one. Whoever holds the lock has
+/// bounds, too: so long others wait for one holder.
+pub(super) fn bounds() -> Result<()> {
+    let bytes = cached("3").module()?;
+    let module = CoreModule::parse(&bytes).map_err(|error| anyhow!("{error}"))?;
+    let own = OWN.map(str::to_owned).to_vec();
+    let demand = Demand {
+        forbidden: vec![Forbidden::Grow, Forbidden::Wait, Forbidden::Loop],
+        from: own.clone(),
+        except: Vec::new(),
+    };
+    let mut held = Vec::new();
+    for name in LOCKED {
+        held.extend(locked(&module, name)?);
+    }
+    let options = BoundOptions {
+        entries: own.into_iter().chain(held.iter().map(u32::to_string)).collect(),
+        bounds: without_waiting(&module)?,
+        ..BoundOptions::default()
+    };
+    let reach = forbid(&bytes, &demand, &options).map_err(|error| anyhow!("{error}"))?;
+    let report = analyze(&bytes, &options).map_err(|error| anyhow!("{error}"))?;
+    let mut outcomes = Outcomes::default();
+    for (name, origin) in OWN.into_iter().zip(&reach.from) {
+        let is_free = origin.findings.iter().all(|finding| finding.answer == Answer::Never);
+        let outcome = ensure_that(is_free, "it may grow, wait, or turn without end");
+        outcomes.add(&format!("{name} reaches nothing that waits"), outcome);
+    }
+    for entry in &report.entries {
+        let figure = entry.without_growth.as_ref();
+        let bound = figure.and_then(|figure| figure.bound);
+        println!("  {}: {bound:?} instructions, waiting apart", entry.name);
+        let is_held = !OWN.contains(&entry.name.as_str()) && !entry.name.ends_with("take_in");
+        let outcome = match bound {
+            None => Err(anyhow!("no bound: {:?}", reasons(entry))),
+            Some(bound) if is_held => {
+                ensure_that(bound <= HELD_MAX, &format!("{bound}, more than {HELD_MAX}"))
+            }
+            Some(_) => Ok(()),
+        };
+        outcomes.add(&entry.name, outcome);
+    }
+    outcomes.finish()
+}
+
+fn ensure_that(holds: bool, otherwise: &str) -> Result<()> {
+    ensure!(holds, "{otherwise}");
+    Ok(())
+}
+
+/// Why an operation has no bound.
+fn reasons(entry: &EntryReport) -> Vec<String> {
+    let obstacles = entry.obstacles.iter();
+    obstacles
+        .map(|obstacle| format!("{}: {}", obstacle.function, obstacle.reason))
+        .collect()
+}
+
+/// The lock's loop, in which a thread waits, said to turn once.
+fn without_waiting(module: &CoreModule<'_>) -> Result<Bounds> {
+    let mut bounds = Bounds::default();
+    for index in 0..u32::try_from(module.functions.len())? {
+        let name = module.display_name(index);
+        if !name.contains("SpinLock") || !name.contains("wait") {
+            continue;
+        }
+        bounds.loops.extend(loops(module, index)?.into_iter().map(|offset| LoopBound {
+            function: index.to_string(),
+            offset,
+            turns: 1,
+            because: "waiting is not counted".to_owned(),
+        }));
+    }
+    Ok(bounds)
 }
 
 /// The functions that hold the lock, by the ends of their names.
