@@ -82,6 +82,8 @@ enum Suite {
     Metrics,
     /// `tests/build_script.rs`.
     BuildScript,
+    /// `tests/threads`, with the feature `threads`.
+    Threads,
     /// `tests/suite` on wasm32-wasip1.
     Wasi,
     /// `guests/tests` on wasm32-unknown-unknown.
@@ -114,9 +116,16 @@ impl Suite {
     /// The same for a fault in what the feature `hardened` adds.
     const OTHERS_HARDENED: [Self; 2] = [Self::Hardened, Self::HardenedUnits];
 
+    /// The same for a fault in what the feature `threads` adds.
+    const OTHERS_THREADS: [Self; 1] = [Self::Threads];
+
     /// Those run when this one has not noticed.
     fn others(self) -> &'static [Self] {
-        let groups: [&'static [Self]; 2] = [&Self::OTHERS_SMALL, &Self::OTHERS_HARDENED];
+        let groups: [&'static [Self]; 3] = [
+            &Self::OTHERS_SMALL,
+            &Self::OTHERS_HARDENED,
+            &Self::OTHERS_THREADS,
+        ];
         let own = groups.into_iter().find(|group| group.contains(&self));
         own.unwrap_or(&Self::OTHERS)
     }

@@ -11,10 +11,10 @@ use crate::heap::Heap;
 use crate::lock::{DefaultLock, Lock};
 use crate::policy::{DefaultPolicy, Policy};
 use crate::source::{GlobalSource, Source, pages_until};
-#[cfg(thread_caches)]
-use crate::threads::reserved::Regions;
 #[cfg(target_family = "wasm")]
 use crate::source::{Growth, OnDemand, WasmMemory};
+#[cfg(thread_caches)]
+use crate::threads::reserved::Regions;
 
 /// A [`Heap`] behind a [`Lock`], for `#[global_allocator]`.
 ///
@@ -177,7 +177,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     #[inline(always)]
     #[cfg_attr(
         not(thread_caches),
-        expect(clippy::mut_from_ref, reason = "the lock is held")
+        allow(clippy::mut_from_ref, reason = "the lock is held")
     )]
     pub(crate) unsafe fn held(&self) -> Held<'_, S, P> {
         #[cfg(not(thread_caches))]
@@ -300,7 +300,9 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         if Self::HAS_THREAD_HEAPS {
             return match self.with(|heap| heap.allocate_unsized_at_hand(layout)) {
                 Ok(block) => Some(block),
-                Err(wanted) => self.with_growth(|heap| heap.allocate_unsized_wanted(wanted, layout)),
+                Err(wanted) => {
+                    self.with_growth(|heap| heap.allocate_unsized_wanted(wanted, layout))
+                }
             };
         }
         let _turn = self.wait_for_turn(Entry::Value);

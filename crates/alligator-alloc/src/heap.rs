@@ -4,6 +4,8 @@
 mod check;
 mod hardened;
 mod room;
+#[cfg(thread_caches)]
+mod without_growth;
 
 use core::alloc::Layout;
 use core::cell::Cell;
@@ -196,54 +198,16 @@ impl<S: Source, P: Policy> Heap<S, P> {
     #[inline(always)]
     pub(crate) fn allocate_long_dirty(&self, layout: Layout) -> (usize, usize) {
         let free = self.run_for(layout);
+        self.take_run_dirty(free, layout)
+    }
+
+    /// [`take_run`](Self::take_run), and how many of the block's first bytes need not be zero.
+    #[inline(always)]
+    fn take_run_dirty(&self, free: Id, layout: Layout) -> (usize, usize) {
         let untouched = self.runs.untouched();
         let address = self.take_run(free, layout);
         let dirty = untouched.saturating_sub(address);
         (address, layout.size().min(dirty))
-    }
-
-    /// [`allocate_long_dirty`](Self::allocate_long_dirty), if there is a block without growth.
-    #[cfg(thread_caches)]
-    #[inline(always)]
-    pub(crate) fn allocate_long_at_hand(&self, layout: Layout) -> (usize, usize) {
-        if is_too_much(layout) {
-            return (0, 0);
-        }
-        let free = self.runs.find(run_length(layout));
-        let untouched = self.runs.untouched();
-        let address = self.take_run(free, layout);
-        let dirty = untouched.saturating_sub(address);
-        (address, layout.size().min(dirty))
-    }
-
-    /// [`resize_long`](Self::resize_long), if the block can stay where it is without growth; false if not, and nothing is
-    /// changed.
-    #[cfg(thread_caches)]
-    #[inline(always)]
-    pub(crate) fn resize_long_in_place(&self, address: usize, layout: Layout, new: Layout) -> bool {
-        if is_too_much(new) {
-            return false;
-        }
-        let mut run = self.runs.records.id_at(address);
-        let (mut old, mut length) = (length_for(layout.size()), length_for(new.size()));
-        if layout.align() > GRANULE_BYTES {
-            let first = self.runs.records.record(run).next.get();
-            length += run.distance_from(first);
-            run = first;
-            old = self.runs.records.record(run).length.get();
-        }
-        self.runs.resize(run, old, length)
-    }
-
-    /// The address of a slot of `class`, if there is one without growth, or zero.
-    #[cfg(thread_caches)]
-    #[inline(always)]
-    pub(crate) fn allocate_slot_at_hand(&self, class: Class) -> usize {
-        let state = self.state(class);
-        match state.pop() {
-            Some(slot) => slot.get(),
-            None => state.take(self.classes.as_ptr(), &self.runs, |_| Id::NONE),
-        }
     }
 
     /// A free run with room for a block for `layout`, which no class serves, or none. The next call finds the same.

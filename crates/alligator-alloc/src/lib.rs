@@ -11,6 +11,13 @@
     feature(allocator_api)
 )]
 #![cfg_attr(all(nightly, thread_caches), feature(thread_local))]
+#![cfg_attr(
+    thread_caches,
+    allow(
+        clippy::redundant_closure_for_method_calls,
+        reason = "what is passed is a reference that may be changed through where there are no threads"
+    )
+)]
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
@@ -71,12 +78,12 @@ pub use lock::{DefaultLock, Lock, SpinLock, ThreadCached};
 #[cfg(feature = "metrics")]
 pub use metrics::{BlockCounts, ClassMetrics, Failure, Metrics};
 pub use policy::{DefaultPolicy, Hardened, Policy, Standard};
+pub use source::{Arena, GlobalSource, Source};
+#[cfg(target_family = "wasm")]
+pub use source::{Growth, OnDemand, ReserveOnly, WasmMemory, claim_initial_memory};
 #[cfg(thread_caches)]
 pub use threads::{
     ReservedHeap, alligator_growths, alligator_thread_exit, alligator_thread_gone,
     alligator_thread_id,
 };
-pub use source::{Arena, GlobalSource, Source};
-#[cfg(target_family = "wasm")]
-pub use source::{Growth, OnDemand, ReserveOnly, WasmMemory, claim_initial_memory};
 pub use units::PAGE_BYTES;

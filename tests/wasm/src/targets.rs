@@ -46,6 +46,12 @@ struct Case {
     run: fn() -> Result<()>,
 }
 
+impl Case {
+    fn new(name: String, needs: Option<fn() -> Result<()>>, run: fn() -> Result<()>) -> Self {
+        Self { name, needs, run }
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let cases = cases();
@@ -73,16 +79,46 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// All tests.
 fn cases() -> Vec<Case> {
+    let mut cases = cases_of_targets();
+    cases.extend(cases_of_thread_caches());
+    cases
+}
+
+/// Those of the feature `threads`.
+fn cases_of_thread_caches() -> Vec<Case> {
+    let p1_threads = format!("target {} (stable)", wasi::THREADS);
+    let case = Case::new;
+    vec![
+        case(
+            format!("{p1_threads}: threads with blocks of their own"),
+            None,
+            threads::run_cached,
+        ),
+        case(
+            format!("{p1_threads}: nobody is stopped with the lock"),
+            None,
+            threads::critical,
+        ),
+        case(
+            format!("{p1_threads}: bounds of threads with blocks of their own"),
+            None,
+            threads::bounds,
+        ),
+        case(
+            format!("{p1_threads}: terminated threads"),
+            Some(wasi::node),
+            threads::killed,
+        ),
+    ]
+}
+
+fn cases_of_targets() -> Vec<Case> {
     let unknown = format!("target {WASM} (stable)");
     let atomics = format!("target {WASM}, atomics (stable)");
     let p1_threads = format!("target {} (stable)", wasi::THREADS);
     let wasm64 = format!("target {} (nightly)", wasm64::TARGET);
     let emscripten = format!("target {} (stable)", emscripten::TARGET);
-    let case = |name: String, needs: Option<fn() -> Result<()>>, run: fn() -> Result<()>| Case {
-        name,
-        needs,
-        run,
-    };
+    let case = Case::new;
     vec![
         case(format!("{unknown}: the initial memory"), None, initial::run),
         case(format!("{unknown}: the memory's end"), None, limits::run),
@@ -111,26 +147,6 @@ fn cases() -> Vec<Case> {
             format!("{p1_threads}: a program of threads"),
             Some(wasi::node),
             wasi::threads,
-        ),
-        case(
-            format!("{p1_threads}: threads with blocks of their own"),
-            None,
-            threads::run_cached,
-        ),
-        case(
-            format!("{p1_threads}: nobody is stopped with the lock"),
-            None,
-            threads::critical,
-        ),
-        case(
-            format!("{p1_threads}: bounds of threads with blocks of their own"),
-            None,
-            threads::bounds,
-        ),
-        case(
-            format!("{p1_threads}: terminated threads"),
-            Some(wasi::node),
-            threads::killed,
         ),
         case(
             format!("{p1_threads}: guards"),

@@ -89,6 +89,7 @@ fn build(copy: &Copy, suite: Suite) -> Result<Option<PathBuf>> {
         Suite::AllocatorApi => &["--test", "allocator_api"],
         Suite::Metrics => &["--test", "metrics"],
         Suite::BuildScript => &["--test", "build_script"],
+        Suite::Threads => &["--test", "threads"],
         Suite::Units | Suite::SmallUnits | Suite::HardenedUnits => &["--lib"],
         Suite::Hardened => &["--test", "hardened"],
     };
@@ -99,6 +100,7 @@ fn build(copy: &Copy, suite: Suite) -> Result<Option<PathBuf>> {
         Suite::Hardened | Suite::HardenedUnits | Suite::HardenedHost => {
             "hardened,check,metrics,allocator-api2"
         }
+        Suite::Threads => "threads,check", // Counting takes the lock for each operation.
         _ => "check,metrics,allocator-api2",
     };
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

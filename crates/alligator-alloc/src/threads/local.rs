@@ -50,7 +50,10 @@ pub(super) fn set(value: usize) {
 /// Whether the thread has a word of its own: not if it was started without `__wasm_init_tls`. Then its words are where
 /// others' are, too, near address zero; it reads zero there, as long as nobody writes.
 pub(super) fn is_there() -> bool {
-    word::with(|word| core::ptr::from_ref(word).addr() >= ADDRESS_MIN, false)
+    word::with(
+        |word| core::ptr::from_ref(word).addr() >= ADDRESS_MIN,
+        false,
+    )
 }
 
 /// Makes the C library call `end` with `thread` when the calling thread ends, if it is one of the C library's.
@@ -79,7 +82,9 @@ pub(super) fn at_end(thread: usize, end: extern "C" fn(*mut core::ffi::c_void)) 
             return;
         }
         // Where two threads make one, both are good: each calls `end`.
-        key = KEY.compare_exchange(0, new + 1, Relaxed, Relaxed).map_or_else(|first| first, |_| new + 1);
+        key = KEY
+            .compare_exchange(0, new + 1, Relaxed, Relaxed)
+            .map_or_else(|first| first, |_| new + 1);
     }
     // SAFETY: there is such a key. If the C library has no room, the thread says itself that it ends.
     unsafe { pthread_setspecific(key - 1, ptr::with_exposed_provenance(thread)) };

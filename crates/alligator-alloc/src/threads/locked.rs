@@ -65,7 +65,9 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// Gives the slot at `address` home; false if the lock cannot be had.
     #[inline(never)]
     pub(super) fn give_home(&self, address: usize, class: Class, waits: bool) -> bool {
-        self.locked_if(waits, |heap| heap.state(class).give_back(address, &heap.runs))
+        self.locked_if(waits, |heap| {
+            heap.state(class).give_back(address, &heap.runs);
+        })
     }
 
     /// The address of a block that no class serves, if there is one without growth, and how many of its bytes need not be
@@ -105,11 +107,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
 
     /// What [`Runs::pages_wanted`](crate::runs::Runs::pages_wanted) says.
     #[inline(never)]
-    pub(super) fn pages_wanted(
-        &self,
-        length: Length,
-        reservation: bool,
-    ) -> Option<(usize, usize)> {
+    pub(super) fn pages_wanted(&self, length: Length, reservation: bool) -> Option<(usize, usize)> {
         self.locked(|heap| heap.runs.pages_wanted(length, reservation))
     }
 

@@ -6,11 +6,6 @@
 //! word 2   the size, and word 3 the alignment, of a longer block, which has room for them
 //! ```
 
-#![expect(
-    clippy::cast_ptr_alignment,
-    reason = "every block is aligned to two words of 32 bits, or one of 64"
-)]
-
 use core::alloc::Layout;
 use core::num::NonZeroUsize;
 use core::ptr::{self, NonNull};

@@ -54,6 +54,10 @@ pub(crate) struct Regions {
 
 impl Regions {
     /// None.
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "each allocator gets one of its own"
+    )]
     pub(crate) const NEW: Self = Self {
         entries: [const { AtomicU64::new(0) }; REGIONS_MAX],
         lowest: AtomicUsize::new(0),
@@ -100,7 +104,8 @@ impl Regions {
             return false;
         };
         self.lowest.fetch_max(!region.address(), SeqCst);
-        self.highest.fetch_max(region.address() + region.layout.size(), SeqCst);
+        self.highest
+            .fetch_max(region.address() + region.layout.size(), SeqCst);
         entry.swap(region.entry(), SeqCst);
         true
     }
@@ -228,12 +233,7 @@ impl Region {
     /// # Safety
     ///
     /// As for [`deallocate`](Self::deallocate) and `GlobalAlloc::realloc`.
-    unsafe fn reallocate(
-        &self,
-        block: NonNull<u8>,
-        layout: Layout,
-        new_size: usize,
-    ) -> *mut u8 {
+    unsafe fn reallocate(&self, block: NonNull<u8>, layout: Layout, new_size: usize) -> *mut u8 {
         self.collect();
         // SAFETY: the caller's duty.
         let new = unsafe { self.heap.reallocate_nonzero(block, layout, new_size) };
@@ -430,7 +430,9 @@ unsafe impl Send for ReservedHeap {}
 
 impl fmt::Debug for ReservedHeap {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ReservedHeap").finish_non_exhaustive()
+        formatter
+            .debug_struct("ReservedHeap")
+            .finish_non_exhaustive()
     }
 }
 

@@ -32,6 +32,15 @@ fn pointer_to(address: usize) -> *mut u8 {
     ptr::with_exposed_provenance_mut(address)
 }
 
+/// Whether what is at `address` is surely a static, so that it is neither moved nor gone as long as a thread keeps blocks
+/// of it.
+fn is_static(address: usize) -> bool {
+    #[cfg(target_family = "wasm")]
+    return crate::source::is_static(address);
+    #[cfg(not(target_family = "wasm"))]
+    return address != 0; // Who says that memory is shared there promises it.
+}
+
 impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// Whether threads have heaps of their own. Not if each operation has to look at the records, or be counted.
     pub(crate) const HAS_THREAD_HEAPS: bool =
@@ -70,7 +79,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     #[cold]
     #[inline(never)]
     pub(super) fn register(&self) -> Option<&'static ThreadHeap> {
-        if local::get() != 0 || !local::is_there() || !self.is_static() {
+        if local::get() != 0 || !local::is_there() || !is_static(self.address()) {
             return None;
         }
         let thread = self.new_thread_heap()?;
@@ -80,21 +89,14 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         Some(thread)
     }
 
-    /// Whether this is surely a static, so that it is neither moved nor gone as long as a thread keeps blocks of it.
-    fn is_static(&self) -> bool {
-        #[cfg(target_family = "wasm")]
-        return crate::source::is_static(self.address());
-        #[cfg(not(target_family = "wasm"))]
-        true // Who says that memory is shared there promises it.
-    }
-
     /// A thread heap that was idle, or a new one.
     fn new_thread_heap(&self) -> Option<&'static ThreadHeap> {
         let mut address = self.with(|_| {
             let idle = self.idle.get();
             if idle != 0 {
                 // SAFETY: only thread heaps become idle.
-                self.idle.set(unsafe { ThreadHeap::at(idle) }.next_idle.get());
+                self.idle
+                    .set(unsafe { ThreadHeap::at(idle) }.next_idle.get());
             }
             idle
         });

@@ -26,7 +26,7 @@ pub(crate) struct ThreadHeap {
     /// The address of the thread's own region, or zero.
     region: Cell<usize>,
     /// The class that is trimmed next.
-    trimmed: Cell<u32>,
+    trimmed: Cell<usize>,
     /// The next of all, whoever owns them.
     next: Cell<usize>,
     /// The next that is idle, of the owner's.
@@ -156,8 +156,8 @@ impl ThreadHeap {
     /// The class that is to be trimmed next, and after it the one after it.
     pub(super) fn next_trimmed(&self) -> Class {
         let class = self.trimmed.get();
-        self.trimmed.set((class + 1) % CLASS_COUNT as u32);
-        Class::from_index(class as usize)
+        self.trimmed.set((class + 1) % CLASS_COUNT);
+        Class::from_index(class)
     }
 
     /// Whether all classes have had their turn.

@@ -21,7 +21,10 @@ use std::sync::mpsc::channel;
 use std::sync::{Barrier, Mutex};
 use std::thread;
 
-use alligator_alloc::{alligator_growths, alligator_thread_gone, alligator_thread_id};
+use alligator_alloc::{
+    AlligatorAlloc, Lock, SpinLock, ThreadCached, alligator_growths, alligator_thread_gone,
+    alligator_thread_id,
+};
 
 use memory::{Block, Random, Shared, SharedMemory};
 
@@ -83,7 +86,11 @@ fn what_threads_hand_over_stays_intact_and_comes_home() {
     check(&HEAP);
     let free = HEAP.largest_free();
     let idle = THREADS * 5 * 1024 + HEAP.heap_bytes() / 20; // Their heaps, which part the rest.
-    assert!(free + idle >= HEAP.heap_bytes() / 2, "{free} of {}", HEAP.heap_bytes());
+    assert!(
+        free + idle >= HEAP.heap_bytes() / 2,
+        "{free} of {}",
+        HEAP.heap_bytes()
+    );
 }
 
 /// On this host, as on WASI, the C library says for its threads that they end.
@@ -164,12 +171,14 @@ fn a_thread_that_only_gives_back_returns_all() {
 #[test]
 fn who_is_gone_leaves_what_it_kept_to_others() {
     static HEAP: Shared<64> = Shared::with_source(SharedMemory::new());
-    let mut after_first = 0;
+    let (mut after_first, mut last) = (0, 0);
     for number in 0..ROUNDS.max(5) {
         let (sender, receiver) = channel();
         thread::spawn(move || {
             for index in 0..200 {
-                Block::new(&HEAP, 40 + index, 8, 1).expect("room").free(&HEAP);
+                Block::new(&HEAP, 40 + index, 8, 1)
+                    .expect("room")
+                    .free(&HEAP);
             }
             sender.send(alligator_thread_id()).expect("a test");
             loop {
@@ -178,6 +187,10 @@ fn who_is_gone_leaves_what_it_kept_to_others() {
         });
         let id = receiver.recv().expect("a thread");
         assert_ne!(id, 0);
+        assert_ne!(id, last, "the next thread has another number");
+        // SAFETY: nobody has that number any more.
+        assert!(last == 0 || !unsafe { alligator_thread_gone(last) });
+        last = id;
         // SAFETY: it does nothing more with the heap.
         assert!(unsafe { alligator_thread_gone(id) });
         // SAFETY: as above.
@@ -236,7 +249,9 @@ fn all_that_grow_at_once_are_served() {
                 scope.spawn(move || {
                     barrier.wait();
                     let blocks: Vec<_> = (0..30)
-                        .map(|index| Block::new(&HEAP, 65_536 + index, 8, seed * 100 + index as u64))
+                        .map(|index| {
+                            Block::new(&HEAP, 65_536 + index, 8, seed * 100 + index as u64)
+                        })
                         .collect();
                     HEAP.thread_exit();
                     blocks
@@ -279,7 +294,9 @@ fn a_reserved_thread_has_all_it_reserved_and_nothing_more() {
         .join()
         .expect("a thread");
         // .. and the thread gets them again.
-        let again: Vec<_> = (0..count).map_while(|_| Block::new(&HEAP, 1_000, 8, 5)).collect();
+        let again: Vec<_> = (0..count)
+            .map_while(|_| Block::new(&HEAP, 1_000, 8, 5))
+            .collect();
         assert_eq!(again.len(), count);
         for mut block in again {
             block.resize(&HEAP, 1_024);
@@ -381,19 +398,110 @@ fn what_no_thread_can_have_is_null_and_the_heap_goes_on() {
     check(&HEAP);
 }
 
+/// A lock that cannot be had at once while a test says so.
+struct Stubborn(SpinLock);
+
+static IS_STUBBORN: AtomicBool = AtomicBool::new(false);
+
+// SAFETY: it is the lock.
+unsafe impl Lock for Stubborn {
+    const NEW: Self = Self(SpinLock::NEW);
+
+    fn lock(&self) {
+        self.0.lock();
+    }
+
+    fn try_lock(&self) -> bool {
+        !IS_STUBBORN.load(SeqCst) && self.0.try_lock()
+    }
+
+    unsafe fn unlock(&self) {
+        // SAFETY: the caller's duty.
+        unsafe { self.0.unlock() };
+    }
+}
+
+#[test]
+fn who_cannot_have_the_lock_owes_and_pays_later() {
+    static HEAP: AlligatorAlloc<SharedMemory<64>, ThreadCached<Stubborn>> =
+        AlligatorAlloc::with_source(SharedMemory::new());
+    let make = || -> Vec<Block> {
+        let sizes = (0..400).map(|index| if index % 9 == 0 { 5_000 } else { 40 + index });
+        let aligned = (0..4).map(|_| (3_000, 4_096));
+        sizes
+            .map(|size| (size, 8))
+            .chain(aligned)
+            .map(|(size, align)| Block::new(&HEAP, size, align, size as u64).expect("room"))
+            .collect()
+    };
+    let blocks = make();
+    let pages = HEAP.heap_bytes();
+    for _ in 0..5 {
+        IS_STUBBORN.swap(true, SeqCst);
+        for block in make() {
+            block.free(&HEAP);
+        }
+        IS_STUBBORN.swap(false, SeqCst);
+        for index in 0..300 {
+            Block::new(&HEAP, 2_000 + index, 8, 1)
+                .expect("room")
+                .free(&HEAP);
+        }
+    }
+    assert!(HEAP.heap_bytes() <= 3 * pages, "what is owed is used again");
+    for block in blocks {
+        block.free(&HEAP);
+    }
+    HEAP.thread_exit();
+    #[cfg(feature = "check")]
+    HEAP.check().expect("a whole heap");
+    assert!(
+        HEAP.largest_free() > HEAP.heap_bytes() * 8 / 10,
+        "all is home"
+    );
+}
+
+#[test]
+fn trim_gives_back_what_the_thread_keeps() {
+    static HEAP: Shared<64> = Shared::with_source(SharedMemory::new());
+    let blocks: Vec<_> = (0..2_000)
+        .map(|index| Block::new(&HEAP, 16 + index % 1_000, 8, 3).expect("room"))
+        .collect();
+    for block in blocks {
+        block.free(&HEAP);
+    }
+    let before = HEAP.largest_free();
+    assert!(!HEAP.trim(23), "one class is left");
+    assert!(HEAP.trim(1));
+    let (free, all) = (HEAP.largest_free(), HEAP.heap_bytes());
+    assert!(
+        free > before && free > all * 9 / 10,
+        "{before}, {free} of {all}"
+    );
+    HEAP.thread_exit();
+    check(&HEAP);
+}
+
 #[test]
 fn zeroed_blocks_are_zero_and_no_size_is_too_strange() {
     static HEAP: Shared<64> = Shared::with_source(SharedMemory::new());
-    for (size, align) in [(1, 1), (24, 8), (1_000, 16), (1_025, 8), (70_000, 4_096), (8, 65_536)] {
+    for (size, align) in [
+        (1, 1),
+        (24, 8),
+        (1_000, 16),
+        (1_025, 8),
+        (70_000, 4_096),
+        (8, 65_536),
+    ] {
         let layout = Layout::from_size_align(size, align).expect("a layout");
         for _ in 0..3 {
             // SAFETY: it is not zero bytes long.
             let block = unsafe { HEAP.alloc_zeroed(layout) };
             assert!(!block.is_null() && block.addr() % align == 0);
             for at in 0..size {
+                let byte = block.wrapping_add(at);
                 // SAFETY: it is in the block.
-                let byte = unsafe { &mut *block.add(at) };
-                assert_eq!(std::mem::replace(byte, 0xAB), 0);
+                assert_eq!(unsafe { byte.replace(0xAB) }, 0);
             }
             // SAFETY: it is of this layout.
             unsafe { HEAP.dealloc(block, layout) };

@@ -101,12 +101,21 @@ unsafe impl Send for Block {}
 
 impl Block {
     /// A new block of `heap`, whose contents are `mark`.
-    pub(crate) fn new(heap: &impl GlobalAlloc, size: usize, align: usize, mark: u64) -> Option<Self> {
+    pub(crate) fn new(
+        heap: &impl GlobalAlloc,
+        size: usize,
+        align: usize,
+        mark: u64,
+    ) -> Option<Self> {
         let layout = Layout::from_size_align(size.max(16), align).expect("a layout");
         // SAFETY: it is not zero bytes long.
         let pointer = NonNull::new(unsafe { heap.alloc(layout) })?;
         assert_eq!(pointer.addr().get() % align, 0, "aligned");
-        let block = Self { pointer, layout, mark };
+        let block = Self {
+            pointer,
+            layout,
+            mark,
+        };
         block.mark();
         Some(block)
     }
@@ -147,7 +156,8 @@ impl Block {
         let new = unsafe { heap.realloc(self.pointer.as_ptr(), self.layout, size) };
         let Some(new) = NonNull::new(new) else { return };
         // SAFETY: the block has so many bytes, of which the first were written.
-        assert_eq!(unsafe { new.cast::<u64>().read_unaligned() }, self.mark, "kept");
+        let first = unsafe { new.cast::<u64>().read_unaligned() };
+        assert_eq!(first, self.mark, "kept");
         self.layout = Layout::from_size_align(size, self.layout.align()).expect("a layout");
         self.pointer = new;
         self.mark();

@@ -66,7 +66,9 @@ pub(super) fn atomics_within(bytes: &[u8], parts: &[&str]) -> Result<Atomics> {
 /// Where the loops of a function start, in bytes from the module's start.
 pub(super) fn loops(module: &Module<'_>, index: u32) -> Result<Vec<u64>> {
     let code = module.code(index).map_err(|error| anyhow!("{error}"))?;
-    let code = code.iter().flat_map(|code| code.operators.iter().zip(&code.offsets));
+    let code = code
+        .iter()
+        .flat_map(|code| code.operators.iter().zip(&code.offsets));
     let loops = code.filter(|(operator, _)| matches!(operator, Operator::Loop { .. }));
     Ok(loops.map(|(_, offset)| *offset).collect())
 }

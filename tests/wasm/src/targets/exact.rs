@@ -51,9 +51,12 @@ impl Table {
     }
 }
 
+/// A test of the fewest pages.
+type Test = fn(&Exact) -> Result<()>;
+
 /// All of it, for each heap whose table stands at its end.
 pub(super) fn run() -> Result<()> {
-    let tests: [(&str, fn(&Exact) -> Result<()>); 7] = [
+    let tests: [(&str, Test); 7] = [
         ("a first block", first_blocks),
         ("a block above others", above_others),
         ("a block in a long heap", long_heaps),

@@ -211,7 +211,10 @@ pub(super) fn bounds() -> Result<()> {
         held.extend(locked(&module, name)?);
     }
     let options = BoundOptions {
-        entries: own.into_iter().chain(held.iter().map(u32::to_string)).collect(),
+        entries: own
+            .into_iter()
+            .chain(held.iter().map(u32::to_string))
+            .collect(),
         bounds: without_waiting(&module)?,
         ..BoundOptions::default()
     };
@@ -219,7 +222,10 @@ pub(super) fn bounds() -> Result<()> {
     let report = analyze(&bytes, &options).map_err(|error| anyhow!("{error}"))?;
     let mut outcomes = Outcomes::default();
     for (name, origin) in OWN.into_iter().zip(&reach.from) {
-        let is_free = origin.findings.iter().all(|finding| finding.answer == Answer::Never);
+        let is_free = origin
+            .findings
+            .iter()
+            .all(|finding| finding.answer == Answer::Never);
         let outcome = ensure_that(is_free, "it may grow, wait, or turn without end");
         outcomes.add(&format!("{name} reaches nothing that waits"), outcome);
     }
@@ -261,12 +267,14 @@ fn without_waiting(module: &CoreModule<'_>) -> Result<Bounds> {
         if !name.contains("SpinLock") || !name.contains("wait") {
             continue;
         }
-        bounds.loops.extend(loops(module, index)?.into_iter().map(|offset| LoopBound {
-            function: index.to_string(),
-            offset,
-            turns: 1,
-            because: "waiting is not counted".to_owned(),
-        }));
+        bounds
+            .loops
+            .extend(loops(module, index)?.into_iter().map(|offset| LoopBound {
+                function: index.to_string(),
+                offset,
+                turns: 1,
+                because: "waiting is not counted".to_owned(),
+            }));
     }
     Ok(bounds)
 }
