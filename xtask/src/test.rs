@@ -95,13 +95,21 @@ fn source(features: &[String]) -> Vec<Step> {
         })
         .quick(),
         Step::new("lints, host, other features", || {
-            ["", "small", "small,check,metrics", "check,hardened,metrics"]
-                .iter()
-                .try_for_each(|selection| {
-                    cargo(&["clippy", "-p", "alligator-alloc", "--all-targets"])
-                        .args(&["--features", selection, "--", "-D", "warnings"])
-                        .run()
-                })
+            let selections = [
+                "",
+                "small",
+                "small,check,metrics",
+                "check,hardened,metrics",
+                "check,threads",
+            ];
+            selections.iter().try_for_each(|selection| {
+                cargo(&["clippy", "-p", "alligator-alloc", "--all-targets"])
+                    .args(&["--features", selection, "--", "-D", "warnings"])
+                    .run()
+            })?;
+            cargo(&["clippy", "-p", "alligator-alloc", "--features", "threads"])
+                .args(&["--target", WASI_THREADS, "--", "-D", "warnings"])
+                .run()
         })
         .quick(),
         Step::new("lints, the C library, Wasm", || {
@@ -206,9 +214,11 @@ fn allocator(features: &[String]) -> Vec<Step> {
     let mut selections = vec![String::new()];
     selections.extend(features.iter().cloned());
     selections.push(features.join(","));
+    selections.push("check,threads".to_owned()); // Not with all: counting takes the lock for each operation.
     let on_host = selections.into_iter().map(|selection| {
         let name = format!("tests, host, features: {}", named(&selection));
-        let is_quick = ["", "check", "small", "hardened"].contains(&selection.as_str());
+        let is_quick =
+            ["", "check", "small", "hardened", "check,threads"].contains(&selection.as_str());
         let step = Step::new(name, move || {
             suite()?.args(&["--features", &selection]).run()
         });
@@ -237,9 +247,11 @@ fn allocator(features: &[String]) -> Vec<Step> {
             },
         ),
         Step::new("tests, 32-bit host", || {
-            suite()?
-                .args(&["--features", "check", "--target", HOST_32])
-                .run()
+            ["check", "check,threads"].iter().try_for_each(|selection| {
+                suite()?
+                    .args(&["--features", selection, "--target", HOST_32])
+                    .run()
+            })
         })
         .needs(|| links_for(HOST_32)),
         Step::new("tests, contract kit", || {
@@ -388,13 +400,15 @@ fn lab() -> Vec<Step> {
 fn on_nightly() -> Vec<Step> {
     let mut steps = vec![
         Step::new("module with shared memory (nightly)", || {
-            rustup_nightly(&["build", "-p", "alligator-alloc", "--target", WASM])
-                .args(&["-Z", "build-std=core"])
-                .env(
-                    "RUSTFLAGS",
-                    "-C target-feature=+atomics,+bulk-memory,+mutable-globals",
-                )
-                .run()
+            ["", "threads"].iter().try_for_each(|selection| {
+                rustup_nightly(&["build", "-p", "alligator-alloc", "--target", WASM])
+                    .args(&["-Z", "build-std=core", "--features", selection])
+                    .env(
+                        "RUSTFLAGS",
+                        "-C target-feature=+atomics,+bulk-memory,+mutable-globals",
+                    )
+                    .run()
+            })
         })
         .needs(|| nightly_has("rust-src")),
     ];
