@@ -18,7 +18,7 @@ mod memory;
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::channel;
-use std::sync::{Barrier, Mutex};
+use std::sync::{Barrier, Mutex, PoisonError};
 use std::thread;
 
 use alligator_alloc::{
@@ -403,6 +403,9 @@ struct Stubborn(SpinLock);
 
 static IS_STUBBORN: AtomicBool = AtomicBool::new(false);
 
+/// One test with such a lock at a time.
+static STUBBORN_ONES: Mutex<()> = Mutex::new(());
+
 // SAFETY: it is the lock.
 unsafe impl Lock for Stubborn {
     const NEW: Self = Self(SpinLock::NEW);
@@ -425,6 +428,7 @@ unsafe impl Lock for Stubborn {
 fn who_cannot_have_the_lock_owes_and_pays_later() {
     static HEAP: AlligatorAlloc<SharedMemory<64>, ThreadCached<Stubborn>> =
         AlligatorAlloc::with_source(SharedMemory::new());
+    let _alone = STUBBORN_ONES.lock().unwrap_or_else(PoisonError::into_inner);
     let make = || -> Vec<Block> {
         let sizes = (0..400).map(|index| if index % 9 == 0 { 5_000 } else { 40 + index });
         let aligned = (0..4).map(|_| (3_000, 4_096));
@@ -459,6 +463,34 @@ fn who_cannot_have_the_lock_owes_and_pays_later() {
         HEAP.largest_free() > HEAP.heap_bytes() * 8 / 10,
         "all is home"
     );
+}
+
+#[test]
+fn who_only_allocates_slots_pays_too() {
+    static HEAP: AlligatorAlloc<SharedMemory<64>, ThreadCached<Stubborn>> =
+        AlligatorAlloc::with_source(SharedMemory::new());
+    let _alone = STUBBORN_ONES.lock().unwrap_or_else(PoisonError::into_inner);
+    let long: Vec<_> = (0..60)
+        .map(|index| Block::new(&HEAP, 5_000, 8, index).expect("room"))
+        .collect();
+    IS_STUBBORN.swap(true, SeqCst);
+    for block in long {
+        block.free(&HEAP);
+    }
+    IS_STUBBORN.swap(false, SeqCst);
+    assert!(HEAP.largest_free() < 100_000, "nothing is home");
+    let kept: Vec<_> = (0..96)
+        .map(|index| Block::new(&HEAP, 16 + index % 24 * 40, 8, 1).expect("room"))
+        .collect();
+    assert!(
+        HEAP.largest_free() > 150_000,
+        "{} are home",
+        HEAP.largest_free()
+    );
+    for block in kept {
+        block.free(&HEAP);
+    }
+    HEAP.thread_exit();
 }
 
 #[test]
