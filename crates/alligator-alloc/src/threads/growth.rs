@@ -28,6 +28,10 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         if !self.begin_growth() {
             return true; // Another thread has grown it.
         }
+        if self.has_room(length) {
+            self.end_growth();
+            return true; // Another thread had, since the caller looked; there may be no more pages.
+        }
         let mut has_grown = false;
         if let Some((pages, step)) = self.pages_wanted(length, reservation) {
             // SAFETY: a source that threads share is not changed, and nobody has it to himself.

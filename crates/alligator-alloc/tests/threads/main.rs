@@ -26,7 +26,7 @@ use alligator_alloc::{
     alligator_thread_id,
 };
 
-use memory::{Block, Random, Shared, SharedMemory};
+use memory::{Block, PausingLock, Random, Shared, SharedMemory};
 
 /// How much longer tests are where each step is fast.
 const ROUNDS: usize = if cfg!(miri) { 1 } else { 100 };
@@ -268,6 +268,21 @@ fn all_that_grow_at_once_are_served() {
         block.free(&HEAP);
     }
     check(&HEAP);
+}
+
+#[test]
+fn whoever_comes_late_to_grow_finds_what_another_has_grown() {
+    static HEAP: AlligatorAlloc<SharedMemory<2>, ThreadCached<PausingLock>> =
+        AlligatorAlloc::with_source(SharedMemory::new());
+    const MOST: usize = 100_000; // There are no pages for a second time.
+    let late = thread::spawn(|| {
+        PausingLock::pause_after(2); // It has seen that there is no room.
+        HEAP.reserve(MOST)
+    });
+    PausingLock::wait_for_pause();
+    assert!(HEAP.reserve(MOST));
+    PausingLock::go_on();
+    assert!(late.join().expect("a thread"), "there is room by now");
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! A memory that grows and that threads share, and threads that deal in blocks whose contents say who wrote them.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread::yield_now;
 
-use alligator_alloc::{AlligatorAlloc, PAGE_BYTES, Source, ThreadCached};
+use alligator_alloc::{AlligatorAlloc, Lock, PAGE_BYTES, Source, SpinLock, ThreadCached};
 
 /// A heap as a program has it in shared memory.
 pub(crate) type Shared<const PAGES: usize> = AlligatorAlloc<SharedMemory<PAGES>, ThreadCached>;
@@ -69,6 +71,60 @@ unsafe impl<const PAGES: usize> Source for SharedMemory<PAGES> {
 
     fn pointer(&self, address: usize) -> *mut u8 {
         std::ptr::with_exposed_provenance_mut(address)
+    }
+}
+
+/// A lock after which a thread stops, once, if it has asked for that: then others go on before it does.
+pub(crate) struct PausingLock(SpinLock);
+
+std::thread_local! {
+    /// How often a thread still gives a lock back before it stops, or zero.
+    static PAUSES: Cell<usize> = const { Cell::new(0) };
+}
+static IS_PAUSED: AtomicBool = AtomicBool::new(false);
+
+impl PausingLock {
+    /// The calling thread stops when it has given a lock back that often.
+    pub(crate) fn pause_after(times: usize) {
+        PAUSES.set(times);
+    }
+
+    /// Waits until a thread has stopped.
+    pub(crate) fn wait_for_pause() {
+        while !IS_PAUSED.load(SeqCst) {
+            yield_now();
+        }
+    }
+
+    /// It goes on.
+    pub(crate) fn go_on() {
+        IS_PAUSED.store(false, SeqCst);
+    }
+}
+
+// SAFETY: it is a lock, given back before anything else.
+unsafe impl Lock for PausingLock {
+    const NEW: Self = Self(SpinLock::NEW);
+
+    fn lock(&self) {
+        self.0.lock();
+    }
+
+    fn try_lock(&self) -> bool {
+        self.0.try_lock()
+    }
+
+    unsafe fn unlock(&self) {
+        // SAFETY: the caller's duty.
+        unsafe { self.0.unlock() };
+        let times = PAUSES.get();
+        PAUSES.set(times.saturating_sub(1));
+        if times == 1 {
+            IS_PAUSED.store(true, SeqCst);
+            while IS_PAUSED.load(SeqCst) {
+                yield_now();
+            }
+        }
     }
 }
 
