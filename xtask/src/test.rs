@@ -254,6 +254,9 @@ fn allocator(features: &[String]) -> Vec<Step> {
             })
         })
         .needs(|| links_for(HOST_32)),
+        Step::new("models of threads (loom)", || {
+            cargo(&["test", "--manifest-path", "tests/threads-models/Cargo.toml"]).run()
+        }),
         Step::new("tests, contract kit", || {
             cargo(&["test", "-p", "alligator-contract"]).run()
         }),

@@ -418,7 +418,8 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
 /// A heap of fixed size for one thread at a time, in a block of an [`AlligatorAlloc`]: it takes no lock, and never grows.
 /// Whatever it gives may be given back by any thread, to it or by the program's global allocator.
 ///
-/// When this is dropped, its memory goes back as soon as the last block of it has been given back.
+/// When this is dropped, its memory goes back with the last block of it; or, if another thread has the lock or looks for
+/// heaps that are over just then, when next such a block is given back, a heap is reserved or a thread ends.
 pub struct ReservedHeap {
     region: &'static Region,
     /// It may go to another thread, but not be used by two.
