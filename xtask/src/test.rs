@@ -442,6 +442,19 @@ fn on_nightly() -> Vec<Step> {
         })
         .needs(|| nightly_has("miri").and_then(|()| nightly_has("rust-src"))),
     );
+    // Some 170 s. With Tree Borrows it does not end in 15 minutes.
+    steps.push(
+        Step::new("threads under Miri (nightly): Stacked Borrows", || {
+            rustup_nightly(&["miri", "test", "-p", "alligator-alloc", "--test", "threads"])
+                .args(&["--features", "threads,check"])
+                .env(
+                    "MIRIFLAGS",
+                    "-Zmiri-permissive-provenance -Zmiri-disable-isolation -Zmiri-ignore-leaks",
+                )
+                .run()
+        })
+        .needs(|| nightly_has("miri").and_then(|()| nightly_has("rust-src"))),
+    );
     steps.push(Step::new("std's hook for no memory (nightly)", || {
         rustup_nightly(&["test", "-p", "alligator-rt", "--all-features"])
             .args(&["--test", "alloc_error_hook", "--target-dir", "target/hook"])
