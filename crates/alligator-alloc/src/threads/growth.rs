@@ -25,6 +25,9 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     #[cold]
     #[inline(never)]
     pub(super) fn grow_for(&self, length: Length, reservation: bool) -> bool {
+        if self.regions.has_orphans() {
+            self.sweep();
+        }
         if !self.begin_growth() {
             return true; // Another thread has grown it.
         }

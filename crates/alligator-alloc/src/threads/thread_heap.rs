@@ -12,7 +12,7 @@ use crate::size_class::{CLASS_COUNT, Class};
 /// What a thread keeps: for each class a magazine and the free slots of one MiniPage, and blocks that it owes. It lies in
 /// a block of the heap, is never given back, and is used again by another thread when its own has ended.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C, align(1024))]
 pub(crate) struct ThreadHeap {
     /// The address of the allocator whose blocks these are.
     owner: Cell<usize>,
