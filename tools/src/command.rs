@@ -123,6 +123,19 @@ pub fn toolchain_has(toolchain: &str, target: &str) -> Result<()> {
     Ok(())
 }
 
+/// The version of Node.js; an error if there is none that runs threads as our programs need it, 20 or later.
+pub fn node_version() -> Result<String> {
+    let output = Command::new("node").arg("--version").output();
+    let output = output.context("node, which has workers, is not installed")?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let major = version.trim_start_matches('v').split('.').next();
+    let major: u32 = major.unwrap_or_default().parse().unwrap_or_default();
+    if major < 20 {
+        bail!("node is {version}, not 20 or later");
+    }
+    Ok(version)
+}
+
 /// Nothing if programs can be built for `target` and linked. Adds the target to the toolchain if need be.
 pub fn links_for(target: &str) -> Result<()> {
     ensure_target(target)?;

@@ -14,6 +14,9 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 /// The target whose programs ask an operating system for what they need.
 pub const WASI: &str = "wasm32-wasip1";
 
+/// The same, with threads that share the memory.
+pub const WASI_THREADS: &str = "wasm32-wasip1-threads";
+
 /// Where guests are built and their modules kept: `target/guests`.
 pub fn guests_dir() -> PathBuf {
     root().join("target").join("guests")
@@ -52,6 +55,11 @@ pub fn stack_size(bytes: u64) -> String {
 /// Builds a guest for `TARGET` in release mode. Returns the path of the module, which is a copy
 /// that the next build of the same crate does not overwrite.
 pub fn build(guest: &Guest<'_>) -> Result<PathBuf> {
+    build_for(guest, TARGET)
+}
+
+/// The same, for another target.
+pub fn build_for(guest: &Guest<'_>, target: &str) -> Result<PathBuf> {
     let dir = guests_dir();
     // One for all: what guests have in common is built once.
     let build_dir = dir.join("build");
@@ -63,7 +71,7 @@ pub fn build(guest: &Guest<'_>) -> Result<PathBuf> {
         command.args(["--config", setting]);
     }
     let output = command
-        .args(["build", "--release", "--quiet", "--target", TARGET])
+        .args(["build", "--release", "--quiet", "--target", target])
         .args(["--no-default-features", "--features"])
         .arg(guest.features.join(","))
         .arg("--target-dir")
@@ -76,7 +84,7 @@ pub fn build(guest: &Guest<'_>) -> Result<PathBuf> {
         bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
     }
     let module = dir.join(guest.output).with_extension("wasm");
-    let built = build_dir.join(TARGET).join("release").join(guest.library);
+    let built = build_dir.join(target).join("release").join(guest.library);
     std::fs::copy(built.with_extension("wasm"), &module)
         .with_context(|| format!("cargo built no {}.wasm", guest.library))?;
     Ok(module)

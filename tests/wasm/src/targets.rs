@@ -15,7 +15,7 @@ mod v1;
 mod wasi;
 mod wasm64;
 
-use alligator_tools::command::nightly_has;
+use alligator_tools::command::{nightly_has, node_version};
 use alligator_tools::guest;
 use anyhow::{Result, bail, ensure};
 
@@ -145,12 +145,12 @@ fn cases_of_targets() -> Vec<Case> {
         case(format!("{p1_threads}: the lock is there"), None, wasi::lock),
         case(
             format!("{p1_threads}: a program of threads"),
-            Some(wasi::node),
+            Some(|| node_version().map(drop)),
             wasi::threads,
         ),
         case(
             format!("{p1_threads}: guards"),
-            Some(wasi::node),
+            Some(|| node_version().map(drop)),
             wasi::guards,
         ),
         case(

@@ -7,8 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::program::Program;
-use super::wasi::{node, run_for};
+use super::wasi::run_for;
 use super::{HEAPS, Outcomes};
+use alligator_tools::command::node_version;
 use alligator_tools::guest;
 
 pub(super) const TARGET: &str = "wasm32-unknown-emscripten";
@@ -35,7 +36,7 @@ const MEMORIES: [(&str, &[&str]); 4] = [
 
 /// Nothing, if Emscripten's compiler and Node are there.
 pub(super) fn tools() -> Result<()> {
-    node()?;
+    node_version()?;
     let output = Command::new("emcc").arg("--version").output();
     let output = output.context("emcc is not installed (on Debian: apt-get install emscripten)")?;
     ensure!(output.status.success(), "emcc does not work");

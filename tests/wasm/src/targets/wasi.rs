@@ -73,17 +73,6 @@ fn has_lock(module: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Nothing, if Node is there to run threads.
-pub(super) fn node() -> Result<()> {
-    let output = Command::new("node").arg("--version").output();
-    let output = output.context("node, which has workers, is not installed")?;
-    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let major = version.trim_start_matches('v').split('.').next();
-    let major: u32 = major.unwrap_or_default().parse().unwrap_or_default();
-    ensure!(major >= 20, "node is {version}, not 20 or later");
-    Ok(())
-}
-
 /// A program of std's threads, many times.
 pub(super) fn threads() -> Result<()> {
     let mut outcomes = Outcomes::default();
