@@ -7,6 +7,7 @@ use wasmtime::{Engine, Instance, Module};
 
 use crate::fuel::PAGE_BYTES;
 use crate::options::{Allocators, Only};
+use crate::pictures;
 use crate::size::{self, OPT_LEVELS};
 use crate::stats;
 use crate::table::Table;
@@ -19,10 +20,8 @@ use alligator_tools::guest;
 const PLAIN: &str = "alligator";
 const HARDENED: &str = "alligator-hardened";
 
-/// Where the table goes, and the lines around it.
+/// Where the tables go.
 const DOCUMENT: &str = "docs/hardened.md";
-const BEGIN: &str = "<!-- cost:begin -->\n";
-const END: &str = "<!-- cost:end -->";
 
 /// What to measure.
 #[derive(clap::Args, Debug)]
@@ -65,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     print!("{text}");
     if options.programs.is_all() && options.allocators.are_default() && is_sized {
-        write(&text)?;
+        pictures::write_between(DOCUMENT, "cost", &text)?;
     }
     Ok(())
 }
@@ -150,20 +149,6 @@ fn sizes([plain, hardened]: [&Allocator; 2]) -> Result<Table> {
         ]);
     }
     Ok(table)
-}
-
-/// Puts the tables into the document.
-fn write(text: &str) -> Result<()> {
-    let path = guest::root().join(DOCUMENT);
-    let document = std::fs::read_to_string(&path)?;
-    let (before, rest) = document
-        .split_once(BEGIN)
-        .with_context(|| format!("{DOCUMENT} has no line {BEGIN:?}"))?;
-    let (_, after) = rest
-        .split_once(END)
-        .with_context(|| format!("{DOCUMENT} has no line {END:?}"))?;
-    std::fs::write(&path, [before, BEGIN, text, END, after].concat())?;
-    Ok(())
 }
 
 /// How much more than the whole a ratio is.

@@ -21,6 +21,7 @@ mod size;
 mod special;
 mod stats;
 mod table;
+mod threads;
 mod tightness;
 mod workloads;
 
@@ -53,6 +54,8 @@ enum Command {
     Pictures(pictures::Options),
     /// Runs the same programs on every engine: they agree on every address and every byte.
     Same(same::Options),
+    /// Measures programs of several threads on one heap, and writes docs/threads.md's tables.
+    Threads(threads::Options),
     /// Searches for sequences of calls that come close to the proved bounds, and prints how close.
     Tightness(tightness::Options),
     /// Writes a workload as a trace of a program, for `alligator report`, `replay` and `advise`.
@@ -68,6 +71,7 @@ fn main() -> anyhow::Result<()> {
         Command::Measure(options) => measure::run(&options),
         Command::Pictures(options) => pictures::run(&options),
         Command::Same(options) => same::run(&options),
+        Command::Threads(options) => threads::run(&options),
         Command::Tightness(options) => tightness::run(&options),
         Command::Trace(options) => convert::run(&options),
     }

@@ -75,6 +75,14 @@ fn all() -> Result<Vec<(String, String)>> {
     Ok(made)
 }
 
+/// Writes `tables` into the page at `path` of the repository, between the markers of this name.
+pub(crate) fn write_between(path: &str, name: &str, tables: &str) -> Result<()> {
+    let file = guest::root().join(path);
+    let page = std::fs::read_to_string(&file).context(path.to_owned())?;
+    let page = between(&page, name, tables).context(path.to_owned())?;
+    Ok(std::fs::write(file, page)?)
+}
+
 /// The page with `table` between the markers of this name.
 fn between(page: &str, name: &str, table: &str) -> Result<String> {
     let (begin, end) = (

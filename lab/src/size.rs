@@ -76,8 +76,12 @@ pub(crate) fn added_to(
 /// Bytes of a minimal module: of what the compiler wrote, and after `wasm-opt -Oz`, names and
 /// producers stripped.
 fn whole(allocator: &Allocator, opt_level: &'static str, optimizer: bool) -> Result<Size> {
-    let input = allocator.build(Exports::Minimal { opt_level })?;
-    let compiled = module_bytes(&std::fs::read(&input)?)?;
+    of(&allocator.build(Exports::Minimal { opt_level })?, optimizer)
+}
+
+/// The same of a module that is there.
+pub(crate) fn of(input: &Path, optimizer: bool) -> Result<Size> {
+    let compiled = module_bytes(&std::fs::read(input)?)?;
     if !optimizer {
         return Ok(Size {
             compiled,
@@ -85,7 +89,7 @@ fn whole(allocator: &Allocator, opt_level: &'static str, optimizer: bool) -> Res
         });
     }
     let output = input.with_extension("oz.wasm");
-    optimize(&input, &output)?;
+    optimize(input, &output)?;
     let module = std::fs::read(&output)?;
     let bytes = module.len() as u64 - section_bytes(&module)?;
     Ok(Size {

@@ -1,20 +1,31 @@
 // Runs programs of several threads in Node.js (V8) and prints what each took, one line of JSON for each run:
 //   node host.mjs MODULE.wasm shared|own RESERVE SEED PROGRAM:THREADS:STEPS ...
 // "shared": one memory for all threads, with RESERVE bytes of it taken before they start. "own": a memory for each.
+// `pages` are those of all memories when a run has ended. In "own", nobody gives a block to another thread: no xmalloc.
 import { readFile } from "node:fs/promises";
 import { WASI } from "node:wasi";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
 
 const PROGRAMS = ["pair", "local", "larson", "xmalloc", "handover", "thrash", "bursts", "churn"];
-const STACK_PAGES = 40;
+// What the modules ask for.
+const INITIAL_PAGES = 21;
 const PAGES_MAX = 32768;
+// Who takes longer hangs.
+const PATIENCE = 120_000;
 
-/** An instance of `module`; in shared `memory`, with a stack at `stack`, unless that is zero. */
-async function instantiate(module, memory, stack) {
+/**
+ * An instance of `module`; in shared `memory`, with a stack at `stack`, unless that is zero. Threads tell one another in
+ * `over` that the bursts have all been made, also where they share no memory.
+ */
+async function instantiate(module, memory, stack, over) {
   const wasi = new WASI({ version: "preview1", args: [], env: {} });
   const imports = {
     ...wasi.getImportObject(),
-    host: { now: () => performance.now() },
+    host: {
+      now: () => performance.now(),
+      is_over: () => Atomics.load(over, 0),
+      end: () => void Atomics.store(over, 0, 1),
+    },
     wasi: { "thread-spawn": () => -1 },
     ...(memory ? { env: { memory } } : {}),
   };
@@ -32,15 +43,16 @@ if (isMainThread) {
   const module = await WebAssembly.compile(await readFile(file));
   const isShared = kind === "shared";
   const memory = isShared
-    ? new WebAssembly.Memory({ initial: STACK_PAGES, maximum: PAGES_MAX, shared: true })
+    ? new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: PAGES_MAX, shared: true })
     : undefined;
-  const first = await instantiate(module, memory, 0);
+  const over = new Int32Array(new SharedArrayBuffer(4));
+  const first = await instantiate(module, memory, 0, over);
   if (isShared && Number(reserve) > 0) first.reserve(Number(reserve));
   const threadsMax = Math.max(...runs.map((run) => Number(run.split(":")[1])));
   const workers = [];
   for (let thread = 0; thread < threadsMax; thread++) {
     const stack = isShared ? first.new_stack() : 0;
-    const worker = new Worker(new URL(import.meta.url), { workerData: { module, memory, stack } });
+    const worker = new Worker(new URL(import.meta.url), { workerData: { module, memory, stack, over } });
     await new Promise((resolve) => worker.once("message", resolve));
     workers.push(worker);
   }
@@ -56,10 +68,15 @@ if (isMainThread) {
     const message = (thread) => ({
       number, thread, threads: isShared ? Number(threads) : 1, steps: Number(steps), seed: Number(seed),
     });
+    const watchdog = setTimeout(() => {
+      console.error(`${run}: no end after ${PATIENCE / 1000} s`);
+      process.exit(1);
+    }, PATIENCE);
     const begin = performance.now();
     const outcomes = await Promise.all(
       workers.slice(0, Number(threads)).map((worker, thread) => answer(worker, message(thread))));
     const wall = performance.now() - begin;
+    clearTimeout(watchdog);
     const operations = outcomes.reduce((sum, outcome) => sum + outcome.operations, 0);
     if (outcomes.some((outcome) => outcome.operations < 0)) {
       console.error(`${run}: a block was damaged, or there was no memory`);
@@ -76,11 +93,12 @@ if (isMainThread) {
     if (name === "bursts") result.bursts = outcomes[0].times;
     console.log(JSON.stringify(result));
     if (isShared) first.again();
+    Atomics.store(over, 0, 0);
   }
   process.exit(0);
 } else {
-  const { module, memory, stack } = workerData;
-  const exports = await instantiate(module, memory, stack);
+  const { module, memory, stack, over } = workerData;
+  const exports = await instantiate(module, memory, stack, over);
   parentPort.postMessage("ready");
   parentPort.on("message", ({ number, thread, threads, steps, seed }) => {
     // The host starts all at once; they wait for one another before they begin.

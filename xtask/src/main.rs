@@ -60,6 +60,8 @@ enum Command {
     Reports(Forwarded),
     /// Runs the same programs on every engine: they agree on every address and every byte (lab).
     Same(Forwarded),
+    /// Measures programs of several threads on one heap, and writes docs/threads.md's tables (lab).
+    Threads(Forwarded),
     /// Searches for calls that come close to our bounds, and prints how close (lab).
     Tightness(Forwarded),
     /// Writes a workload of the lab as a trace of a program, for `alligator report`, `replay` and `advise` (lab).
@@ -116,6 +118,7 @@ fn run() -> Result<ExitCode> {
         Command::Measure(args) => return args.run(LAB, Some("measure")),
         Command::Pictures(args) => return args.run(LAB, Some("pictures")),
         Command::Same(args) => return args.run(LAB, Some("same")),
+        Command::Threads(args) => return args.run(LAB, Some("threads")),
         Command::Tightness(args) => return args.run(LAB, Some("tightness")),
         Command::Trace(args) => return args.run(LAB, Some("trace")),
         Command::Book(options) => return book::run(&options),

@@ -5,10 +5,10 @@
 use std::process::ExitCode;
 
 use alligator_tools::command::{
-    Tool, cargo, combinations, features_of, links_for, nightly_has, rustup, rustup_nightly,
-    toolchain_has,
+    Tool, cargo, combinations, features_of, links_for, nightly_has, node_version, rustup,
+    rustup_nightly, toolchain_has,
 };
-use alligator_tools::guest::{self, WASI};
+use alligator_tools::guest::{self, WASI, WASI_THREADS};
 use anyhow::Result;
 
 use crate::steps::{self, Options, Step};
@@ -17,7 +17,6 @@ use alligator_tools::programs::{self, BOUNDS, LAB, WASM_TESTS};
 
 /// Targets that the steps build for.
 const WASM: &str = guest::TARGET;
-const WASI_THREADS: &str = "wasm32-wasip1-threads";
 const HOST_32: &str = "i686-unknown-linux-gnu";
 const HOST_64: &str = "x86_64-unknown-linux-gnu";
 
@@ -396,6 +395,12 @@ fn lab() -> Vec<Step> {
             LAB,
             "demo --check",
         ),
+        program(
+            "threads: nothing is damaged, few visits to the lock, no more pages than may be",
+            LAB,
+            "threads --quick",
+        )
+        .needs(|| node_version().map(drop)),
     ]
 }
 

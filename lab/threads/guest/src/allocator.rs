@@ -5,7 +5,7 @@
 use core::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::alloc::{GlobalAlloc, Layout};
 
-use alligator_alloc::{AlligatorAlloc, Lock, WasmMemory};
+use alligator_alloc::Lock;
 
 use crate::VISITS;
 
@@ -91,11 +91,12 @@ unsafe impl Lock for Counted {
     }
 }
 
-#[cfg(feature = "alligator-threads")]
+#[cfg(all(feature = "alligator-threads", shared))]
 type Cached = alligator_alloc::ThreadCached<Counted>;
 #[cfg(all(feature = "alligator-threads", shared))]
 #[global_allocator]
-pub(crate) static ALLOCATOR: AlligatorAlloc<WasmMemory, Cached> = AlligatorAlloc::new();
+pub(crate) static ALLOCATOR: alligator_alloc::AlligatorAlloc<alligator_alloc::WasmMemory, Cached> =
+    alligator_alloc::AlligatorAlloc::new();
 
 // Where no threads are, it has no lock.
 #[cfg(not(any(
@@ -105,7 +106,7 @@ pub(crate) static ALLOCATOR: AlligatorAlloc<WasmMemory, Cached> = AlligatorAlloc
     feature = "talc"
 )))]
 #[global_allocator]
-pub(crate) static ALLOCATOR: AlligatorAlloc = AlligatorAlloc::new();
+pub(crate) static ALLOCATOR: alligator_alloc::AlligatorAlloc = alligator_alloc::AlligatorAlloc::new();
 
 #[cfg(feature = "dlmalloc")]
 #[global_allocator]

@@ -229,11 +229,11 @@ fn churn(work: Work) -> Count {
 /// Steps that the threads beside `bursts` have made, so that nobody optimises them away.
 static STEPS: AtomicUsize = AtomicUsize::new(0);
 
-/// As `larson`, until somebody is done.
+/// As `larson`, until somebody is done, who is asked now and then.
 fn busy(work: Work, is_over: impl Fn() -> bool) -> Count {
     let mut random = Random::new(work);
-    let mut steps = 0;
-    while !is_over() {
+    let mut steps = 0_usize;
+    while !steps.is_multiple_of(64) || !is_over() {
         let new = Block::new(random.size())?;
         exchange(&SHARED[random.next() % PLACES], new.0)?;
         steps += 1;
@@ -244,7 +244,6 @@ fn busy(work: Work, is_over: impl Fn() -> bool) -> Count {
 
 /// Gives back what is left from a run.
 pub(crate) fn clean_up() {
-    bursts::clean_up();
     for place in &SHARED {
         let _ = exchange(place, ptr::null_mut());
     }

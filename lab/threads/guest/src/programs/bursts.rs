@@ -2,7 +2,7 @@
 //! it take at the worst?
 
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use super::{Block, Count, Random, Work, busy};
 
@@ -12,18 +12,19 @@ const BURSTS_MAX: usize = 1 << 16;
 /// Times, in thousandths of a microsecond.
 pub(crate) static TIMES: [AtomicU32; BURSTS_MAX] = [const { AtomicU32::new(0) }; BURSTS_MAX];
 
-static IS_OVER: AtomicBool = AtomicBool::new(false);
-
 #[link(wasm_import_module = "host")]
 unsafe extern "C" {
     /// Milliseconds since some time.
     safe fn now() -> f64;
+    /// Whether a thread has called `end` since the run began: not zero.
+    safe fn is_over() -> u32;
+    safe fn end();
 }
 
 /// The first thread makes the bursts, the others are busy meanwhile.
 pub(crate) fn run(work: Work) -> Count {
     if work.thread != 0 {
-        return busy(work, || IS_OVER.load(SeqCst));
+        return busy(work, || is_over() != 0);
     }
     let mut random = Random::new(work);
     let mut blocks = [Block(ptr::null_mut()); 20];
@@ -40,11 +41,6 @@ pub(crate) fn run(work: Work) -> Count {
         }
         time.swap(((now() - begin) * 1e6) as u32, SeqCst);
     }
-    IS_OVER.swap(true, SeqCst);
+    end();
     Some(40 * bursts as u64)
-}
-
-/// Makes it ready for another run.
-pub(crate) fn clean_up() {
-    IS_OVER.swap(false, SeqCst);
 }
