@@ -106,7 +106,7 @@ fn cases_of_thread_caches() -> Vec<Case> {
         ),
         case(
             format!("{p1_threads}: terminated threads"),
-            Some(wasi::node),
+            Some(|| node_version().map(drop)),
             threads::killed,
         ),
     ]

@@ -9,9 +9,9 @@ use crate::policy::{Entry, Policy, sealed};
 use crate::size_class::Class;
 
 /// Slots in a thread's magazine of a class, at most ..
-pub(crate) const CACHED_SLOTS: usize = 48;
+pub(crate) const CACHED_SLOTS: usize = 64;
 /// .. and how many bytes they have together, at most.
-const CACHED_BYTES: usize = 16 << 10;
+const CACHED_BYTES: usize = 24 << 10;
 
 /// The policy of what a thread keeps.
 #[derive(Debug)]

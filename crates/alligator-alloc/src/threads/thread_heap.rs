@@ -177,4 +177,4 @@ impl ThreadHeap {
     }
 }
 
-const _: () = assert!(usize::BITS > 32 || size_of::<ThreadHeap>() <= 6 << 10);
+const _: () = assert!(usize::BITS > 32 || size_of::<ThreadHeap>() <= 8 << 10);
