@@ -17,9 +17,9 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::{Barrier, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use alligator_alloc::{AlligatorAlloc, Arena, Fault, Heap, PAGE_BYTES, SpinLock};
+use alligator_alloc::{Arena, Fault, Heap, PAGE_BYTES};
 use memory::Memory;
 
 const SLOT: Layout = Layout::new::<[u64; 10]>();
@@ -55,11 +55,9 @@ fn write(block: NonNull<u8>, byte: u8) {
     unsafe { block.write(byte) };
 }
 
-/// Faults, one at a time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
 /// The fault that `action` is stopped by, and its address. One at a time: the last fault is the program's.
 fn fault_of(action: impl FnOnce()) -> Option<(Fault, usize)> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     match catch_unwind(AssertUnwindSafe(action)) {
         Ok(()) => None,
@@ -743,36 +741,4 @@ fn a_fault_has_a_number_and_is_found_by_it() {
     }
     assert_eq!(Fault::from_code(0), None);
     assert_eq!(Fault::from_code(8), None);
-}
-
-/// Each operation of a hardened heap takes the lock, so one of the two sees what the other has done.
-#[test]
-fn of_two_threads_that_free_one_block_one_is_at_fault() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    for round in 0..if cfg!(miri) { 2 } else { 50 } {
-        let memory = Box::leak(vec![MaybeUninit::uninit(); 1 << 16].into_boxed_slice());
-        let heap = AlligatorAlloc::<Arena, SpinLock>::with_source(Arena::new(memory));
-        let layout = Layout::from_size_align(24 + round * 40, 8).expect("a layout");
-        let block = heap.allocate_by_address(layout).expect("room");
-        let address = block.as_ptr().expose_provenance();
-        let start = Barrier::new(2);
-        let free = || {
-            let block = std::ptr::with_exposed_provenance_mut::<u8>(address);
-            let block = NonNull::new(block).expect("a block");
-            start.wait();
-            // SAFETY: it is not: this is a mistake, which the heap finds.
-            catch_unwind(AssertUnwindSafe(|| unsafe {
-                heap.deallocate_by_address(block)
-            }))
-        };
-        let outcomes = std::thread::scope(|scope| {
-            let threads = [scope.spawn(free), scope.spawn(free)];
-            threads.map(|thread| thread.join().expect("a thread").is_err())
-        });
-        assert_eq!(outcomes.into_iter().filter(|at_fault| *at_fault).count(), 1);
-        assert_eq!(
-            Fault::last().map(|(fault, _)| fault),
-            Some(Fault::DoubleFree)
-        );
-    }
 }
