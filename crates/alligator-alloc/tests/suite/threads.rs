@@ -55,7 +55,7 @@ fn of_two_threads_that_free_one_block_one_is_at_fault() {
             start.wait();
             // SAFETY: it is not: this is a mistake, which the heap finds.
             catch_unwind(AssertUnwindSafe(|| unsafe {
-                heap.deallocate_by_address(block)
+                heap.deallocate_by_address(block);
             }))
         };
         let outcomes = std::thread::scope(|scope| {
