@@ -69,6 +69,25 @@ fn program(name: impl Into<String>, package: &'static str, words: &'static str) 
     Step::new(name, move || programs::run(package, &args))
 }
 
+/// Lints the allocator with each selection of features that leaves other code in it.
+fn lint_selections() -> Result<()> {
+    let selections = [
+        "",
+        "small",
+        "small,check,metrics",
+        "check,hardened,metrics",
+        "check,threads",
+    ];
+    selections.iter().try_for_each(|selection| {
+        cargo(&["clippy", "-p", "alligator-alloc", "--all-targets"])
+            .args(&["--features", selection, "--", "-D", "warnings"])
+            .run()
+    })?;
+    cargo(&["clippy", "-p", "alligator-alloc", "--features", "threads"])
+        .args(&["--target", WASI_THREADS, "--", "-D", "warnings"])
+        .run()
+}
+
 /// What is read and compiled, not run: style, lints, documentation, and what is proved of the compiled modules.
 fn source(features: &[String]) -> Vec<Step> {
     let mut steps = vec![
@@ -93,24 +112,7 @@ fn source(features: &[String]) -> Vec<Step> {
             .run()
         })
         .quick(),
-        Step::new("lints, host, other features", || {
-            let selections = [
-                "",
-                "small",
-                "small,check,metrics",
-                "check,hardened,metrics",
-                "check,threads",
-            ];
-            selections.iter().try_for_each(|selection| {
-                cargo(&["clippy", "-p", "alligator-alloc", "--all-targets"])
-                    .args(&["--features", selection, "--", "-D", "warnings"])
-                    .run()
-            })?;
-            cargo(&["clippy", "-p", "alligator-alloc", "--features", "threads"])
-                .args(&["--target", WASI_THREADS, "--", "-D", "warnings"])
-                .run()
-        })
-        .quick(),
+        Step::new("lints, host, other features", lint_selections).quick(),
         Step::new("lints, the C library, Wasm", || {
             let selections = [
                 "malloc",

@@ -62,6 +62,8 @@ mod small;
 #[cfg(all(feature = "small", not(feature = "hardened")))]
 use small as heap;
 
+#[cfg(all(feature = "threads", not(thread_caches)))]
+mod no_threads;
 #[cfg(thread_caches)]
 mod threads;
 
@@ -77,6 +79,8 @@ pub use lock::SingleThread;
 pub use lock::{DefaultLock, Lock, SpinLock, ThreadCached};
 #[cfg(feature = "metrics")]
 pub use metrics::{BlockCounts, ClassMetrics, Failure, Metrics};
+#[cfg(all(feature = "threads", not(thread_caches)))]
+pub use no_threads::ReservedHeap;
 pub use policy::{DefaultPolicy, Hardened, Policy, Standard};
 pub use source::{Arena, GlobalSource, Source};
 #[cfg(target_family = "wasm")]
