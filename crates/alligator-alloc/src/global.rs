@@ -321,7 +321,8 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     ///
     /// # Safety
     ///
-    /// This heap gave `pointer` and it has not been given back since.
+    /// This heap gave `pointer` and it has not been given back since; not from what
+    /// `reserve_for_thread` has taken for a thread, whose records are that thread's.
     #[inline(always)]
     pub unsafe fn usable_size(&self, pointer: NonNull<u8>) -> usize {
         // SAFETY: the caller's duty.
@@ -332,7 +333,8 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     ///
     /// # Safety
     ///
-    /// This heap gave `pointer` and it has not been given back since.
+    /// This heap gave `pointer` and it has not been given back since; not from what
+    /// `reserve_for_thread` has taken for a thread, whose records are that thread's.
     #[inline(always)]
     pub unsafe fn deallocate_by_address(&self, pointer: NonNull<u8>) {
         // SAFETY: the caller's duty.

@@ -37,7 +37,7 @@ const REGIONS_MAX: usize = 16;
 /// Where in an entry of [`Regions`] the first granule's number stands; below, how many granules there are.
 const START_SHIFT: u32 = 24;
 
-/// Where an allocator's regions are. Anybody reads it; only who holds the lock changes it.
+/// Where an allocator's regions are. Anybody reads it; one thread at a time changes it: see `is_changing`.
 #[derive(Debug)]
 pub(crate) struct Regions {
     /// Each in one word, so that nobody reads half of a change; zero for none.
@@ -98,7 +98,7 @@ impl Regions {
         })
     }
 
-    /// Adds `region`; false if there are too many. The lock is held.
+    /// Adds `region`; false if there are too many. Only one thread at a time calls this.
     fn add(&self, region: &Region) -> bool {
         let Some(entry) = self.entries.iter().find(|entry| entry.load(Relaxed) == 0) else {
             return false;
@@ -240,8 +240,8 @@ impl Region {
         new.map_or(ptr::null_mut(), NonNull::as_ptr)
     }
 
-    /// Gives one block back that others have put into the inbox, if there is one. Only its thread calls this, or who holds
-    /// the lock if it has none. *Time:* constant.
+    /// Gives one block back that others have put into the inbox, if there is one. Only its thread calls this, or, if it has
+    /// none, who looks for regions that are over. *Time:* constant.
     #[inline(always)]
     fn collect(&self) {
         if self.collected.get() == 0 {
@@ -276,8 +276,8 @@ impl Region {
         block.post(&self.inbox);
     }
 
-    /// Whether it has no thread any more and, when all that others have given back is home, no block in use. The lock is
-    /// held.
+    /// Whether it has no thread any more and, when all that others have given back is home, no block in use. Only
+    /// one thread at a time asks.
     fn is_over(&self) -> bool {
         if self.is_orphan.load(SeqCst) == 0 {
             return false;
