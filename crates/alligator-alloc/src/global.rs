@@ -4,8 +4,6 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::ptr::{self, NonNull};
-#[cfg(thread_caches)]
-use core::sync::atomic::AtomicBool;
 
 use crate::heap::Heap;
 use crate::lock::{DefaultLock, Lock};
@@ -14,7 +12,7 @@ use crate::source::{GlobalSource, Source, pages_until};
 #[cfg(target_family = "wasm")]
 use crate::source::{Growth, OnDemand, WasmMemory};
 #[cfg(thread_caches)]
-use crate::threads::reserved::Regions;
+use crate::threads::Threads;
 
 /// A [`Heap`] behind a [`Lock`], for `#[global_allocator]`.
 ///
@@ -28,15 +26,8 @@ pub struct AlligatorAlloc<
     pub(crate) lock: L,
     /// Whether the source is being told that the memory has grown. Read and written by who holds the lock.
     is_telling: Cell<bool>,
-    /// Whether a thread is asking the host for pages, without the lock.
     #[cfg(thread_caches)]
-    pub(crate) is_growing: AtomicBool,
-    /// The first of the thread heaps that no thread has, or zero. Read and written by who holds the lock.
-    #[cfg(thread_caches)]
-    pub(crate) idle: Cell<usize>,
-    /// Heaps of threads that never wait.
-    #[cfg(thread_caches)]
-    pub(crate) regions: Regions,
+    pub(crate) threads: Threads,
     heap: UnsafeCell<Heap<S, P>>,
 }
 
@@ -48,15 +39,8 @@ pub struct AlligatorAlloc<S: Source, L: Lock = DefaultLock, P: Policy = DefaultP
     pub(crate) lock: L,
     /// Whether the source is being told that the memory has grown. Read and written by who holds the lock.
     is_telling: Cell<bool>,
-    /// Whether a thread is asking the host for pages, without the lock.
     #[cfg(thread_caches)]
-    pub(crate) is_growing: AtomicBool,
-    /// The first of the thread heaps that no thread has, or zero. Read and written by who holds the lock.
-    #[cfg(thread_caches)]
-    pub(crate) idle: Cell<usize>,
-    /// Heaps of threads that never wait.
-    #[cfg(thread_caches)]
-    pub(crate) regions: Regions,
+    pub(crate) threads: Threads,
     heap: UnsafeCell<Heap<S, P>>,
 }
 
@@ -122,11 +106,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
             lock: L::NEW,
             is_telling: Cell::new(false),
             #[cfg(thread_caches)]
-            is_growing: AtomicBool::new(false),
-            #[cfg(thread_caches)]
-            idle: Cell::new(0),
-            #[cfg(thread_caches)]
-            regions: Regions::NEW,
+            threads: Threads::NEW,
             heap: UnsafeCell::new(Heap::with_policy(source)),
         }
     }
@@ -346,7 +326,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     ///
     /// # Safety
     ///
-    /// As there.
+    /// As there, and as for [`deallocate_by_address`](Self::deallocate_by_address).
     #[inline(always)]
     pub unsafe fn reallocate_by_address(
         &self,

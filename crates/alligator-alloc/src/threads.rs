@@ -22,12 +22,17 @@
 //! *Source:* magazines in front of a depot (Bonwick, Adams: Magazines and Vmem, USENIX 2001); trying a lock and going
 //! elsewhere instead of waiting (Zig's `SmpAllocator`).
 
+use core::cell::Cell;
+use core::sync::atomic::AtomicBool;
+
+use self::reserved::Regions;
+
 mod exit;
 mod growth;
 mod local;
 mod locked;
 mod owed;
-pub(crate) mod reserved;
+mod reserved;
 mod routes;
 mod thread_heap;
 
@@ -35,3 +40,27 @@ pub use exit::{
     alligator_growths, alligator_thread_exit, alligator_thread_gone, alligator_thread_id,
 };
 pub use reserved::ReservedHeap;
+
+/// What an allocator knows of its threads.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    /// Whether a thread is asking the host for pages, without the lock.
+    is_growing: AtomicBool,
+    /// The first of the thread heaps that no thread has, or zero. Read and written by who holds the lock.
+    idle: Cell<usize>,
+    /// Heaps of threads that never wait.
+    regions: Regions,
+}
+
+impl Threads {
+    /// Of none.
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "each allocator gets one of its own"
+    )]
+    pub(crate) const NEW: Self = Self {
+        is_growing: AtomicBool::new(false),
+        idle: Cell::new(0),
+        regions: Regions::NEW,
+    };
+}

@@ -46,7 +46,9 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         owner.give_back_all(thread);
         owner.sweep();
         owner.with(|_| {
-            thread.next_idle.set(owner.idle.replace(thread.address()));
+            thread
+                .next_idle
+                .set(owner.threads.idle.replace(thread.address()));
         });
         true
     }

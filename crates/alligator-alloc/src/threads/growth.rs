@@ -25,7 +25,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     #[cold]
     #[inline(never)]
     pub(super) fn grow_for(&self, length: Length, reservation: bool) -> bool {
-        if self.regions.has_orphans() {
+        if self.threads.regions.has_orphans() {
             self.sweep();
         }
         if !self.begin_growth() {
@@ -81,11 +81,11 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// Waits until no other thread asks the host. True if none did: then this one may, until
     /// [`end_growth`](Self::end_growth).
     pub(crate) fn begin_growth(&self) -> bool {
-        if !self.is_growing.swap(true, AcqRel) {
+        if !self.threads.is_growing.swap(true, AcqRel) {
             return true;
         }
         for _ in 0..TURNS_MAX {
-            if !self.is_growing.load(Acquire) {
+            if !self.threads.is_growing.load(Acquire) {
                 return false;
             }
             hint::spin_loop();
@@ -95,6 +95,6 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
 
     /// Lets others ask the host.
     pub(crate) fn end_growth(&self) {
-        self.is_growing.swap(false, AcqRel);
+        self.threads.is_growing.swap(false, AcqRel);
     }
 }

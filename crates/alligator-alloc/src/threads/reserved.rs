@@ -39,7 +39,7 @@ const START_SHIFT: u32 = 24;
 
 /// Where an allocator's regions are. Anybody reads it; one thread at a time changes it: see `is_changing`.
 #[derive(Debug)]
-pub(crate) struct Regions {
+pub(super) struct Regions {
     /// Each in one word, so that nobody reads half of a change; zero for none.
     entries: [AtomicU64; REGIONS_MAX],
     /// No region starts below the complement of this ..
@@ -58,7 +58,7 @@ impl Regions {
         clippy::declare_interior_mutable_const,
         reason = "each allocator gets one of its own"
     )]
-    pub(crate) const NEW: Self = Self {
+    pub(super) const NEW: Self = Self {
         entries: [const { AtomicU64::new(0) }; REGIONS_MAX],
         lowest: AtomicUsize::new(0),
         highest: AtomicUsize::new(0),
@@ -371,7 +371,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
                 is_over: Region::is_over,
                 sweep: Self::sweep_at,
             },
-            regions: &self.regions,
+            regions: &self.threads.regions,
             heap: Heap::with_policy(Arena::new(memory)),
         };
         // SAFETY: the block has room for it, and nobody else knows it.
@@ -379,12 +379,12 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         // SAFETY: it has just been written, and is there until it is an orphan without blocks.
         let region = unsafe { place.as_ref() };
         let mut turns = 0;
-        while self.regions.is_changing.swap(true, SeqCst) && turns < TURNS_MAX {
+        while self.threads.regions.is_changing.swap(true, SeqCst) && turns < TURNS_MAX {
             hint::spin_loop();
             turns += 1;
         }
-        let is_added = self.regions.add(region);
-        self.regions.is_changing.swap(false, SeqCst);
+        let is_added = self.threads.regions.add(region);
+        self.threads.regions.is_changing.swap(false, SeqCst);
         if !is_added {
             self.give_long_home(place.addr(), layout, true);
         }
@@ -405,13 +405,13 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     #[cold]
     #[inline(never)]
     pub(super) fn sweep(&self) {
-        if self.regions.is_changing.swap(true, SeqCst) {
+        if self.threads.regions.is_changing.swap(true, SeqCst) {
             return;
         }
-        self.regions.end_those_over(|region| {
+        self.threads.regions.end_those_over(|region| {
             self.give_long_home(NonNull::from(region).addr(), region.layout, false)
         });
-        self.regions.is_changing.swap(false, SeqCst);
+        self.threads.regions.is_changing.swap(false, SeqCst);
     }
 }
 

@@ -92,10 +92,11 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// A thread heap that was idle, or a new one.
     fn new_thread_heap(&self) -> Option<&'static ThreadHeap> {
         let mut address = self.with(|_| {
-            let idle = self.idle.get();
+            let idle = self.threads.idle.get();
             if idle != 0 {
                 // SAFETY: only thread heaps become idle.
-                self.idle
+                self.threads
+                    .idle
                     .set(unsafe { ThreadHeap::at(idle) }.next_idle.get());
             }
             idle
@@ -246,7 +247,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     pub(crate) unsafe fn deallocate_apart(&self, block: NonNull<u8>, layout: Layout) {
         if let Some(class) = class_of(layout) {
             if let Some(thread) = self.mine() {
-                let is_any = !self.regions.may_have(block.addr());
+                let is_any = !self.threads.regions.may_have(block.addr());
                 if is_any && thread.class(class).push_slot(block.addr()) {
                     return;
                 }
@@ -265,14 +266,14 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     #[inline(never)]
     unsafe fn give_back_apart(&self, block: NonNull<u8>, layout: Layout) {
         let thread = self.mine();
-        if let Some(region) = self.regions.of(block.addr()) {
+        if let Some(region) = self.threads.regions.of(block.addr()) {
             if self.is_mine(region) {
                 // SAFETY: the caller's duty.
                 return unsafe { (region.does().deallocate)(region, block, layout) };
             }
             // SAFETY: the caller's duty.
             unsafe { region.post(block, layout) };
-            if self.regions.has_orphans() {
+            if self.threads.regions.has_orphans() {
                 self.sweep();
             }
             return;
@@ -330,7 +331,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
         let new = match (class_of(layout), class_of(new_layout)) {
             (Some(old), Some(new)) if old == new => block.as_ptr(),
-            (None, None) => match self.regions.of(block.addr()) {
+            (None, None) => match self.threads.regions.of(block.addr()) {
                 None => self.resize_apart(block.addr(), layout, new_layout),
                 // SAFETY: the caller's duty.
                 Some(region) if self.is_mine(region) => unsafe {
