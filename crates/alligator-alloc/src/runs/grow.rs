@@ -111,14 +111,16 @@ impl<S: Source, P: Policy> Runs<S, P> {
         self.end.set(self.records.first());
     }
 
-    /// Whether the first pages, at `address`, cannot go with the spare memory that the source spoke of: it lies above them,
-    /// or too far below for one table.
+    /// Whether the first pages, at `address`, cannot go with the spare memory that the source spoke of: there is none, it
+    /// lies above them, or too far below for one table.
     #[inline(always)]
     fn is_elsewhere(&self, address: usize) -> bool {
         let spare_end = self.records.place(self.end.get());
         !S::IS_TRUSTED
             && !self.records.is_there()
-            && (address < spare_end || (address - spare_end) >> GRANULE_SHIFT >= GRANULES_MAX / 2)
+            && (self.end.get() == self.records.first()
+                || address < spare_end
+                || (address - spare_end) >> GRANULE_SHIFT >= GRANULES_MAX / 2)
     }
 
     /// The free run right below the table, or none.
