@@ -6,7 +6,11 @@ use core::num::NonZeroUsize;
 
 use super::{ClassState, magazine};
 use crate::policy::{Entry, Policy, sealed};
-use crate::size_class::Class;
+use crate::records::offset_in_mini_page;
+use crate::runs::Runs;
+use crate::size_class::{CLASS_COUNT, Class, SLOT_BYTES, reciprocal, slot_index};
+use crate::source::Source;
+use crate::units::GRANULE_BYTES;
 
 /// Slots in a thread's magazine of a class, at most ..
 pub(crate) const CACHED_SLOTS: usize = 64;
@@ -54,11 +58,107 @@ impl ClassState<Cached> {
         self.current.set(shared.current.get());
     }
 
-    /// The slot that [`pop`](Self::pop) would give.
+    /// Takes the word that this has taken over away from it, if there is a slot left in it.
+    pub(crate) fn take_word(&self) -> Option<Neighbours> {
+        let slots = self.free.replace(0);
+        (slots != 0).then(|| Neighbours {
+            address: self.current.get(),
+            slots,
+        })
+    }
+
+    /// Brings those slots of the magazine that lie in one granule with the latest to its end, and gives them and the
+    /// bytes that they take there. None if the magazine is empty. *Time:* constant, the length of a magazine.
     #[inline(always)]
-    pub(crate) fn latest(&self) -> Option<NonZeroUsize> {
-        let slot = self.pop()?;
-        self.push_slot(slot);
-        Some(slot)
+    pub(crate) fn neighbours(&self) -> Option<(Neighbours, usize)> {
+        let entries = self.magazine.get().cast::<Entry>();
+        let room = self.room.get();
+        let (mut end, mut at) = (room, room);
+        let mut found: Option<Neighbours> = None;
+        loop {
+            // SAFETY: `at` is that of an entry: the last one is none.
+            let entry = unsafe { entries.byte_add(at) };
+            // SAFETY: as above; nobody has a reference to an entry.
+            let Some(slot) = (unsafe { *entry }) else {
+                return found.map(|found| (found, end - room));
+            };
+            let one = Neighbours::one(slot.get(), self.info.get().reciprocal);
+            let slots = found.map_or(0, |found| found.slots);
+            let first = found.map_or(one.address, |found| found.address);
+            if (one.address ^ first) < GRANULE_BYTES {
+                found = Some(Neighbours {
+                    address: first,
+                    slots: slots | one.slots,
+                });
+                // SAFETY: `end` is not above `at`.
+                let other = unsafe { entries.byte_add(end) };
+                // SAFETY: both are those of entries.
+                unsafe { other.swap(entry) };
+                end += size_of::<Entry>();
+            }
+            at += size_of::<Entry>();
+        }
+    }
+
+    /// Takes the latest slots out of the magazine, which take so many `bytes` there.
+    #[inline(always)]
+    pub(crate) fn drop_latest(&self, bytes: usize) {
+        self.room.set(self.room.get() + bytes);
     }
 }
+
+/// Slots of one MiniPage, which start in one granule.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Neighbours {
+    /// Where one of them starts, or the MiniPage.
+    address: usize,
+    /// One bit each, the lowest for the first slot that starts in that granule.
+    slots: u64,
+}
+
+impl Neighbours {
+    /// The slot at `address` of a class with this reciprocal.
+    #[inline(always)]
+    pub(crate) fn one(address: usize, reciprocal: u16) -> Self {
+        Self {
+            address,
+            slots: 1 << place_in_granule(address, reciprocal),
+        }
+    }
+}
+
+/// How many slots start before the one at `address` in the same granule.
+#[inline(always)]
+const fn place_in_granule(address: usize, reciprocal: u16) -> usize {
+    slot_index(address % GRANULE_BYTES, reciprocal)
+}
+
+impl<P: Policy> ClassState<P> {
+    /// Gives `neighbours` back to their MiniPage, and the MiniPage to the free runs if they were the last in use.
+    /// *Time:* constant.
+    #[inline(always)]
+    pub(crate) fn give_back_some<S: Source>(&self, neighbours: Neighbours, runs: &Runs<S, P>) {
+        let Neighbours { address, slots } = neighbours;
+        let id = runs.records.id_at(address);
+        let back = runs.records.record(id).back();
+        let reciprocal = self.info.get().reciprocal;
+        let index = slot_index(offset_in_mini_page(address, back), reciprocal);
+        let before = index - place_in_granule(address, reciprocal);
+        self.add(id.below(back), slots << before, runs);
+    }
+}
+
+/// In each granule of a MiniPage, slots that start there have places one after the other.
+const _: () = {
+    let mut class = 0;
+    while class < CLASS_COUNT {
+        let bytes = SLOT_BYTES[class];
+        let mut start = 0;
+        while start < GRANULE_BYTES {
+            assert!(place_in_granule(start, reciprocal(bytes)) == start / bytes as usize);
+            start += 8; // All sizes are multiples of it.
+        }
+        assert!(bytes % 8 == 0);
+        class += 1;
+    }
+};

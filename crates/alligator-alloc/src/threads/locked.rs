@@ -7,7 +7,7 @@ use core::num::NonZeroUsize;
 use crate::global::{AlligatorAlloc, Held};
 use crate::lock::Lock;
 use crate::mini_page::ClassState;
-use crate::mini_page::cached::Cached;
+use crate::mini_page::cached::{Cached, Neighbours};
 use crate::policy::Policy;
 use crate::records::Length;
 use crate::size_class::Class;
@@ -62,11 +62,11 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         })
     }
 
-    /// Gives the slot at `address` home; false if the lock cannot be had.
+    /// Gives slots home; false if the lock cannot be had.
     #[inline(never)]
-    pub(super) fn give_home(&self, address: usize, class: Class, waits: bool) -> bool {
+    pub(super) fn give_home(&self, slots: Neighbours, class: Class, waits: bool) -> bool {
         self.locked_if(waits, |heap| {
-            heap.state(class).give_back(address, &heap.runs);
+            heap.state(class).give_back_some(slots, &heap.runs);
         })
     }
 

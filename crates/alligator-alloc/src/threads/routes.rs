@@ -12,7 +12,7 @@ use crate::global::AlligatorAlloc;
 use crate::heap::{class_of, is_too_much, run_length};
 use crate::lock::Lock;
 use crate::mini_page::ClassState;
-use crate::mini_page::cached::Cached;
+use crate::mini_page::cached::{Cached, Neighbours};
 use crate::policy::Policy;
 use crate::records::{GRANULE, Length};
 use crate::size_class::{CLASS_COUNT, Class};
@@ -23,8 +23,6 @@ const PAID: usize = 4;
 /// How often one operation may add pages, each time because another thread was faster to use them. It is far more than
 /// happens: the memory is at its limit before that.
 const GROWTHS_MAX: usize = 1 << 16;
-/// Slots that go home when a magazine is full.
-const BATCH: usize = 8;
 
 /// A pointer to the slot at `address`: heaps expose the provenance of the memory that they give threads.
 #[inline(always)]
@@ -198,7 +196,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
             };
             let next = block.next();
             let is_home = match block.kind() {
-                Kind::Slot(class) => self.give_home(block.address(), class, waits),
+                Kind::Slot(class) => self.give_one_home(block.start(), class, waits),
                 Kind::Long(layout) => self.give_long_home(block.start(), layout, waits),
             };
             if !is_home {
@@ -280,7 +278,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         }
         let Some(thread) = thread.or_else(|| self.register()) else {
             match class_of(layout) {
-                Some(class) => self.give_home(block.addr().get(), class, true),
+                Some(class) => self.give_one_home(block.addr(), class, true),
                 None => self.give_long_home(block.addr(), layout, true),
             };
             return;
@@ -302,17 +300,32 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         }
     }
 
-    /// Gives some slots of a full magazine home, and puts the one at `slot` into it; false if the lock cannot be had.
+    /// Gives slots of a full magazine home, the latest and its neighbours, and puts the one at `slot` into it; false if the
+    /// lock cannot be had.
     #[inline(always)]
     fn empty_some(&self, own: &ClassState<Cached>, class: Class, slot: NonZeroUsize) -> bool {
-        for _ in 0..BATCH {
-            let Some(latest) = own.latest() else { break };
-            if !self.give_home(latest.get(), class, false) {
-                break;
-            }
-            own.pop();
+        self.give_neighbours_home(own, class, false) && own.push_slot(slot)
+    }
+
+    /// Gives the latest slot of a magazine home, and those that lie in one granule with it. False if it has none, or if the
+    /// lock cannot be had.
+    #[inline(never)]
+    fn give_neighbours_home(&self, own: &ClassState<Cached>, class: Class, waits: bool) -> bool {
+        let Some((slots, bytes)) = own.neighbours() else {
+            return false;
+        };
+        let is_home = self.give_home(slots, class, waits);
+        if is_home {
+            own.drop_latest(bytes);
         }
-        own.push_slot(slot)
+        is_home
+    }
+
+    /// Gives the slot at `address` home; false if the lock cannot be had.
+    #[inline(always)]
+    fn give_one_home(&self, address: NonZeroUsize, class: Class, waits: bool) -> bool {
+        let slot = Neighbours::one(address.get(), class.info().reciprocal);
+        self.give_home(slot, class, waits)
     }
 
     /// `GlobalAlloc::realloc`.
@@ -398,8 +411,9 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
 
     fn give_back_class(&self, thread: &ThreadHeap, class: Class) {
         let own = thread.class(class);
-        while let Some(slot) = own.pop().or_else(|| own.take_own()) {
-            self.give_home(slot.get(), class, true);
+        while self.give_neighbours_home(own, class, true) {}
+        if let Some(slots) = own.take_word() {
+            self.give_home(slots, class, true);
         }
     }
 

@@ -26,6 +26,8 @@ use alligator_alloc::{
     alligator_thread_id,
 };
 
+#[cfg(feature = "check")]
+use alligator_alloc::Piece;
 use memory::{Block, PausingLock, Random, Shared, SharedMemory};
 
 /// How much longer tests are where each step is fast.
@@ -84,13 +86,23 @@ fn what_threads_hand_over_stays_intact_and_comes_home() {
     }
     HEAP.thread_exit();
     check(&HEAP);
-    let free = HEAP.largest_free();
-    let idle = THREADS * 5 * 1024 + HEAP.heap_bytes() / 20; // Their heaps, which part the rest.
-    assert!(
-        free + idle >= HEAP.heap_bytes() / 2,
-        "{free} of {}",
-        HEAP.heap_bytes()
-    );
+    #[cfg(feature = "check")]
+    assert_only_thread_heaps(&HEAP, THREADS + 1);
+}
+
+/// Panics unless all that is in use is what so many threads keep themselves in: no MiniPage, and a run each.
+#[cfg(feature = "check")]
+fn assert_only_thread_heaps<const PAGES: usize>(heap: &Shared<PAGES>, threads: usize) {
+    let mut runs = 0;
+    heap.walk(|piece| match piece {
+        Piece::MiniPage { .. } => panic!("{piece:?}"),
+        Piece::Run { bytes, .. } => {
+            assert!(bytes <= 16 << 10, "{piece:?}");
+            runs += 1;
+        }
+        _ => {}
+    });
+    assert!(runs <= threads, "{runs} runs");
 }
 
 /// On this host, as on WASI, the C library says for its threads that they end.
