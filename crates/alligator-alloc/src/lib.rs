@@ -44,6 +44,8 @@ mod value;
 
 // The heap: the default one, of which a hardened one is a variant, or the small one.
 #[cfg(not(all(feature = "small", not(feature = "hardened"))))]
+mod bound;
+#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
 mod by_address;
 #[cfg(not(all(feature = "small", not(feature = "hardened"))))]
 mod heap;
@@ -67,6 +69,8 @@ mod no_threads;
 #[cfg(thread_caches)]
 mod threads;
 
+#[cfg(not(all(feature = "small", not(feature = "hardened"))))]
+pub use bound::{MemoryBound, heap_bytes_for};
 #[cfg(feature = "check")]
 pub use check::{Invariant, Piece, Violation};
 pub use fault::Fault;

@@ -66,7 +66,7 @@ impl sealed::Policy for Hardened {
 }
 
 /// Slots in a magazine.
-const MAGAZINE_SLOTS: usize = 20;
+pub(crate) const MAGAZINE_SLOTS: usize = 20;
 
 /// What the program's features ask for.
 #[cfg(feature = "hardened")]

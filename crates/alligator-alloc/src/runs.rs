@@ -25,6 +25,7 @@ mod hardened;
 use core::cell::Cell;
 use core::marker::PhantomData;
 
+pub(crate) use self::grow::LOOKS_MAX;
 use self::hardened::RETIRED;
 use crate::fault::Fault;
 use crate::metrics::Recorder;

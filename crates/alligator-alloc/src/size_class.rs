@@ -31,7 +31,7 @@ pub(crate) const SLOT_BYTES: [u16; CLASS_COUNT] = [
 
 /// Granules in a MiniPage of slots of `slot_bytes`: few enough for one word of bits, and more for long slots, of which
 /// one granule has too few to be worth its record.
-const fn granules(slot_bytes: u16) -> u8 {
+pub(crate) const fn granules(slot_bytes: u16) -> u8 {
     match slot_bytes {
         0..32 => 1,
         32..320 => 2,
@@ -129,6 +129,11 @@ impl ClassInfo {
         bin: 0,
         class: 0,
     };
+}
+
+/// Whether slots of the class numbered `class` are the shortest that hold `bytes`.
+pub(crate) const fn is_of_class(class: usize, bytes: usize) -> bool {
+    SLOT_BYTES[class] as usize >= bytes && (class == 0 || (SLOT_BYTES[class - 1] as usize) < bytes)
 }
 
 /// The entry of [`CLASS`] for blocks of `bytes`.

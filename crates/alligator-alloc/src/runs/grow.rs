@@ -26,7 +26,7 @@ const STEP_SHARE: usize = 64;
 /// Whether a source can have more memory than a table has records of.
 const CAN_BE_TOO_LONG: bool = GRANULES_MAX < usize::MAX >> GRANULE_SHIFT;
 /// Runs of one bin that are looked at where one is not enough, at most.
-const LOOKS_MAX: usize = 128;
+pub(crate) const LOOKS_MAX: usize = 128;
 
 impl<S: Source, P: Policy> Runs<S, P> {
     /// What lies before a table that nobody uses: a hardened heap looks there for writes past the block below it.

@@ -12,6 +12,7 @@
     reason = "tests have std"
 )]
 
+mod bound;
 mod contract;
 mod evil;
 mod exhaustive;
