@@ -116,13 +116,7 @@ fn blocks_that_shrink_need_nearly_the_bound() {
 #[test]
 #[cfg_attr(miri, ignore = "too many blocks")]
 fn one_slot_in_each_mini_page_needs_nearly_half_the_bound() {
-    let adversary = Adversary::comb(
-        if cfg!(target_family = "wasm") {
-            150
-        } else {
-            256
-        } * KIB,
-    );
+    let adversary = Adversary::comb(256 * KIB);
     assert_close::<Standard>(&adversary, 45);
     assert_close::<Hardened>(&adversary, 45);
     // A heap that grows has short runs at its end, where these MiniPages go.

@@ -147,7 +147,8 @@ fn short_programs_get_all_they_ask_for_in_the_memory_of_the_bound() {
 #[test]
 #[cfg_attr(miri, ignore = "too many blocks")]
 fn programs_of_known_layouts_get_all_they_ask_for_in_the_memory_of_the_bound() {
-    let lists: [&[(usize, usize, usize)]; 6] = [
+    let lists: [&[(usize, usize, usize)]; 7] = [
+        &[(16, 8, 65)],
         &[(40, 8, 300), (400, 16, 64)],
         &[(64 * KIB, 8, 9)],
         &[(2 * KIB, 8, 60), (8 * KIB, 8, 10), (32 * KIB, 8, 4)],
