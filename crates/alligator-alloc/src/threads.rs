@@ -4,15 +4,16 @@
 //! thread A                      thread B                        shared
 //! one word: its ThreadHeap      one word: its ThreadHeap
 //!   a magazine for each class     ..                            Heap, behind a lock
-//!   a MiniPage's free slots                                     idle ThreadHeaps
+//!   a MiniPage's free slots                                     chains of slots for each class
+//!   a chain of free slots                                       idle ThreadHeaps
 //!   blocks it owes
 //! ```
 //!
-//! - An allocation takes a slot from the thread's own magazine or word: no lock, no atomic operation. If both are empty,
-//!   it waits for the lock, once, and takes over all free slots of a MiniPage.
-//! - A block given back goes into the magazine of whoever gives it back. If that is full, some slots go home to their
-//!   MiniPages, if the lock can be had at once; if not, the thread *owes* the block, and pays when it next has the lock. So
-//!   nobody waits to give something back.
+//! - An allocation takes a slot from the thread's own magazine, chain or word: no lock, no atomic operation. If all are
+//!   empty, it waits for the lock, once, and takes over a chain from another thread, or all free slots of a MiniPage.
+//! - A block given back goes into the magazine of whoever gives it back. If that is full, some slots go to other threads as
+//!   a chain, or home to their MiniPages: see [`depot`]. If the lock cannot be had at once, the thread *owes* the block, and
+//!   pays when it next has the lock. So nobody waits to give something back.
 //! - All records are read and written by who holds the lock, so the table may move, and a MiniPage has no owner.
 //! - While the memory grows, the lock is given up: see [`growth`].
 //! - A thread that ends says so, or another does for it: see [`exit`]. Until then it keeps what it has, a bounded amount:
@@ -25,8 +26,11 @@
 use core::cell::Cell;
 use core::sync::atomic::AtomicBool;
 
+use self::depot::Depot;
 use self::reserved::Regions;
+use crate::size_class::{CLASS_COUNT, Class};
 
+mod depot;
 mod exit;
 mod growth;
 mod local;
@@ -48,11 +52,20 @@ pub(crate) struct Threads {
     is_growing: AtomicBool,
     /// The first of the thread heaps that no thread has, or zero. Read and written by who holds the lock.
     idle: Cell<usize>,
+    /// Slots on their way from thread to thread.
+    depots: [Depot; CLASS_COUNT],
     /// Heaps of threads that never wait.
     regions: Regions,
 }
 
 impl Threads {
+    /// Slots of `class` on their way from thread to thread.
+    #[inline(always)]
+    fn depot(&self, class: Class) -> &Depot {
+        // SAFETY: a class's index is below CLASS_COUNT.
+        unsafe { self.depots.get_unchecked(class.index()) }
+    }
+
     /// Of none.
     #[expect(
         clippy::declare_interior_mutable_const,
@@ -61,6 +74,7 @@ impl Threads {
     pub(crate) const NEW: Self = Self {
         is_growing: AtomicBool::new(false),
         idle: Cell::new(0),
+        depots: [Depot::NEW; CLASS_COUNT],
         regions: Regions::NEW,
     };
 }

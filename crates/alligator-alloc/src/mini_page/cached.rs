@@ -8,14 +8,16 @@ use super::{ClassState, magazine};
 use crate::policy::{Entry, Policy, sealed};
 use crate::records::offset_in_mini_page;
 use crate::runs::Runs;
-use crate::size_class::{CLASS_COUNT, Class, SLOT_BYTES, reciprocal, slot_index};
+use crate::size_class::{CLASS_COUNT, Class, SLOT_BYTES, SLOT_BYTES_MAX, reciprocal, slot_index};
 use crate::source::Source;
 use crate::units::GRANULE_BYTES;
 
 /// Slots in a thread's magazine of a class, at most ..
-pub(crate) const CACHED_SLOTS: usize = 64;
+pub(crate) const CACHED_SLOTS: usize = 40;
 /// .. and how many bytes they have together, at most.
-const CACHED_BYTES: usize = 24 << 10;
+const CACHED_BYTES: usize = 16 << 10;
+/// Slots in the magazine that has the fewest.
+pub(crate) const CACHED_SLOTS_MIN: usize = CACHED_BYTES / SLOT_BYTES_MAX;
 
 /// The policy of what a thread keeps.
 #[derive(Debug)]
@@ -67,43 +69,32 @@ impl ClassState<Cached> {
         })
     }
 
-    /// Brings those slots of the magazine that lie in one granule with the latest to its end, and gives them and the
-    /// bytes that they take there. None if the magazine is empty. *Time:* constant, the length of a magazine.
+    /// Brings those slots of the magazine that lie in one granule with the latest to its end, and gives them and how many
+    /// entries they take there. None if the magazine is empty. *Time:* constant, the length of a magazine.
     #[inline(always)]
     pub(crate) fn neighbours(&self) -> Option<(Neighbours, usize)> {
-        let entries = self.magazine.get().cast::<Entry>();
-        let room = self.room.get();
-        let (mut end, mut at) = (room, room);
-        let mut found: Option<Neighbours> = None;
-        loop {
-            // SAFETY: `at` is that of an entry: the last one is none.
-            let entry = unsafe { entries.byte_add(at) };
-            // SAFETY: as above; nobody has a reference to an entry.
-            let Some(slot) = (unsafe { *entry }) else {
-                return found.map(|found| (found, end - room));
-            };
-            let one = Neighbours::one(slot.get(), self.info.get().reciprocal);
-            let slots = found.map_or(0, |found| found.slots);
-            let first = found.map_or(one.address, |found| found.address);
-            if (one.address ^ first) < GRANULE_BYTES {
-                found = Some(Neighbours {
-                    address: first,
-                    slots: slots | one.slots,
-                });
-                // SAFETY: `end` is not above `at`.
-                let other = unsafe { entries.byte_add(end) };
-                // SAFETY: both are those of entries.
-                unsafe { other.swap(entry) };
-                end += size_of::<Entry>();
+        let entries = self.latest();
+        let first = entries.first()?.get()?.get();
+        let (mut slots, mut count) = (0, 0);
+        for entry in entries {
+            let Some(slot) = entry.get() else { break };
+            if (slot.get() ^ first) >= GRANULE_BYTES {
+                continue;
             }
-            at += size_of::<Entry>();
+            slots |= Neighbours::one(slot.get(), self.info.get().reciprocal).slots;
+            if let Some(last) = entries.get(count) {
+                last.swap(entry);
+            }
+            count += 1;
         }
+        let address = first;
+        Some((Neighbours { address, slots }, count))
     }
 
-    /// Takes the latest slots out of the magazine, which take so many `bytes` there.
+    /// Takes so many of the latest slots out of the magazine, which has them.
     #[inline(always)]
-    pub(crate) fn drop_latest(&self, bytes: usize) {
-        self.room.set(self.room.get() + bytes);
+    pub(crate) fn drop_latest(&self, count: usize) {
+        self.room.set(self.room.get() + magazine::bytes_of(count));
     }
 }
 

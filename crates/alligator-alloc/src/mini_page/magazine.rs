@@ -8,6 +8,8 @@
 //! So an empty magazine is known by the entry it would give, and a full one by having no room: neither asks how
 //! many entries the class may use. All zero is an empty magazine without room; the first MiniPage gives it room.
 
+#[cfg(any(thread_caches, feature = "check"))]
+use core::cell::Cell;
 use core::mem::offset_of;
 use core::num::NonZeroUsize;
 use core::ptr;
@@ -66,17 +68,23 @@ impl<P: Policy> ClassState<P> {
         true
     }
 
+    /// The entries in use, latest first, and after them at least one that is zero.
+    #[cfg(any(thread_caches, feature = "check"))]
+    #[inline(always)]
+    pub(crate) fn latest(&self) -> &[Cell<Entry>] {
+        let room = self.room.get();
+        let entries = self.magazine.get().cast::<Cell<Entry>>();
+        // SAFETY: `room` is at most what all slots take.
+        let latest = unsafe { entries.byte_add(room) };
+        let count = (size_of::<P::Magazine>() - room) / ENTRY_BYTES;
+        // SAFETY: from there to the end there are so many entries, which are only read and written as cells.
+        unsafe { core::slice::from_raw_parts(latest, count) }
+    }
+
     /// The addresses in the magazine, latest first.
     #[cfg(feature = "check")]
     pub(super) fn magazine_slots(&self) -> impl Iterator<Item = usize> {
-        let room = self.room.get();
-        (room..room_max::<P>())
-            .step_by(ENTRY_BYTES)
-            .map_while(|at| {
-                // SAFETY: `at` is that of an entry.
-                let entry = unsafe { self.magazine.get().cast::<Entry>().byte_add(at) };
-                // SAFETY: as above; nobody has a reference to it.
-                unsafe { *entry }.map(NonZeroUsize::get)
-            })
+        let slot = |entry: &Cell<Entry>| entry.get().map(NonZeroUsize::get);
+        self.latest().iter().map_while(slot)
     }
 }

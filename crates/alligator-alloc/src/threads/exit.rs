@@ -43,7 +43,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
             thread.set_region(None);
             region.abandon();
         }
-        owner.give_back_all(thread);
+        owner.give_back_all(Some(thread));
         owner.sweep();
         owner.with(|_| {
             thread

@@ -4,10 +4,11 @@
 use core::alloc::Layout;
 use core::num::NonZeroUsize;
 
+use super::depot::Link;
+use super::thread_heap::ThreadHeap;
 use crate::global::{AlligatorAlloc, Held};
 use crate::lock::Lock;
-use crate::mini_page::ClassState;
-use crate::mini_page::cached::{Cached, Neighbours};
+use crate::mini_page::cached::Neighbours;
 use crate::policy::Policy;
 use crate::records::Length;
 use crate::size_class::Class;
@@ -49,17 +50,35 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         true
     }
 
-    /// The address of a slot of `class`, if there is one without growth, or zero. The other free slots of its MiniPage
-    /// become `own`, if that is given.
+    /// The address of a slot of `class`, if there is one without growth, or zero. The others of its chain, or the other
+    /// free slots of its MiniPage, become those of `thread`, if that is given.
     #[inline(never)]
-    pub(super) fn take(&self, class: Class, own: Option<&ClassState<Cached>>) -> usize {
+    pub(super) fn take(&self, class: Class, thread: Option<&ThreadHeap>) -> usize {
         self.locked(|heap| {
+            if let Some(thread) = thread {
+                if let Some(first) = self.threads.depot(class).pop() {
+                    thread.take_over(class, first.next());
+                    return first.slot().get();
+                }
+            }
             let slot = heap.allocate_slot_at_hand(class);
-            if let (Some(own), true) = (own, slot != 0) {
-                own.take_over(heap.state(class));
+            if let (Some(thread), true) = (thread, slot != 0) {
+                thread.class(class).take_over(heap.state(class));
             }
             slot
         })
+    }
+
+    /// Gives other threads the chain that begins with `first`; false if the lock cannot be had.
+    #[inline(never)]
+    pub(super) fn give_chain(&self, first: Link, class: Class) -> bool {
+        self.locked_if(false, |_| self.threads.depot(class).push(first))
+    }
+
+    /// A chain of `class` that nobody has taken over.
+    #[inline(never)]
+    pub(super) fn take_chain(&self, class: Class) -> Option<Link> {
+        self.locked(|_| self.threads.depot(class).pop())
     }
 
     /// Gives slots home; false if the lock cannot be had.

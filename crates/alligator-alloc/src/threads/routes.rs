@@ -4,6 +4,7 @@ use core::alloc::Layout;
 use core::num::NonZeroUsize;
 use core::ptr::{self, NonNull};
 
+use super::depot::Link;
 use super::local;
 use super::owed::{Kind, Owed};
 use super::reserved::Region;
@@ -138,14 +139,16 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         if let Some(region) = thread.region() {
             return (region.does().allocate)(region, layout);
         }
-        let own = thread.class(class);
-        match own.take_own() {
+        match thread
+            .unlink(class)
+            .or_else(|| thread.class(class).take_own())
+        {
             Some(slot) => pointer_to(slot.get()),
             None => self.refill(thread, class),
         }
     }
 
-    /// A slot of `class`, with which its MiniPage's other free slots become the thread's. *Waits* for the lock.
+    /// A slot of `class`, with which others become the thread's. *Waits* for the lock.
     #[inline(never)]
     fn refill(&self, thread: &ThreadHeap, class: Class) -> *mut u8 {
         self.pay(thread, false);
@@ -156,21 +159,21 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     #[inline(never)]
     fn take_or_grow_for(&self, class: Class, thread: Option<&ThreadHeap>) -> *mut u8 {
         let length = u32::from(class.info().granules) * GRANULE;
-        let own = thread.map(|thread| thread.class(class));
-        let slot = self.take_or_grow(thread, length, || (self.take(class, own), 0));
+        let slot = self.take_or_grow(thread, length, || (self.take(class, thread), 0));
         pointer_to(slot.0)
     }
 
     /// What `take` gives, whose first part is not zero, as soon as there is a free run of `length`: after growth, or after
-    /// `thread` has given back what it keeps.
+    /// what `thread` keeps, and what is on its way between threads, has gone home.
     #[inline(always)]
     fn take_or_grow(
         &self,
-        mut thread: Option<&ThreadHeap>,
+        thread: Option<&ThreadHeap>,
         length: Length,
         take: impl Fn() -> (usize, usize),
     ) -> (usize, usize) {
         let mut growths = 0;
+        let mut has_given_back = false;
         loop {
             let found = take();
             if found.0 != 0 {
@@ -178,7 +181,8 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
             }
             if growths < GROWTHS_MAX && self.grow_for(length, false) {
                 growths += 1;
-            } else if let Some(thread) = thread.take() {
+            } else if !has_given_back {
+                has_given_back = true;
                 self.give_back_all(thread);
             } else {
                 return (0, 0);
@@ -300,23 +304,41 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         }
     }
 
-    /// Gives slots of a full magazine home, the latest and its neighbours, and puts the one at `slot` into it; false if the
-    /// lock cannot be had.
+    /// Gives slots of a full magazine to other threads, or if these have enough home, and puts the one at `slot` into it;
+    /// false if the lock cannot be had.
     #[inline(always)]
     fn empty_some(&self, own: &ClassState<Cached>, class: Class, slot: NonZeroUsize) -> bool {
-        self.give_neighbours_home(own, class, false) && own.push_slot(slot)
+        let has_room = if self.threads.depot(class).has_room() {
+            self.give_latest(own, class)
+        } else {
+            self.give_neighbours_home(own, class, false)
+        };
+        has_room && own.push_slot(slot)
+    }
+
+    /// Gives the latest slots of a magazine to other threads. False if there are too few, or if the lock cannot be had.
+    #[inline(never)]
+    fn give_latest(&self, own: &ClassState<Cached>, class: Class) -> bool {
+        let Some((first, count)) = Link::latest(own) else {
+            return false;
+        };
+        let is_given = self.give_chain(first, class);
+        if is_given {
+            own.drop_latest(count);
+        }
+        is_given
     }
 
     /// Gives the latest slot of a magazine home, and those that lie in one granule with it. False if it has none, or if the
     /// lock cannot be had.
     #[inline(never)]
     fn give_neighbours_home(&self, own: &ClassState<Cached>, class: Class, waits: bool) -> bool {
-        let Some((slots, bytes)) = own.neighbours() else {
+        let Some((slots, count)) = own.neighbours() else {
             return false;
         };
         let is_home = self.give_home(slots, class, waits);
         if is_home {
-            own.drop_latest(bytes);
+            own.drop_latest(count);
         }
         is_home
     }
@@ -399,21 +421,36 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
         block
     }
 
-    /// Gives back all that `thread` keeps. *Waits* for the lock, once for each class.
+    /// Gives back all that `thread` keeps, if one is given, and all that is on its way between threads. *Waits* for the
+    /// lock.
     #[cold]
     #[inline(never)]
-    pub(super) fn give_back_all(&self, thread: &ThreadHeap) {
+    pub(super) fn give_back_all(&self, thread: Option<&ThreadHeap>) {
         for index in 0..CLASS_COUNT {
             self.give_back_class(thread, Class::from_index(index));
         }
-        while !self.pay(thread, true) {}
+        if let Some(thread) = thread {
+            while !self.pay(thread, true) {}
+        }
     }
 
-    fn give_back_class(&self, thread: &ThreadHeap, class: Class) {
-        let own = thread.class(class);
-        while self.give_neighbours_home(own, class, true) {}
-        if let Some(slots) = own.take_word() {
-            self.give_home(slots, class, true);
+    fn give_back_class(&self, thread: Option<&ThreadHeap>, class: Class) {
+        if let Some(thread) = thread {
+            let own = thread.class(class);
+            while self.give_neighbours_home(own, class, true) {}
+            if let Some(slots) = own.take_word() {
+                self.give_home(slots, class, true);
+            }
+            while let Some(slot) = thread.unlink(class) {
+                self.give_one_home(slot, class, true);
+            }
+        }
+        for _ in 0..self.threads.depot(class).chains() {
+            let mut link = self.take_chain(class);
+            while let Some(this) = link {
+                link = Link::at(this.next());
+                self.give_one_home(this.slot(), class, true);
+            }
         }
     }
 
@@ -423,7 +460,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
             return true;
         };
         for _ in 0..classes.min(CLASS_COUNT) {
-            self.give_back_class(thread, thread.next_trimmed());
+            self.give_back_class(Some(thread), thread.next_trimmed());
         }
         self.pay(thread, true) && thread.is_first_next()
     }

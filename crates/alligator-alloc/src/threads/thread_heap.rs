@@ -1,16 +1,18 @@
 //! What one thread keeps for itself.
 
 use core::cell::Cell;
+use core::num::NonZeroUsize;
 use core::sync::atomic::{AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 
+use super::depot::Link;
 use super::owed::Owed;
 use super::reserved::Region;
 use crate::mini_page::ClassState;
 use crate::mini_page::cached::Cached;
 use crate::size_class::{CLASS_COUNT, Class};
 
-/// What a thread keeps: for each class a magazine and the free slots of one MiniPage, and blocks that it owes. It lies in
-/// a block of the heap, is never given back, and is used again by another thread when its own has ended.
+/// What a thread keeps: for each class a magazine, the free slots of one MiniPage and a chain of others, and blocks that it
+/// owes. It lies in a block of the heap, is never given back, and is used again by another thread when its own has ended.
 #[derive(Debug)]
 #[repr(C, align(1024))]
 pub(crate) struct ThreadHeap {
@@ -33,6 +35,8 @@ pub(crate) struct ThreadHeap {
     pub(super) next_idle: Cell<usize>,
     /// Gives back all that is kept, if this has that id.
     end: Cell<Option<End>>,
+    /// The first slots of chains that it has taken over, or zero.
+    chains: [Cell<usize>; CLASS_COUNT],
     classes: [ClassState<Cached>; CLASS_COUNT],
 }
 
@@ -136,6 +140,26 @@ impl ThreadHeap {
         unsafe { self.classes.get_unchecked(class.index()) }
     }
 
+    /// Makes the slots from `first` on the thread's, which has none in a chain. *Time:* constant.
+    #[inline(always)]
+    pub(super) fn take_over(&self, class: Class, first: usize) {
+        self.chain(class).set(first);
+    }
+
+    /// The first slot of the chain that it has taken over, if one is left. *Time:* constant.
+    #[inline(always)]
+    pub(super) fn unlink(&self, class: Class) -> Option<NonZeroUsize> {
+        let first = Link::at(self.chain(class).get())?;
+        self.take_over(class, first.next());
+        Some(first.slot())
+    }
+
+    #[inline(always)]
+    fn chain(&self, class: Class) -> &Cell<usize> {
+        // SAFETY: a class's index is below CLASS_COUNT.
+        unsafe { self.chains.get_unchecked(class.index()) }
+    }
+
     /// Adds `block` to what is owed. *Time:* constant.
     pub(super) fn owe(&self, block: Owed) {
         block.set_next(self.owed.replace(block.address()));
@@ -177,4 +201,4 @@ impl ThreadHeap {
     }
 }
 
-const _: () = assert!(usize::BITS > 32 || size_of::<ThreadHeap>() <= 8 << 10);
+const _: () = assert!(usize::BITS > 32 || size_of::<ThreadHeap>() <= 6 << 10);

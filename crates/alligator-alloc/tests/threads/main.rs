@@ -13,6 +13,7 @@
     reason = "tests have std"
 )]
 
+mod depot;
 mod memory;
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -92,7 +93,10 @@ fn what_threads_hand_over_stays_intact_and_comes_home() {
 
 /// Panics unless all that is in use is what so many threads keep themselves in: no MiniPage, and a run each.
 #[cfg(feature = "check")]
-fn assert_only_thread_heaps<const PAGES: usize>(heap: &Shared<PAGES>, threads: usize) {
+fn assert_only_thread_heaps<L: Lock, const PAGES: usize>(
+    heap: &AlligatorAlloc<SharedMemory<PAGES>, L>,
+    threads: usize,
+) {
     let mut runs = 0;
     heap.walk(|piece| match piece {
         Piece::MiniPage { .. } => panic!("{piece:?}"),
