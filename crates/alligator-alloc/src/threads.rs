@@ -28,7 +28,7 @@ use core::sync::atomic::AtomicBool;
 
 use self::depot::Depot;
 use self::reserved::Regions;
-use crate::size_class::{CLASS_COUNT, Class};
+use crate::size_class::CLASS_COUNT;
 
 mod depot;
 mod exit;
@@ -59,13 +59,6 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    /// Slots of `class` on their way from thread to thread.
-    #[inline(always)]
-    fn depot(&self, class: Class) -> &Depot {
-        // SAFETY: a class's index is below CLASS_COUNT.
-        unsafe { self.depots.get_unchecked(class.index()) }
-    }
-
     /// Of none.
     #[expect(
         clippy::declare_interior_mutable_const,

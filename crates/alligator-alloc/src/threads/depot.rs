@@ -13,8 +13,10 @@ use core::num::NonZeroUsize;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use super::Threads;
 use crate::mini_page::ClassState;
 use crate::mini_page::cached::{CACHED_SLOTS_MIN, Cached};
+use crate::size_class::Class;
 
 /// Slots in a chain, at most.
 const CHAIN_SLOTS: usize = 16;
@@ -142,6 +144,15 @@ impl Depot {
     fn count(&self, more: usize) {
         let chains = self.chains().wrapping_add(more);
         self.chains.swap(chains, Relaxed);
+    }
+}
+
+impl Threads {
+    /// Slots of `class` on their way from thread to thread.
+    #[inline(always)]
+    pub(super) fn depot(&self, class: Class) -> &Depot {
+        // SAFETY: a class's index is below CLASS_COUNT.
+        unsafe { self.depots.get_unchecked(class.index()) }
     }
 }
 
