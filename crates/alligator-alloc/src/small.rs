@@ -32,7 +32,7 @@ use self::sizes::{LIST_COUNT, block_bytes, list_of};
 use crate::metrics::Recorder;
 use crate::policy::{DefaultPolicy, Policy};
 use crate::source::{Source, check_constants};
-use crate::units::{GRANULE_BYTES, REQUEST_BYTES_MAX, round_up};
+use crate::units::{GRANULE_BYTES, GRANULE_SHIFT, REQUEST_BYTES_MAX, round_up};
 
 /// A heap over a [`Source`] of memory, as a value. *Time:* every operation is constant, except that the
 /// source may take its own time to grow and the headers may move then, a block that moves is copied, and a block
@@ -43,13 +43,11 @@ pub struct Heap<S: Source, P: Policy = DefaultPolicy> {
     /// The first header of each list: MiniPages with free slots by the slots' bytes, free runs by theirs. The
     /// last is always empty.
     lists: [Id; LIST_COUNT + 1],
-    /// Where the header of address 0 would stand. Without meaning before the first growth.
+    /// Where the header of address 0 would stand. Zero before there is a table.
     base: usize,
     /// The address of the table; before there is one, that of the first header if `base` is right.
     table: usize,
-    /// Bytes in the table.
-    table_bytes: usize,
-    /// The address after the heap's last granule. Zero before the first growth.
+    /// The address after the heap's last granule, where the table ends; before there is one, `table`.
     end: usize,
     /// How often headers were put into lists or taken out.
     #[cfg(feature = "check")]
@@ -82,7 +80,6 @@ impl<S: Source, P: Policy> Heap<S, P> {
             lists: [Id::NONE; LIST_COUNT + 1],
             base: 0,
             table: 0,
-            table_bytes: 0,
             end: 0,
             #[cfg(feature = "check")]
             changes: 0,
@@ -195,10 +192,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
 
     /// [`heap_bytes`](Self::heap_bytes).
     pub(crate) fn bytes_in_all(&self) -> usize {
-        match self.end {
-            0 => 0,
-            end => end - self.first_header().place(),
-        }
+        self.end.saturating_sub(self.first_header().place()) // A table begins above.
     }
 
     /// [`largest_free`](Self::largest_free).
@@ -236,7 +230,8 @@ impl<S: Source, P: Policy> Heap<S, P> {
         let in_use = header.slots.get();
         header.slots.set(in_use | (in_use + 1));
         let index = in_use.trailing_ones() as usize;
-        if header.slots.get().trailing_ones() as usize == slots_of(bytes) {
+        let next = header.slots.get().trailing_ones() as usize;
+        if (next + 1) * bytes > GRANULE_BYTES {
             self.unlink(id);
         }
         id.place() + index * bytes
@@ -270,7 +265,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
             let run = header.next.get();
             return self.free_run(run, self.header(run).bytes.get());
         }
-        let index = slot_index(address % GRANULE_BYTES, bytes);
+        let index = slot_index(address, bytes);
         let in_use = header.slots.get() & !(1 << index);
         header.slots.set(in_use);
         if header.previous.get() == 0 {
@@ -393,16 +388,12 @@ impl<S: Source, P: Policy> Heap<S, P> {
     }
 }
 
-/// The slots of `bytes` in a MiniPage.
+/// The index of the slot of `bytes` at `address`, in its MiniPage.
 #[inline(always)]
-fn slots_of(bytes: usize) -> usize {
-    slot_index(GRANULE_BYTES, bytes)
-}
-
-/// The slots of `bytes` that end `offset` bytes from a MiniPage's start or before.
-#[inline(always)]
-fn slot_index(offset: usize, bytes: usize) -> usize {
-    // SAFETY: a header's bytes are those of a block, which has some.
-    let bytes = unsafe { NonZeroUsize::new_unchecked(bytes) };
-    offset / bytes
+fn slot_index(address: usize, bytes: usize) -> usize {
+    /// Shifted up by this, an address has lost the bits of its granule: fewer bytes of code than masks.
+    const SHIFT: u32 = usize::BITS - GRANULE_SHIFT;
+    // SAFETY: a header's bytes are those of a block, which has some; a slot has fewer than a granule.
+    let bytes = unsafe { NonZeroUsize::new_unchecked(bytes << SHIFT) };
+    (address << SHIFT) / bytes
 }

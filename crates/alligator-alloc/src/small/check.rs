@@ -3,9 +3,9 @@
 #[cfg(test)]
 mod planted;
 
+use super::Heap;
 use super::headers::{HEADER_BYTES, Header, Id};
 use super::sizes::{LIST_COUNT, SLOT_BYTES_MAX, block_bytes, list_of};
-use super::{Heap, slots_of};
 use crate::check::{Invariant, Piece, Violation};
 use crate::policy::Policy;
 use crate::source::Source;
@@ -56,7 +56,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
             self.part_is_right(&part, self.header(id))?;
             below = if is_free { id } else { Id::NONE };
         }
-        if self.end != 0 {
+        if self.end > self.start() {
             self.end_is_right(below)?;
         }
         (0..=LIST_COUNT).try_for_each(|list| self.list_is_right(list))
@@ -118,7 +118,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
         let header = self.header(Id::at(address));
         let bytes = header.bytes.get();
         let (kind, bytes) = if address == self.table {
-            (Kind::Table, self.table_bytes)
+            (Kind::Table, self.end - address)
         } else if bytes == 0 {
             (Kind::Foreign, self.first_known(address) - address)
         } else if bytes >= GRANULE_BYTES {
@@ -196,7 +196,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
     /// [`Invariant::Below`] for the header after the heap's last granule, which every heap has, and which
     /// says nothing else.
     fn end_is_right(&self, below: Id) -> Result<(), Violation> {
-        let exists = self.offset_in_table(Id::at(self.end)) + HEADER_BYTES <= self.table_bytes;
+        let exists = self.headers_bytes(self.end) <= self.end - self.table;
         Invariant::Below.require(exists, self.end)?;
         let header = self.header(Id::at(self.end));
         Invariant::Below.require(header.below.get() == below, self.end)?;
@@ -239,7 +239,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
         let some = |id: Id| id.is_some().then_some(id);
         let next = move |&id: &Id| self.is_header(id).then(|| self.header(id).next.get());
         core::iter::successors(some(self.first(list)), move |id| next(id).and_then(some))
-            .take(self.table_bytes / HEADER_BYTES + 1)
+            .take((self.end - self.table) / HEADER_BYTES + 1)
     }
 
     /// Whether `id` is that of a granule of the heap.
@@ -247,4 +247,9 @@ impl<S: Source, P: Policy> Heap<S, P> {
         let address = id.place();
         (self.start()..self.end).contains(&address) && id == Id::at(granule_floor(address))
     }
+}
+
+/// The slots of `bytes` in a MiniPage.
+fn slots_of(bytes: usize) -> usize {
+    GRANULE_BYTES / bytes
 }

@@ -1,55 +1,58 @@
-//! Taking in memory: new pages, the spare end of the initial memory, and the table for both. All of it is off
-//! the real-time path: whoever comes here waits for the host.
+//! Taking in memory: new pages, the spare end of the initial memory, and the table for both, which always lies at the
+//! heap's end. All of it is off the real-time path: whoever comes here waits for the host.
 //!
 //! ```text
-//! before   | old table | blocks ..           |
-//! after    | free      | blocks ..           | new memory, free        | new table |
+//! before   | blocks ..      free | table |
+//! grown    | blocks ..      free                new memory | longer table |
 //! ```
 //!
-//! A table has room for twice the headers that are needed when it is made. So the headers are copied once per
-//! doubling of the memory, and take 2.3 to 4.7 % of it (on 32 bits). It stands at the end, so that the new memory
-//! joins a free run before it: see `docs/design.md`.
+//! So the table parts no free memory, and needs no room to spare: what is free at the heap's end, and the old table, are
+//! one run with the new memory; if others' pages lie between, it is one of its own. Each growth copies the headers. So
+//! that a long heap is not copied too often, it grows by a share of itself besides.
 
 use super::Heap;
 use super::headers::{ADDRESS_MIN, HEADER_BYTES, Id};
 use crate::policy::Policy;
 use crate::source::Source;
 use crate::source::range::{GROWTHS_MAX, new_range, whole_granules};
-use crate::units::{GRANULE_BYTES, PAGE_BYTES, PAGE_SHIFT, granule_floor, round_up};
+use crate::units::{GRANULE_BYTES, PAGE_BYTES, PAGE_GRANULES, granule_floor};
+
+/// A heap grows by as many pages as its headers have bytes, shifted by this, besides: on 32 bits, one part in 85 of
+/// itself.
+const SHARE_SHIFT: u32 = 17;
+/// What a page adds to a heap that has its headers, too.
+const PAGE_BYTES_LEFT: usize = PAGE_BYTES - PAGE_GRANULES * HEADER_BYTES;
 
 impl<S: Source, P: Policy> Heap<S, P> {
-    /// Whether nobody else can grow the memory while this heap does: new pages begin where it ended then, and the table
-    /// reaches their end, by `new_table_bytes`.
-    const IS_ALONE: bool = GROWTHS_MAX == 1 && S::IS_TRUSTED && !cfg!(target_os = "emscripten");
-
     /// Makes a free run of `bytes`, whole granules: of the source's spare memory at the heap's first request, if that is
-    /// enough, or at the end of the memory by few new pages. Adds none if the source does not grow on demand and this
-    /// is not a `reservation`. If the source gives too little, what it gave is kept.
+    /// enough, or at the end of the memory by as few new pages as that takes. Adds none if the source does not grow on
+    /// demand and this is not a `reservation`. If the source gives too little, what it gave is kept.
     ///
-    /// *Time:* the source's, constant besides, and where the heap outgrows its table, the copy of that.
+    /// *Time:* the source's, and a copy of the table.
     #[cold]
     #[inline(never)]
     pub(super) fn grow(&mut self, bytes: usize, reservation: bool) {
-        if self.end == 0 {
+        if self.base == 0 {
             let spare = self.source.spare();
-            let spare = spare.start.max(ADDRESS_MIN).min(spare.end)..spare.end;
+            let spare = spare.start.max(ADDRESS_MIN)..spare.end;
             let (first, after) = whole_granules::<S>(spare, self.source.end());
-            self.table = Id::at(first).raw(); // No headers yet: where the first would stand.
-            self.take_in(
-                first,
-                after,
-                self.new_table_bytes(after, 0, usize::BITS - 1),
-            );
+            // No memory yet, and no table: where the first header would stand.
+            self.table = id_at(first).raw();
+            self.end = self.table;
+            if S::IS_TRUSTED || first < after {
+                self.take_in(first, after);
+            }
             if self.find(bytes).is_some() {
                 return;
             }
         }
         if (S::ON_DEMAND || reservation) && self.source.may_grow(reservation) {
-            for _ in 0..GROWTHS_MAX {
-                let Some((new, end, table)) = self.more_pages(bytes) else {
+            for turn in 0..GROWTHS_MAX {
+                // Somebody else's pages may come between again.
+                let Some((new, after)) = self.more_pages(bytes, turn != 0) else {
                     return;
                 };
-                self.take_in(new, end, table);
+                self.take_in(new, after);
                 if GROWTHS_MAX == 1 || self.find(bytes).is_some() {
                     return;
                 }
@@ -57,14 +60,15 @@ impl<S: Source, P: Policy> Heap<S, P> {
         }
     }
 
-    /// The end of the memory, whoever owns it.
+    /// The end of the memory, whoever owns it. A memory of 4 GiB ends at 0: then no sum that follows makes sense, but it
+    /// cannot grow.
     #[inline(always)]
     fn memory_end(&self) -> usize {
         let end = self.source.end();
-        if S::IS_TRUSTED || end == 0 {
+        if S::IS_TRUSTED {
             end
         } else {
-            end.max(self.lowest_new())
+            granule_floor(usable_end(end)).max(self.lowest_new())
         }
     }
 
@@ -72,130 +76,110 @@ impl<S: Source, P: Policy> Heap<S, P> {
     /// header would be the first.
     #[inline(always)]
     fn lowest_new(&self) -> usize {
-        if self.end == 0 {
-            Id::from_raw(self.table).place()
-        } else {
-            self.end
-        }
+        self.end.max(self.first_header().place())
     }
 
-    /// New pages that make a free run of `bytes` at the memory's end: the address of the first, the one after them, and
-    /// the bytes of the new table, if there must be one, that ends there. `None` if the source refuses.
+    /// The fewest pages that make a free run of `bytes` at the memory's end, with room for the table, and a share of the
+    /// heap if the source has that, too: the address of the first page and the one after the last. `None` if the source
+    /// refuses, or there is such a run, which is first in its list now. What is free below does not count if the pages
+    /// are `alone`, and a page is for headers of what lies between.
     #[inline(always)]
-    fn more_pages(&mut self, bytes: usize) -> Option<(usize, usize, usize)> {
-        let end = usable_end(self.memory_end());
-        // At least one byte: who comes here has not found a run that can be found in constant time.
-        let mut missing = bytes;
-        if self.end == end {
-            let below = self.header(Id::at(end)).below.get();
+    fn more_pages(&mut self, bytes: usize, alone: bool) -> Option<(usize, usize)> {
+        let end = self.memory_end();
+        let headers = self.headers_bytes(end);
+        let mut missing = headers.wrapping_add(bytes);
+        if alone {
+            missing = missing.wrapping_add(PAGE_BYTES);
+        } else if self.end == end {
+            // What the table takes already: as many bytes as the headers, rounded up.
+            missing -= end - self.table;
+            let below = self.header(id_at(self.table)).below.get();
             if below.is_some() {
-                missing = bytes - self.header(below).bytes.get().min(bytes - 1);
+                let free = self.unlink(below);
+                self.push(below, free);
+                if free >= bytes {
+                    return None;
+                }
+                missing -= free;
             }
         }
-        let added = bytes.max((S::STEP_PAGES - 1) << PAGE_SHIFT) + PAGE_BYTES; // Pages are rounded up.
-        let mut table = self.new_table_bytes(end, added, 0);
-        let mut new = self.ask_for(missing + table);
+        let pages = missing.wrapping_sub(1) / PAGE_BYTES_LEFT + 1;
+        let mut taken = pages + (headers >> SHARE_SHIFT);
+        if S::STEP_PAGES > 1 {
+            taken = taken.max(S::STEP_PAGES);
+        }
+        let mut new = self.source.grow(taken);
         if new.is_none() {
-            // A 32nd more is enough for its own headers: they take a 42nd of it.
-            table = self.new_table_bytes(end, added, 5);
-            new = self.ask_for(missing + table);
-        }
-        let (new, after) = new?;
-        if Self::IS_ALONE && new != end {
-            return None; // The table may not reach so far.
-        }
-        Some((new, usable_end(after), table))
-    }
-
-    /// Pages for `bytes`, or the step if that is longer: the address of the first and the one after them.
-    #[inline(always)]
-    fn ask_for(&mut self, bytes: usize) -> Option<(usize, usize)> {
-        let mut pages = (bytes + (PAGE_BYTES - 1)) >> PAGE_SHIFT;
-        let mut new = None;
-        if S::STEP_PAGES > 1 && S::STEP_PAGES > pages {
-            new = self.source.grow(S::STEP_PAGES);
-        }
-        if new.is_some() {
-            pages = S::STEP_PAGES;
-        } else {
-            new = self.source.grow(pages);
+            taken = pages;
+            new = self.source.grow(taken);
         }
         let Some(new) = new else {
             self.recorder.refused(pages, self.source.end());
             return None;
         };
-        self.recorder.grown(pages);
-        new_range::<S>(new, pages, self.lowest_new())
+        self.recorder.grown(taken);
+        let (new, after) = new_range::<S>(new, taken, self.lowest_new())?;
+        Some((new, usable_end(after)))
     }
 
-    /// The bytes of a new table, whole granules, if `added` bytes after `end` need headers that the table does not have;
-    /// else none. It has more than needed: 1 / 2^`spare_shift` of that.
-    #[inline(never)]
-    fn new_table_bytes(&self, end: usize, added: usize, spare_shift: u32) -> usize {
-        // The header at the end is needed, too.
-        let needed = self.offset_in_table(Id::at(end)) + Id::at(added).raw() + HEADER_BYTES;
-        if needed <= self.table_bytes {
-            return 0;
-        }
-        round_up(needed + (needed >> spare_shift), GRANULE_BYTES)
-    }
-
-    /// How far from the table's start the header called `id` stands, or would stand.
+    /// The bytes of the headers of a heap that ends at `end`, that of its end included.
     #[inline(always)]
-    pub(super) fn offset_in_table(&self, id: Id) -> usize {
-        self.base.wrapping_add(id.raw()).wrapping_sub(self.table)
+    pub(super) fn headers_bytes(&self, end: usize) -> usize {
+        let first = self.first_header().raw();
+        id_at(end)
+            .raw()
+            .wrapping_sub(first)
+            .wrapping_add(HEADER_BYTES)
     }
 
-    /// Takes in the granules from `start` to `end`, which the source gave, the last `table_bytes` of it as a new
-    /// table. Memory too short for its headers is left alone, as is what the table does not reach.
+    /// Takes in the granules from `start` to `end`, which the source gave, and moves the table to their end. Memory too
+    /// short for that is left alone.
     #[inline(never)]
-    fn take_in(&mut self, start: usize, end: usize, table_bytes: usize) {
-        if end - start <= table_bytes {
+    fn take_in(&mut self, start: usize, end: usize) {
+        let bytes = granule_floor(self.headers_bytes(end).wrapping_add(GRANULE_BYTES - 1));
+        let (old, old_end) = (self.table, self.end);
+        let old_bytes = old_end - old;
+        let is_next = start == old_end;
+        let from = if is_next { old } else { start };
+        let table = end - bytes;
+        if table <= from {
             return;
         }
-        let covered = if table_bytes == 0 {
-            self.table_bytes
-        } else {
-            table_bytes
-        };
-        let is_reached = self.offset_in_table(Id::at(end)) + HEADER_BYTES <= covered;
-        if Self::IS_ALONE {
-            debug_assert!(is_reached);
-        } else if !is_reached {
-            return;
-        }
-        let after = end - table_bytes;
-        if table_bytes != 0 {
-            self.move_table(after, table_bytes);
-        }
+        let to = self.source.pointer(table);
+        let more = to.wrapping_add(old_bytes);
+        // SAFETY: the heap owns these bytes. Nobody uses them: they are new, above the old table.
+        unsafe { more.write_bytes(0, bytes - old_bytes) };
+        let distance = self.base.wrapping_sub(old);
+        self.base = distance.wrapping_add(table);
+        self.table = table;
         self.end = end;
         self.recorder.taken_in(end - start);
-        self.free_run(Id::at(start), after - start);
-    }
-
-    /// Makes the `bytes` at `place`, which the heap owns and nobody uses, the table.
-    #[inline(always)]
-    fn move_table(&mut self, place: usize, bytes: usize) {
-        let (old, old_bytes) = (self.table, self.table_bytes);
-        let table = self.source.pointer(place);
-        // SAFETY: the caller owns these bytes, and nobody uses them.
-        unsafe { table.write_bytes(0, bytes) };
-        self.base = self.base.wrapping_add(place).wrapping_sub(old);
-        self.table = place;
-        self.table_bytes = bytes;
         if old_bytes != 0 {
-            // SAFETY: the old table has these bytes; the new one is longer, and lies elsewhere.
-            unsafe { table.copy_from_nonoverlapping(self.source.pointer(old), old_bytes) };
-            self.free_run(Id::at(old), old_bytes);
+            // SAFETY: the heap owns both tables, and the new one is longer.
+            unsafe { to.copy_from(self.source.pointer(old), old_bytes) };
+            if !is_next {
+                self.free_run(id_at(old), old_bytes);
+            }
         }
+        self.free_run(id_at(from), table - from);
     }
+}
+
+/// [`Id::at`], where only its bytes of code count.
+#[inline(never)]
+fn id_at(address: usize) -> Id {
+    Id::at(address)
 }
 
 /// The end of the heap in a memory that ends at `end`, 0 for all of the address space. The last granule below that has
 /// no header after it, so it cannot be used.
 #[inline(always)]
 fn usable_end(end: usize) -> usize {
-    granule_floor(if end == 0 { usize::MAX } else { end })
+    if end == 0 {
+        GRANULE_BYTES.wrapping_neg()
+    } else {
+        end
+    }
 }
 
 #[cfg(all(test, feature = "check"))]
@@ -292,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_the_table_does_not_reach_is_left_alone() {
+    fn pages_that_somebody_takes_meanwhile_are_left_alone() {
         let mut heap = Heap::new(Raced::new());
         let run = Layout::new::<[u64; 1_000]>();
         let served = (0..50).filter(|_| {

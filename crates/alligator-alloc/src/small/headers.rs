@@ -52,12 +52,6 @@ impl Id {
         self.0 != 0
     }
 
-    /// The header whose [`Id::raw`] is `raw`.
-    #[inline(always)]
-    pub(super) fn from_raw(raw: usize) -> Self {
-        Self(raw)
-    }
-
     #[inline(always)]
     pub(super) fn raw(self) -> usize {
         self.0

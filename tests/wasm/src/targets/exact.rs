@@ -6,33 +6,50 @@ use wasmtime::Module;
 
 use super::host::{BOUNDS, Heap, PAGE, engine};
 use super::program::Program;
-use super::{Outcomes, WASM};
+use super::{HEAPS, Outcomes, WASM};
 
-const GRANULE: usize = 1024;
+pub(super) const GRANULE: usize = 1024;
 const PAGES_ALL: usize = 65_536;
 /// Pages around the least number that are tried, on both sides.
-const AROUND: usize = 3;
+pub(super) const AROUND: usize = 3;
 
 /// What is known of a heap's table: `docs/design.md`.
 #[derive(Clone, Copy)]
-struct Table {
+pub(super) struct Table {
     /// Granules below it that nobody uses.
     guard: usize,
+    /// Its bytes for no granule.
+    front: usize,
+    /// Its bytes for each granule.
+    per_granule: usize,
+    /// Whether it has a record for what follows the last granule of the address space.
+    reaches_end: bool,
 }
 
-/// Bytes of the table for no granule, and for each.
-const FRONT: usize = 1024;
-const PER_GRANULE: usize = 24;
-
 impl Table {
+    /// That of a heap with addresses of 32 bits.
     fn of(heap: &str) -> Self {
-        let guard = usize::from(heap == "hardened");
-        Self { guard }
+        let is_small = heap == "small";
+        Self {
+            guard: usize::from(heap == "hardened"),
+            front: if is_small { 0 } else { 1024 },
+            per_granule: 24,
+            reaches_end: !is_small,
+        }
+    }
+
+    /// That of a heap with addresses of 64 bits, which are in a small heap's headers.
+    pub(super) fn of_wide(heap: &str) -> Self {
+        let per_granule = if heap == "small" { 40 } else { 24 };
+        Self {
+            per_granule,
+            ..Self::of(heap)
+        }
     }
 
     /// Granules that it takes if the heap has `granules`.
     fn granules(self, granules: usize) -> usize {
-        self.guard + (FRONT + (granules + 1) * PER_GRANULE).div_ceil(GRANULE)
+        self.guard + (self.front + (granules + 1) * self.per_granule).div_ceil(GRANULE)
     }
 
     /// Whether a run of `bytes` has room from the address `from` on, in a heap from `first` to `end`.
@@ -42,7 +59,7 @@ impl Table {
     }
 
     /// The fewest pages of a memory with room for a run of `bytes` from `from` on.
-    fn least(self, first: usize, from: usize, bytes: usize) -> usize {
+    pub(super) fn least(self, first: usize, from: usize, bytes: usize) -> usize {
         let mut pages = from.div_ceil(PAGE);
         while !self.has_room(first, from, bytes, pages * PAGE) {
             pages += 1;
@@ -54,7 +71,7 @@ impl Table {
 /// A test of the fewest pages.
 type Test = fn(&Exact) -> Result<()>;
 
-/// All of it, for each heap whose table stands at its end.
+/// All of it, for each heap.
 pub(super) fn run() -> Result<()> {
     let tests: [(&str, Test); 7] = [
         ("a first block", first_blocks),
@@ -66,7 +83,7 @@ pub(super) fn run() -> Result<()> {
         ("at 4 GiB", whole_address_space),
     ];
     let mut outcomes = Outcomes::default();
-    for heap in ["", "hardened"] {
+    for heap in HEAPS {
         let exact = Exact::build(heap)?;
         for (name, test) in tests {
             let mode = if heap.is_empty() { "default" } else { heap };
@@ -128,16 +145,25 @@ impl Exact {
         let from = from.unwrap_or(first).next_multiple_of(GRANULE);
         Ok(self.table.least(first, from, bytes))
     }
+
+    /// The fewest pages for the last block with `bytes`: where it is, or, in a small heap, as a copy above.
+    fn least_for_last(&self, heap: &mut Heap, bytes: usize) -> Result<usize> {
+        if self.heap == "small" {
+            return self.least_above(heap, bytes);
+        }
+        let last = heap.blocks.last().context("no block")?.at;
+        Ok(self.table.least(first_granule(heap)?, last, bytes))
+    }
 }
 
-fn module(heap: &str, args: &[&str]) -> Result<Module> {
+pub(super) fn module(heap: &str, args: &[&str]) -> Result<Module> {
     let program = Program::new("raw", WASM).features(&format!("check,{heap}"));
     let bytes = program.link(&BOUNDS).link(args).module()?;
     Ok(Module::new(&engine()?, bytes)?)
 }
 
 /// Where a heap over the initial memory begins.
-fn first_granule(heap: &mut Heap) -> Result<usize> {
+pub(super) fn first_granule(heap: &mut Heap) -> Result<usize> {
     Ok(heap.initial()?.start.next_multiple_of(GRANULE))
 }
 
@@ -201,7 +227,8 @@ fn long_heaps(exact: &Exact) -> Result<()> {
     for size in [PAGE, 10 * PAGE, 40 * PAGE] {
         let before = |heap: &mut Heap| {
             heap.take(200 << 20)?.context("refused")?;
-            while heap.pages() == 200 * 16 + 90 {
+            let pages = heap.pages();
+            while heap.pages() == pages {
                 heap.take(PAGE)?.context("refused")?;
             }
             exact.least_above(heap, size)
@@ -218,8 +245,8 @@ fn growing(exact: &Exact) -> Result<()> {
         let (old, new) = (1 << 20, (2 << 20) + more * GRANULE);
         let before = |heap: &mut Heap| {
             heap.take(300_000)?.context("refused")?;
-            let block = heap.take(old)?.context("refused")?;
-            Ok(exact.table.least(first_granule(heap)?, block.at, new))
+            heap.take(old)?.context("refused")?;
+            exact.least_for_last(heap, new)
         };
         exact.try_around(&format!("{old} to {new} bytes"), &before, &|heap| {
             heap.resize(1, new)
@@ -233,19 +260,18 @@ fn above_what_is_kept(exact: &Exact) -> Result<()> {
     for is_resized in [false, true] {
         let (old, new) = (600_000, 3_000_000);
         let before = |heap: &mut Heap| {
-            let block = heap.take(old)?.context("refused")?;
+            heap.take(old)?.context("refused")?;
             for size in [20, 100, 500, 1_000] {
                 heap.take(size)?.context("refused")?;
             }
             while heap.blocks.len() > 1 {
                 heap.give_back(1)?;
             }
-            let from = if is_resized {
-                block.at
+            if is_resized {
+                exact.least_for_last(heap, new)
             } else {
-                (block.at + old).next_multiple_of(GRANULE)
-            };
-            Ok(exact.table.least(first_granule(heap)?, from, new))
+                exact.least_above(heap, new)
+            }
         };
         let name = if is_resized { "resized" } else { "a second" };
         exact.try_around(name, &before, &|heap| {
@@ -288,7 +314,10 @@ fn whole_address_space(exact: &Exact) -> Result<()> {
         (&page_less, all - PAGE),
         (&initial, all - GRANULE),
     ];
-    for (module, end) in ends {
+    for (module, mut end) in ends {
+        if !exact.table.reaches_end {
+            end = end.min(all - GRANULE);
+        }
         for is_too_long in [false, true] {
             let mut heap = Heap::of(module)?;
             let first = first_granule(&mut heap)?;
