@@ -1,6 +1,7 @@
 //! Each target, with the toolchain that its users have: the programs of `guests/targets`, built and run.
 
 mod code;
+mod emptied;
 mod emscripten;
 mod exact;
 mod forms;
@@ -123,6 +124,11 @@ fn cases_of_targets() -> Vec<Case> {
         case(format!("{unknown}: the initial memory"), None, initial::run),
         case(format!("{unknown}: the memory's end"), None, limits::run),
         case(format!("{unknown}: the fewest pages"), None, exact::run),
+        case(
+            format!("{unknown}: an emptied heap is one piece"),
+            None,
+            emptied::run,
+        ),
         case(format!("{unknown}: hooks that allocate"), None, hooks::run),
         case(format!("{unknown}: several heaps"), None, heaps::run),
         case(
@@ -162,6 +168,16 @@ fn cases_of_targets() -> Vec<Case> {
             format!("{wasm64}: blocks of 5 and 6 GiB"),
             Some(nightly_std),
             wasm64::run,
+        ),
+        case(
+            format!("{wasm64}: the fewest pages"),
+            Some(nightly_std),
+            wasm64::exact,
+        ),
+        case(
+            format!("{wasm64}: others' pages"),
+            Some(nightly_std),
+            wasm64::others,
         ),
         case(
             format!("{wasm64}: bounds"),

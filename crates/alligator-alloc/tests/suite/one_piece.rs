@@ -1,5 +1,4 @@
 //! A heap with no block in use is one piece again, whatever it held and in whichever order that was given back.
-#![cfg(not(all(feature = "small", not(feature = "hardened"))))]
 
 use std::alloc::Layout;
 use std::mem::MaybeUninit;
@@ -8,6 +7,15 @@ use std::ptr::NonNull;
 use alligator_alloc::{Arena, Hardened, Heap, PAGE_BYTES, Policy, Source, Standard};
 
 use crate::memory::Memory;
+
+const IS_SMALL: bool = cfg!(all(feature = "small", not(feature = "hardened")));
+
+/// What is served of an emptied heap, in percent. A small heap's headers are addresses: on 64 bits, 3.9 % of the memory.
+const SHARE: usize = if IS_SMALL && cfg!(target_pointer_width = "64") {
+    95
+} else {
+    97
+};
 
 /// Orders in which blocks are given back.
 const ORDERS: usize = 5;
@@ -75,16 +83,16 @@ fn assert_serves<S: Source, P: Policy>(heap: &mut Heap<S, P>, bytes: usize, what
     unsafe { heap.deallocate(block, layout(bytes)) };
 }
 
-/// After whatever has been in it, a memory of `pages` serves 97 % of itself, and does not grow.
+/// After whatever has been in it, a memory of `pages` serves [`SHARE`] of itself, and does not grow.
 fn assert_one_piece<P: Policy, const ON_DEMAND: bool>(pages: usize, mixes: &[usize]) {
     for &mix in mixes {
         let memory = Memory::empty(pages);
         let mut heap = Heap::<_, P>::with_policy(memory.source::<1, ON_DEMAND>());
-        assert!(ON_DEMAND || heap.reserve(pages * PAGE_BYTES / 100 * 97));
+        assert!(ON_DEMAND || heap.reserve(pages * PAGE_BYTES / 100 * SHARE));
         for order in 0..ORDERS {
             fill_and_empty(&mut heap, (mix, order), usize::MAX);
             let what = format!("{pages} pages, mix {mix}, order {order}");
-            assert_serves(&mut heap, pages * PAGE_BYTES / 100 * 97, &what);
+            assert_serves(&mut heap, pages * PAGE_BYTES / 100 * SHARE, &what);
         }
         // Three quarters are more than half, so that what is kept is gathered before the memory grows.
         let memory = Memory::empty(4 * pages);
@@ -92,13 +100,13 @@ fn assert_one_piece<P: Policy, const ON_DEMAND: bool>(pages: usize, mixes: &[usi
         fill_and_empty(&mut heap, (mix, 2), pages * PAGE_BYTES / 2);
         let taken = memory.pages();
         let what = format!("{taken} pages that may be more, mix {mix}");
-        assert_serves(&mut heap, taken * PAGE_BYTES / 100 * 96, &what);
+        assert_serves(&mut heap, taken * PAGE_BYTES / 100 * (SHARE - 1), &what);
         assert_eq!(memory.pages(), taken, "{what}");
     }
 }
 
 #[test]
-fn an_emptied_heap_of_a_mebibyte_serves_97_percent_of_itself() {
+fn an_emptied_heap_of_a_mebibyte_serves_nearly_all_of_itself() {
     let mixes = if cfg!(miri) {
         &[3][..]
     } else {
@@ -111,7 +119,7 @@ fn an_emptied_heap_of_a_mebibyte_serves_97_percent_of_itself() {
 
 #[test]
 #[cfg_attr(miri, ignore = "too many blocks")]
-fn an_emptied_heap_of_16_mebibytes_serves_97_percent_of_itself() {
+fn an_emptied_heap_of_16_mebibytes_serves_nearly_all_of_itself() {
     assert_one_piece::<Standard, true>(256, &[0, 2, 3, 4]);
     assert_one_piece::<Standard, false>(256, &[1]);
     assert_one_piece::<Hardened, false>(256, &[0, 3]);
@@ -120,7 +128,7 @@ fn an_emptied_heap_of_16_mebibytes_serves_97_percent_of_itself() {
 #[cfg(not(target_family = "wasm"))]
 #[test]
 #[cfg_attr(miri, ignore = "too many blocks")]
-fn an_emptied_heap_of_256_mebibytes_serves_97_percent_of_itself() {
+fn an_emptied_heap_of_256_mebibytes_serves_nearly_all_of_itself() {
     assert_one_piece::<Standard, true>(4_096, &[0, 4]);
     assert_one_piece::<Hardened, true>(4_096, &[4]);
 }
@@ -169,7 +177,8 @@ fn an_arena_with_nothing_in_use_serves_its_longest_block() {
         let bytes = kibibytes * 1_024;
         let place = Place::new(bytes);
         let longest = place.longest();
-        assert!(longest + bytes / 32 + 4_096 > bytes, "{longest} of {bytes}");
+        let table = bytes / if SHARE == 97 { 32 } else { 24 };
+        assert!(longest + table + 4_096 > bytes, "{longest} of {bytes}");
         let mut heap = place.heap();
         // Of millions of short blocks, one order is enough.
         let orders = if kibibytes > 1_024 { 3..4 } else { 0..ORDERS };

@@ -304,6 +304,29 @@ impl Heap {
         Ok(true)
     }
 
+    /// The address of a block that nobody writes to, or 0.
+    pub(super) fn take_untouched(&mut self, size: usize) -> Result<u32> {
+        Ok(self
+            .alloc
+            .call(&mut self.store, (u32::try_from(size)?, 8))?)
+    }
+
+    /// Gives back such blocks, of `size` bytes each.
+    pub(super) fn give_back_untouched(
+        &mut self,
+        blocks: impl IntoIterator<Item = u32>,
+        size: usize,
+    ) -> Result<()> {
+        let size = u32::try_from(size)?;
+        let dealloc = self
+            .instance
+            .get_typed_func::<(u32, u32, u32), ()>(&mut self.store, "dealloc")?;
+        for at in blocks {
+            dealloc.call(&mut self.store, (at, size, 8))?;
+        }
+        Ok(())
+    }
+
     /// Allocates `size` bytes until there are no more, or until so many blocks. Returns how many there were.
     pub(super) fn take_all(&mut self, size: usize, blocks_max: usize) -> Result<usize> {
         for count in 0..blocks_max {

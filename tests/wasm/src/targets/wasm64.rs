@@ -5,8 +5,10 @@ use alligator_bound::{Options, analyze};
 use anyhow::{Context, Result, anyhow, ensure};
 use wasmtime::{Config, Engine, Instance, Memory, Module, Store, StoreLimits, StoreLimitsBuilder};
 
-use super::Outcomes;
+use super::exact::{AROUND, GRANULE, Table};
+use super::host::{BOUNDS, PAGE};
 use super::program::Program;
+use super::{HEAPS, Outcomes};
 
 pub(super) const TARGET: &str = "wasm64-unknown-unknown";
 
@@ -66,11 +68,7 @@ pub(super) fn c_library() -> Result<()> {
 
 /// Blocks of more than 4 GiB, and requests that no memory can serve, in each heap.
 pub(super) fn run() -> Result<()> {
-    let mut config = Config::new();
-    config.wasm_memory64(true);
-    // The memory never moves: to move it would touch all of it.
-    config.memory_reservation(64 << 30);
-    let engine = Engine::new(&config)?;
+    let engine = engine()?;
     let mut outcomes = Outcomes::default();
     for (heap, level) in [("", "s"), ("", "3"), ("small", "s"), ("hardened", "s")] {
         let module = program(level).features(heap).module();
@@ -80,6 +78,137 @@ pub(super) fn run() -> Result<()> {
         outcomes.add(&format!("{heap:?}, opt-level {level}"), outcome);
     }
     outcomes.finish()
+}
+
+fn engine() -> Result<Engine> {
+    let mut config = Config::new();
+    config.wasm_memory64(true);
+    // The memory never moves: to move it would touch all of it.
+    config.memory_reservation(64 << 30);
+    Ok(Engine::new(&config)?)
+}
+
+/// As "the fewest pages" on 32 bits: below and above 4 GiB, and across it.
+pub(super) fn exact() -> Result<()> {
+    let engine = engine()?;
+    let mut outcomes = Outcomes::default();
+    for heap in HEAPS {
+        let outcome = checked_module(&engine, heap).and_then(|module| fewest_pages(&module, heap));
+        let name = if heap.is_empty() { "default" } else { heap };
+        outcomes.add(name, outcome);
+    }
+    outcomes.finish()
+}
+
+/// A module that can check its heap, and says where that begins.
+fn checked_module(engine: &Engine, heap: &str) -> Result<Module> {
+    let program = program("s").features(&format!("check,{heap}"));
+    Ok(Module::new(engine, program.link(&BOUNDS).module()?)?)
+}
+
+fn fewest_pages(module: &Module, heap: &str) -> Result<()> {
+    let table = Table::of_wide(heap);
+    let page = PAGE as u64;
+    // Near 4 GiB, each heap has a long table to fill.
+    for (below, sizes) in [
+        (0, around(&[1, 40, 2_000], 65)),
+        (5 << 20, around(&[5, 300], 65)),
+        (4 * GIB - 110 * page, around(&[1, 30], 2)),
+        (4 * GIB - 1_500 * page, around(&[20_000], 1)),
+        (5 * GIB, around(&[40], 2)),
+    ] {
+        for size in sizes {
+            let least = {
+                let (heap, from) = above(module, below)?;
+                let first = heap.first_granule;
+                table.least(first, from, usize::try_from(size)?)
+            };
+            for pages in least - AROUND..=least + AROUND {
+                let (mut heap, _) = above(module, below)?;
+                if pages < heap.pages()? {
+                    continue; // It has more already.
+                }
+                heap.refuse_beyond(pages);
+                let is_served = heap.alloc(size)?.is_some();
+                ensure!(
+                    is_served == (pages >= least),
+                    "{size} above {below} bytes: with {pages} pages, and {least} are the least: served is {is_served}"
+                );
+                ensure!(below >= GIB || heap.is_sound()?, "the records are wrong");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// So many pages each, and some granules more.
+fn around(pages: &[u64], granules: u64) -> Vec<u64> {
+    let sizes = pages.iter().flat_map(|pages| {
+        (0..granules).map(move |more| pages * PAGE as u64 + more * GRANULE as u64 - more % 3 * 100)
+    });
+    sizes.collect()
+}
+
+/// A heap with one block of `below` bytes, if they are not zero, and where nothing is any more.
+fn above(module: &Module, below: u64) -> Result<(Heap, usize)> {
+    let mut heap = Heap::new(module)?;
+    let mut from = heap.first_granule;
+    if below != 0 {
+        let at = heap.alloc(below)?.context("the first block is refused")?;
+        from = usize::try_from(at + below)?.next_multiple_of(GRANULE);
+    }
+    Ok((heap, from))
+}
+
+/// Memory that the host takes, below and above 4 GiB, stays as it is.
+pub(super) fn others() -> Result<()> {
+    let engine = engine()?;
+    let mut outcomes = Outcomes::default();
+    for heap in HEAPS {
+        let outcome = checked_module(&engine, heap).and_then(|module| between_others(&module));
+        let name = if heap.is_empty() { "default" } else { heap };
+        outcomes.add(name, outcome);
+    }
+    outcomes.finish()
+}
+
+fn between_others(module: &Module) -> Result<()> {
+    let mut heap = Heap::new(module)?;
+    let mut theirs = Vec::new();
+    let mut blocks = Vec::new();
+    for (turn, size) in [100, 300_000, 4 * GIB, 5_000_000, 70_000, 3_000_000]
+        .into_iter()
+        .enumerate()
+    {
+        let mark = u8::try_from(turn)? + 1;
+        theirs.push((heap.grow(3, mark)?, mark));
+        let at = heap
+            .alloc(size)?
+            .with_context(|| format!("{size} bytes are refused"))?;
+        heap.write_ends(at, size, mark + 100)?;
+        blocks.push((at, size, mark + 100));
+    }
+    ensure!(
+        theirs.last().is_some_and(|&(at, _)| at > 4 * GIB),
+        "no page of others lies above 4 GiB"
+    );
+    for is_given_back in [false, true] {
+        for &(at, mark) in &theirs {
+            let bytes = heap.data(at, 3 * PAGE as u64)?;
+            ensure!(
+                bytes.iter().all(|&byte| byte == mark),
+                "others' pages at {at:#x} have changed"
+            );
+        }
+        for &(at, size, mark) in &blocks {
+            if !is_given_back {
+                heap.check_ends(at, size, mark)?;
+                heap.dealloc(at, size)?;
+            }
+        }
+        ensure!(heap.is_sound()?, "the records are wrong");
+    }
+    Ok(())
 }
 
 fn run_one(module: &Module, shrinks: bool) -> Result<()> {
@@ -141,6 +270,8 @@ struct Heap {
     store: Store<StoreLimits>,
     instance: Instance,
     memory: Memory,
+    /// Where a heap over the initial memory begins; 0 if the module does not say.
+    first_granule: usize,
 }
 
 impl Heap {
@@ -151,11 +282,42 @@ impl Heap {
         let instance = Instance::new(&mut store, module, &[])?;
         let memory = instance.get_memory(&mut store, "memory");
         let memory = memory.context("the module exports no memory")?;
+        let base = instance.get_global(&mut store, "__heap_base");
+        let base = base.and_then(|global| global.get(&mut store).i64());
+        let first_granule = usize::try_from(base.unwrap_or(0))?.next_multiple_of(GRANULE);
         Ok(Self {
             store,
             instance,
             memory,
+            first_granule,
         })
+    }
+
+    /// Pages that the memory has.
+    fn pages(&self) -> Result<usize> {
+        Ok(usize::try_from(self.memory.size(&self.store))?)
+    }
+
+    /// Refuses growth beyond so many pages from now on.
+    fn refuse_beyond(&mut self, pages: usize) {
+        let limits = StoreLimitsBuilder::new().memory_size(pages * PAGE);
+        *self.store.data_mut() = limits.build();
+    }
+
+    /// Grows the memory as JavaScript does, and fills the new pages with `mark`. Returns where they begin.
+    fn grow(&mut self, pages: u64, mark: u8) -> Result<u64> {
+        let from = self.memory.grow(&mut self.store, pages)? * PAGE as u64;
+        let bytes = &mut self.memory.data_mut(&mut self.store)[usize::try_from(from)?..];
+        bytes.fill(mark);
+        Ok(from)
+    }
+
+    /// Whether the heap's records agree with each other.
+    fn is_sound(&mut self) -> Result<bool> {
+        let sound = self
+            .instance
+            .get_typed_func::<(), u32>(&mut self.store, "sound")?;
+        Ok(sound.call(&mut self.store, ())? != 0)
     }
 
     fn alloc(&mut self, size: u64) -> Result<Option<u64>> {
