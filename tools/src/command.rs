@@ -155,6 +155,9 @@ pub fn links_for(target: &str) -> Result<()> {
     Ok(())
 }
 
+/// Features of the allocator that leave no other code in it.
+const WITHOUT_EFFECT: [&str; 2] = ["default", "medium"];
+
 /// The features of a workspace's package, by name, without `default`.
 pub fn features_of(package: &str) -> Result<Vec<String>> {
     let output = Command::new(cargo_path())
@@ -169,7 +172,10 @@ pub fn features_of(package: &str) -> Result<Vec<String>> {
     let names = features
         .with_context(|| format!("no package {package}"))?
         .keys();
-    Ok(names.filter(|name| *name != "default").cloned().collect())
+    Ok(names
+        .filter(|name| !WITHOUT_EFFECT.contains(&name.as_str()))
+        .cloned()
+        .collect())
 }
 
 /// Every selection of `features`, separated by commas.

@@ -39,7 +39,7 @@ pub const BOUNDS: &str = "bounds-runner";
 pub const WASM_TESTS: &str = "wasm-tests";
 
 /// The variable of the environment with the folder where the programs are. Without it they are built.
-pub const FOLDER: &str = "ALLIGATOR_PROGRAMS";
+pub const FOLDER: &str = "ALLIGATOR_TOOLS";
 
 /// A program says that something is missing on this machine.
 #[derive(Debug)]

@@ -6,6 +6,9 @@ const FILLED_BYTES_MAX: usize = 1 << 20;
 /// Blocks up to this size are compared byte by byte.
 const COMPARED_BYTES_MAX: usize = if cfg!(miri) { 64 } else { 2048 };
 
+/// In blocks up to this size each byte is looked at that should be zero.
+const ZEROS_SEEN_MAX: usize = if cfg!(miri) { 64 } else { 4 << 20 };
+
 /// The byte at `at` of a block filled from `seed`.
 pub(crate) fn byte(seed: u8, at: usize) -> u8 {
     seed ^ (at % 251).to_le_bytes()[0]
@@ -69,7 +72,7 @@ pub(crate) unsafe fn damage(
 ///
 /// `first` is readable for `bytes` bytes.
 pub(crate) unsafe fn first_not_zero(first: *const u8, bytes: usize) -> Option<usize> {
-    let step = if bytes <= 4 << 20 { 1 } else { 1021 };
+    let step = if bytes <= ZEROS_SEEN_MAX { 1 } else { 1021 };
     let last = bytes.saturating_sub(8)..bytes;
     (0..bytes).step_by(step).chain(last).find(|&at| {
         // SAFETY: the caller's duty; `at` is below `bytes`.

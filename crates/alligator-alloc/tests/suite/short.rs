@@ -60,19 +60,19 @@ fn short_magazines_flushed_by_growth() {
 }
 
 #[test]
-fn short_slots_in_the_second_word() {
+fn short_slots_of_many_mini_pages() {
     let memory = Memory::empty(2);
     let heap = memory.heap::<1, true>();
     let mut live = Live::new(&heap);
-    for _ in 0..390 {
+    for _ in 0..80 {
         live.allocate(16, 8).expect("room");
     }
-    // Of both words some, beyond what the magazine takes, and again.
+    // Of each MiniPage some, beyond what the magazine takes, and again.
     let addresses = live.addresses();
     for block in addresses.iter().step_by(3) {
         live.free(*block);
     }
-    for _ in 0..140 {
+    for _ in 0..40 {
         live.allocate(16, 8).expect("room");
     }
 }

@@ -138,8 +138,8 @@ fn short_programs_get_all_they_ask_for_in_the_memory_of_the_bound() {
             largest,
             blocks,
         };
-        assert_never_null::<Standard>(limits, 1, 60);
-        assert_never_null::<Hardened>(limits, 1, 60);
+        assert_never_null::<Standard>(limits, 1, 25);
+        assert_never_null::<Hardened>(limits, 1, 25);
     }
 }
 
