@@ -3,11 +3,9 @@
 // SECONDS is how long it is played live, half a second by default. Exit status 77 says that the browser is not there.
 // Asserted is what does not depend on the machine: the samples, growths and refusals. The same score in Node.js says what
 // the samples should be.
-import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { serve } from "./serve.mjs";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { mustBeThere, resultOf } from "../web/browser.mjs";
 
 const QUANTA = 14_000;
 const RESERVE = 8 << 20;
@@ -15,22 +13,8 @@ const LIVE_SECONDS = Number(process.argv[3] ?? 0.5);
 const LIVE_QUANTA = Math.ceil((LIVE_SECONDS * 48000) / 128);
 const SECONDS = 240 + LIVE_SECONDS;
 
-const BROWSERS = {
-    chromium: (profile, url) => ["--headless=new", "--no-sandbox", "--disable-gpu", "--mute-audio", "--no-first-run", "--autoplay-policy=no-user-gesture-required", `--user-data-dir=${profile}`, url],
-    firefox: (profile, url) => {
-        const prefs = { "media.autoplay.default": 0, "browser.shell.checkDefaultBrowser": false, "datareporting.policy.dataSubmissionEnabled": false, "app.update.enabled": false };
-        const lines = Object.entries(prefs).map(([name, value]) => `user_pref("${name}", ${value});`);
-        writeFileSync(join(profile, "user.js"), lines.join("\n"));
-        return ["--headless", "--no-remote", "--profile", profile, url];
-    },
-};
-
 const name = process.argv[2];
-if (!BROWSERS[name]) throw new Error("which browser? chromium or firefox");
-if (spawnSync(name, ["--version"], { stdio: "ignore" }).status !== 0) {
-    console.log(`left out: ${name} is not installed`);
-    process.exit(77);
-}
+mustBeThere(name);
 
 // The hash of the score's samples in Node.js: tests/wasm and synth.js have the same.
 function hashHere(allocator) {
@@ -46,35 +30,10 @@ function hashHere(allocator) {
     return hash >>> 0;
 }
 
-async function runInBrowser() {
-    const profile = mkdtempSync(join(tmpdir(), "strings-"));
-    let browser;
-    try {
-        return await new Promise(async (resolve, reject) => {
-            const server = await serve(0, (result) => {
-                server.close();
-                resolve(result);
-            });
-            const url = `http://127.0.0.1:${server.address().port}/test.html?quanta=${QUANTA}&reserve=${RESERVE}&live=${LIVE_QUANTA}`;
-            browser = spawn(name, BROWSERS[name](profile, url), { stdio: "ignore", detached: true });
-            browser.on("error", reject);
-            browser.on("exit", (code) => reject(new Error(`${name} has ended with ${code}, without a result`)));
-            setTimeout(() => reject(new Error(`${name} has no result after ${SECONDS} s`)), SECONDS * 1000).unref();
-        });
-    } finally {
-        browser?.removeAllListeners("exit");
-        const ended = new Promise((resolve) => browser.on("exit", resolve));
-        // A browser is several processes: its group.
-        try { process.kill(-browser.pid); } catch { /* It has ended. */ }
-        await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 5000))]);
-        rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
-    }
-}
-
 const wrong = [];
 const expect = (holds, text) => holds || wrong.push(text);
-const result = await runInBrowser();
-if (result.error) throw new Error(result.error);
+const path = `test.html?quanta=${QUANTA}&reserve=${RESERVE}&live=${LIVE_QUANTA}`;
+const result = await resultOf(name, fileURLToPath(new URL(".", import.meta.url)), path, SECONDS);
 const hash = hashHere("alligator");
 for (const { allocator, reserve, growths, refused, notes, quanta, hash: heard, pages, longest, clock } of result.offline) {
     const what = `${allocator}, ${reserve >> 20} MiB reserved`;

@@ -1,6 +1,4 @@
-// Serves this folder on this machine alone: node serve.mjs [PORT]
-//
-// The two headers let pages share memory, which only the worker needs that counts time; without them, all else works.
+// Serves the current folder on this machine alone, with the headers that let pages share memory: node serve.mjs [PORT]
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -8,10 +6,9 @@ import { fileURLToPath } from "node:url";
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm" };
 const HEADERS = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
-const here = fileURLToPath(new URL(".", import.meta.url));
 
 // `posted` gets what is posted to /result.
-export function serve(port, posted = () => {}) {
+export function serve(folder, port, posted = () => {}) {
     const server = createServer(async (request, response) => {
         const path = new URL(request.url, "http://localhost").pathname;
         if (request.method === "POST" && path === "/result") {
@@ -23,7 +20,7 @@ export function serve(port, posted = () => {}) {
         }
         const file = normalize(path === "/" ? "/index.html" : path);
         try {
-            const bytes = await readFile(join(here, file));
+            const bytes = await readFile(join(folder, file));
             response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "text/plain", ...HEADERS }).end(bytes);
         } catch {
             response.writeHead(404, HEADERS).end();
@@ -33,6 +30,6 @@ export function serve(port, posted = () => {}) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-    const server = await serve(Number(process.argv[2] ?? 8080));
+    const server = await serve(process.cwd(), Number(process.argv[2] ?? 8080));
     console.log(`http://127.0.0.1:${server.address().port}/`);
 }
