@@ -1,5 +1,6 @@
 //! The programs of `examples/` that are about time: each built as its README says, run, and held to what it says.
 
+mod audio_threads;
 mod audio_worklet;
 mod contract;
 mod edge;
@@ -17,6 +18,8 @@ use wasmtime::{Engine, Instance, Linker, Module, Store, TypedFunc, WasmParams, W
 /// An example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Example {
+    /// A synthesizer beside workers: what is proved of it.
+    AudioThreads,
     /// A synthesizer in an audio worklet: here without a browser.
     AudioWorklet,
     /// A contract with a price list.
@@ -37,6 +40,7 @@ pub(crate) struct Options {
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     match options.example {
+        Example::AudioThreads => audio_threads::run(),
         Example::AudioWorklet => audio_worklet::run(),
         Example::Contract => contract::run(),
         Example::Edge => edge::run(),
