@@ -32,7 +32,7 @@ const DEBUG: [&str; 1] = ["twice"];
 const LINEAR_MEMORY: [&str; 2] = ["large", "others"];
 
 /// The C tests' directory.
-fn sources() -> PathBuf {
+pub(crate) fn sources() -> PathBuf {
     guest::root()
         .join("crates")
         .join("alligator-c")

@@ -9,6 +9,7 @@ mod conformance;
 mod library;
 mod linking;
 mod package;
+mod pthreads;
 mod tools;
 
 use std::process::ExitCode;
@@ -132,6 +133,13 @@ fn steps() -> Vec<Step> {
             let reason = package.why_left_out(&WASI_THREADS);
             ensure!(reason.is_none(), "{}", reason.unwrap_or_default());
             conformance::with_threads(package)
+        })
+        .needs(clang)
+        .needs(conformance::node),
+        on_package("a program of pthreads", |package| {
+            let reason = package.why_left_out(&WASI_THREADS);
+            ensure!(reason.is_none(), "{}", reason.unwrap_or_default());
+            pthreads::run(package)
         })
         .needs(clang)
         .needs(conformance::node),
