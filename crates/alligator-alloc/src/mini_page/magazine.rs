@@ -68,10 +68,13 @@ impl<P: Policy> ClassState<P> {
         true
     }
 
-    /// The entries in use, latest first, and after them at least one that is zero.
+    /// The entries in use, latest first, and after them at least one that is zero; none if there is no magazine.
     #[cfg(any(thread_caches, feature = "check"))]
     #[inline(always)]
     pub(crate) fn latest(&self) -> &[Cell<Entry>] {
+        if P::Magazine::SLOTS_MAX == 0 {
+            return &[]; // `room` is something else there.
+        }
         let room = self.room.get();
         let entries = self.magazine.get().cast::<Cell<Entry>>();
         // SAFETY: `room` is at most what all slots take.
