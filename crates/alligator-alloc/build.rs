@@ -7,6 +7,7 @@
 //!   the target feature `atomics` from `cfg`, even where it is on, so the target's name and the flags are asked, too.
 //!   Without this script, or where it cannot know, there is a lock;
 //! - `thread_caches`: the feature `threads` is on, threads can be, and the program can say which of them runs;
+//! - `names_threads`: a host whose system says which thread runs, without std;
 //! - `nightly`: the compiler takes `#![feature]`;
 //! - `std_takes_initial_memory`: std's allocator may use the free part of the initial memory.
 
@@ -15,6 +16,11 @@ use std::process::Command;
 
 /// The first Rust, 1.`N`, whose std may use the initial memory: by dlmalloc 0.2.12 and later.
 const TAKES_INITIAL_MEMORY: u32 = 96;
+
+/// Systems of which `src/lock/inside/on.rs` knows how to ask for the thread.
+const NAMING: [&str; 9] = [
+    "linux", "android", "macos", "ios", "tvos", "freebsd", "netbsd", "openbsd", "windows",
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -32,6 +38,7 @@ fn main() {
         ("single_thread", is_single),
         ("thread_caches", has_caches),
         ("in_place", !is_for_size || has_caches),
+        ("names_threads", !is_wasm && NAMING.contains(&os.as_str())),
         ("nightly", compiler.is_nightly),
         (
             "std_takes_initial_memory",

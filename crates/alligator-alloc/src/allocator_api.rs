@@ -61,7 +61,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
 }
 
 // SAFETY: a block stays where it is and its own until it is given back, wherever the allocator is and whoever
-// refers to it: the memory belongs to the source, for ever. All references to an allocator lead to one heap.
+// refers to it: the memory is the source's, which is there as long as any such reference. All of them lead to one heap.
 unsafe impl<S: Source, L: Lock, P: Policy> Allocator for &AlligatorAlloc<S, L, P> {
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         let nonzero = at_least_one_byte(layout);

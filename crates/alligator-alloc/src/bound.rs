@@ -52,7 +52,7 @@ const MOST: u64 = {
 /// *Source:* the number of live blocks times the longest request bounds the holes of any allocator that merges at once;
 /// Robson, *Worst case fragmentation of first fit and best fit storage allocation strategies*, Computer Journal 20, 1977,
 /// shows that best fit comes that near.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MemoryBound {
     /// Granules of blocks and holes, with which no request finds nothing once the heap has gathered what it keeps.
     fixed: u64,
@@ -65,14 +65,11 @@ pub struct MemoryBound {
 /// [`MemoryBound::of_blocks`], [`MemoryBound::heap_bytes`]. `usize::MAX` if no heap can be so long.
 ///
 /// ```
-/// use alligator_alloc::{Arena, Heap, heap_bytes_for};
-/// use core::mem::MaybeUninit;
+/// use alligator_alloc::{AlligatorAlloc, Arena, ArenaMemory, heap_bytes_for};
 ///
 /// const BYTES: usize = heap_bytes_for(100 << 10, 16 << 10, 20);
-/// static mut MEMORY: [MaybeUninit<u8>; BYTES] = [MaybeUninit::uninit(); BYTES];
-///
-/// // SAFETY: this runs once, and nobody else names MEMORY.
-/// let heap = Heap::new(Arena::new(unsafe { &mut *(&raw mut MEMORY) }));
+/// static MEMORY: ArenaMemory<BYTES> = ArenaMemory::new();
+/// static HEAP: AlligatorAlloc<Arena> = AlligatorAlloc::with_source(MEMORY.arena());
 /// ```
 #[must_use]
 pub const fn heap_bytes_for(live_bytes: usize, largest: usize, blocks: usize) -> usize {

@@ -23,7 +23,7 @@ use crate::policy::Policy;
 use crate::source::Source;
 
 /// What holds in every heap between two calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Invariant {
     /// Where a piece ends, the next one starts, and its record says so.
@@ -64,7 +64,8 @@ pub enum Invariant {
 }
 
 /// An invariant that does not hold, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Violation {
     /// What does not hold.
     pub invariant: Invariant,
@@ -92,7 +93,8 @@ impl Invariant {
 }
 
 /// A part of the memory between a heap's first granule and its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Piece {
     /// The heap's own records.
     Meta {
@@ -102,6 +104,7 @@ pub enum Piece {
         bytes: usize,
     },
     /// A MiniPage: slots of one size.
+    #[non_exhaustive]
     MiniPage {
         /// The address of its first byte.
         address: usize,
@@ -199,11 +202,13 @@ impl<S: Source, P: Policy> Heap<S, P> {
 
 impl Piece {
     /// The address of its first byte.
+    #[must_use]
     pub fn address(&self) -> usize {
         self.extent().0
     }
 
     /// Its length in bytes.
+    #[must_use]
     pub fn bytes(&self) -> usize {
         self.extent().1
     }

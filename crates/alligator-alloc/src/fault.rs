@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// Why a heap stops the program: a misuse that the feature `hardened` finds, or a lock that nobody will give back.
 /// The numbers never change their meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 #[non_exhaustive]
 pub enum Fault {
@@ -47,17 +47,20 @@ const FAULTS: [Fault; 7] = [
 
 impl Fault {
     /// The fault's number, which `alligator_fault` returns.
+    #[must_use]
     pub const fn code(self) -> u32 {
         self as u32
     }
 
     /// The fault whose number is `code`; `None` for 0, which is no fault, and for numbers that have none.
+    #[must_use]
     pub fn from_code(code: u32) -> Option<Self> {
         FAULTS.into_iter().find(|fault| fault.code() == code)
     }
 
     /// The fault that this program's heaps raised last, and the address it was found at. Without the feature
     /// `hardened`, it is `None` or [`Stalled`](Self::Stalled). *Time:* constant.
+    #[must_use]
     pub fn last() -> Option<(Self, usize)> {
         let fault = Self::from_code(CODE.load(Relaxed))?;
         Some((fault, ADDRESS.load(Relaxed)))
@@ -140,14 +143,16 @@ extern "C" fn stop_at_once(fault: Fault, address: usize) -> ! {
 }
 
 /// The number of the [`Fault`] that this module's heaps raised last, 0 for none: for the host, after a trap.
-#[cfg(all(feature = "hardened", target_family = "wasm"))]
+#[cfg(all(any(feature = "hardened", docsrs), target_family = "wasm"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "hardened")))]
 #[unsafe(no_mangle)]
 pub extern "C" fn alligator_fault() -> u32 {
     CODE.load(Relaxed)
 }
 
 /// The address at which the last fault was found, 0 for none: for the host, after a trap.
-#[cfg(all(feature = "hardened", target_family = "wasm"))]
+#[cfg(all(any(feature = "hardened", docsrs), target_family = "wasm"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "hardened")))]
 #[unsafe(no_mangle)]
 pub extern "C" fn alligator_fault_address() -> usize {
     ADDRESS.load(Relaxed)

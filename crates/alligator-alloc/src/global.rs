@@ -6,7 +6,7 @@ use core::fmt;
 use core::ptr::{self, NonNull};
 
 use crate::heap::Heap;
-use crate::lock::{DefaultLock, Lock};
+use crate::lock::{Checked, DefaultLock, Lock};
 use crate::policy::{DefaultPolicy, Policy};
 use crate::source::{GlobalSource, Source, pages_until};
 #[cfg(target_family = "wasm")]
@@ -23,7 +23,7 @@ pub struct AlligatorAlloc<
     L: Lock = DefaultLock,
     P: Policy = DefaultPolicy,
 > {
-    pub(crate) lock: L,
+    pub(crate) lock: Checked<L>,
     /// Whether the source is being told that the memory has grown. Read and written by who holds the lock.
     is_telling: Cell<bool>,
     #[cfg(thread_caches)]
@@ -36,7 +36,7 @@ pub struct AlligatorAlloc<
 /// `S` says where memory comes from, `L` how threads take turns.
 #[cfg(not(target_family = "wasm"))]
 pub struct AlligatorAlloc<S: Source, L: Lock = DefaultLock, P: Policy = DefaultPolicy> {
-    pub(crate) lock: L,
+    pub(crate) lock: Checked<L>,
     /// Whether the source is being told that the memory has grown. Read and written by who holds the lock.
     is_telling: Cell<bool>,
     #[cfg(thread_caches)]
@@ -67,16 +67,10 @@ impl<S: Source, L: Lock, P: Policy> fmt::Debug for AlligatorAlloc<S, L, P> {
 
 #[cfg(target_family = "wasm")]
 impl<G: Growth, L: Lock, P: Policy> AlligatorAlloc<WasmMemory<G>, L, P> {
-    /// The same as [`new`](Self::new).
-    #[expect(
-        clippy::declare_interior_mutable_const,
-        reason = "it initialises a static"
-    )]
-    pub const INIT: Self = Self::new();
-
     /// A heap over the module's memory, with nothing yet. Meant for a `static`: all of it is zero.
     ///
     /// It may use the free part of the initial memory, unless somebody else does: see [`WasmMemory::new`].
+    #[must_use]
     pub const fn new() -> Self {
         Self::with_source(WasmMemory::new())
     }
@@ -86,24 +80,25 @@ impl<G: Growth, L: Lock, P: Policy> AlligatorAlloc<WasmMemory<G>, L, P> {
     /// # Safety
     ///
     /// As for [`WasmMemory::with_initial_memory`].
+    #[must_use]
     pub const unsafe fn with_initial_memory() -> Self {
         // SAFETY: the caller's duty.
         Self::with_source(unsafe { WasmMemory::with_initial_memory() })
     }
 }
 
-#[cfg(target_family = "wasm")]
-impl<G: Growth, L: Lock, P: Policy> Default for AlligatorAlloc<WasmMemory<G>, L, P> {
+impl<S: Source + Default, L: Lock, P: Policy> Default for AlligatorAlloc<S, L, P> {
     fn default() -> Self {
-        Self::new()
+        Self::with_source(S::default())
     }
 }
 
 impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// A heap over `source`, with nothing yet.
+    #[must_use]
     pub const fn with_source(source: S) -> Self {
         Self {
-            lock: L::NEW,
+            lock: Checked::NEW,
             is_telling: Cell::new(false),
             #[cfg(thread_caches)]
             threads: Threads::NEW,
@@ -112,6 +107,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     }
 
     /// Takes in memory ahead of time: see [`Heap::reserve`]. *Time:* the host's.
+    #[must_use = "false says that the memory is not there"]
     pub fn reserve(&self, bytes: usize) -> bool {
         #[cfg(thread_caches)]
         if Self::HAS_THREAD_HEAPS {
@@ -235,7 +231,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     }
 
     #[inline(always)]
-    fn wait_for_turn(&self, entry: Entry) -> Turn<'_, L> {
+    fn wait_for_turn(&self, entry: Entry) -> Turn<'_, Checked<L>> {
         self.lock.lock();
         // SAFETY: the lock is held, and nobody has a reference to the heap now.
         let heap = unsafe { self.held() };
@@ -274,6 +270,7 @@ impl<L: Lock> Drop for Turn<'_, L> {
 impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// A new block that is given back by its address: see [`Heap::allocate_by_address`]. *Time:* constant, growth
     /// apart.
+    #[must_use = "only this pointer can give the block back"]
     #[inline(always)]
     pub fn allocate_by_address(&self, layout: Layout) -> Option<NonNull<u8>> {
         #[cfg(thread_caches)]
@@ -303,6 +300,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     ///
     /// This heap gave `pointer` and it has not been given back since; not from what
     /// `reserve_for_thread` has taken for a thread, whose records are that thread's.
+    #[must_use]
     #[inline(always)]
     pub unsafe fn usable_size(&self, pointer: NonNull<u8>) -> usize {
         // SAFETY: the caller's duty.
@@ -327,6 +325,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// # Safety
     ///
     /// As there, and as for [`deallocate_by_address`](Self::deallocate_by_address).
+    #[must_use = "the block may have moved"]
     #[inline(always)]
     pub unsafe fn reallocate_by_address(
         &self,

@@ -18,8 +18,24 @@
         reason = "what is passed is a reference that may be changed through where there are no threads"
     )
 )]
+// On docs.rs, what a feature adds says so; what the build script finds out is no feature.
+#![cfg_attr(
+    docsrs,
+    feature(doc_cfg),
+    doc(auto_cfg(hide(
+        docsrs,
+        nightly,
+        single_thread,
+        thread_caches,
+        std_takes_initial_memory,
+        target_feature = "atomics",
+        feature = "small",
+        feature = "hardened",
+    )))
+)]
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
+#![warn(clippy::must_use_candidate)]
 
 #[cfg(feature = "allocator-api2")]
 mod allocator_api;
@@ -67,6 +83,7 @@ use small as heap;
 #[cfg(all(feature = "threads", not(thread_caches)))]
 mod no_threads;
 #[cfg(thread_caches)]
+#[cfg_attr(docsrs, doc(cfg(feature = "threads")))]
 mod threads;
 
 #[cfg(not(all(feature = "small", not(feature = "hardened"))))]
@@ -74,7 +91,7 @@ pub use bound::{MemoryBound, heap_bytes_for};
 #[cfg(feature = "check")]
 pub use check::{Invariant, Piece, Violation};
 pub use fault::Fault;
-#[cfg(all(feature = "hardened", target_family = "wasm"))]
+#[cfg(all(any(feature = "hardened", docsrs), target_family = "wasm"))]
 pub use fault::{alligator_fault, alligator_fault_address};
 pub use global::AlligatorAlloc;
 pub use heap::Heap;
@@ -86,7 +103,7 @@ pub use metrics::{BlockCounts, ClassMetrics, Failure, Metrics};
 #[cfg(all(feature = "threads", not(thread_caches)))]
 pub use no_threads::ReservedHeap;
 pub use policy::{DefaultPolicy, Hardened, Policy, Standard};
-pub use source::{Arena, GlobalSource, Source};
+pub use source::{Arena, ArenaMemory, GlobalSource, Source};
 #[cfg(target_family = "wasm")]
 pub use source::{Growth, OnDemand, ReserveOnly, WasmMemory, claim_initial_memory};
 #[cfg(thread_caches)]

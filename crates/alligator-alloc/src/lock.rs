@@ -1,12 +1,57 @@
 //! Who may use a heap at the same time. [`DefaultLock`] is chosen when the module is compiled: nothing where no
 //! second thread can reach the memory, else a spin lock.
 
+mod checked;
+
 use core::hint;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fault::{self, Fault};
+pub(crate) use checked::Checked;
 
-/// A lock around a heap.
+/// A lock around a heap: one of this crate's, or one of your own.
+///
+/// A lock of another crate takes a few lines. These do for each that implements [`lock_api::RawMutex`], as `spin`'s and
+/// `parking_lot`'s do:
+///
+/// ```
+/// use alligator_alloc::{AlligatorAlloc, Arena, ArenaMemory, Lock};
+/// use lock_api::RawMutex;
+///
+/// pub struct RawLock<R>(R);
+///
+/// // SAFETY: a `RawMutex` has the same contract.
+/// unsafe impl<R: RawMutex> Lock for RawLock<R> {
+///     const NEW: Self = Self(R::INIT);
+///
+///     fn lock(&self) {
+///         self.0.lock();
+///     }
+///
+///     fn try_lock(&self) -> bool {
+///         self.0.try_lock()
+///     }
+///
+///     unsafe fn unlock(&self) {
+///         // SAFETY: the caller's duty.
+///         unsafe { self.0.unlock() };
+///     }
+/// }
+///
+/// static MEMORY: ArenaMemory<{ 64 << 10 }> = ArenaMemory::new();
+/// static HEAP: AlligatorAlloc<Arena, RawLock<spin::Mutex<()>>> =
+///     AlligatorAlloc::with_source(MEMORY.arena());
+/// assert!(HEAP.reserve(32 << 10));
+/// ```
+///
+/// A global allocator's lock must not ask for memory, which rules `parking_lot`'s out: it does so for each thread that waits.
+/// A heap that is no global allocator can have it. In a browser, a lock must not call `memory.atomic.wait`.
+///
+/// Neither a lock nor a [`Source`](crate::Source) may use the heap that calls it. In debug builds, on Linux, Android, Apple's
+/// systems, the BSDs and Windows, one that does ends the process with a message. (The thread is known by its `errno`; a
+/// program without a C library turns that off by `debug-assertions = false` for this package.)
+///
+/// [`lock_api::RawMutex`]: https://docs.rs/lock_api/0.4/lock_api/trait.RawMutex.html
 ///
 /// # Safety
 ///
@@ -149,5 +194,24 @@ unsafe impl<L: Lock> Lock for ThreadCached<L> {
     unsafe fn unlock(&self) {
         // SAFETY: the caller's duty.
         unsafe { self.0.unlock() };
+    }
+}
+
+impl<const TURNS: u64> Default for SpinLock<TURNS> {
+    fn default() -> Self {
+        Self::NEW
+    }
+}
+
+impl<L: Lock> Default for ThreadCached<L> {
+    fn default() -> Self {
+        Self::NEW
+    }
+}
+
+#[cfg(all(single_thread, not(target_feature = "atomics")))]
+impl Default for SingleThread {
+    fn default() -> Self {
+        Self::NEW
     }
 }

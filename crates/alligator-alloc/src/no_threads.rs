@@ -14,12 +14,14 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     pub fn thread_exit(&self) {}
 
     /// Takes `bytes` of the heap for the calling thread alone. Always false here.
+    #[must_use = "false says that the memory is not there"]
     pub fn reserve_for_thread(&'static self, bytes: usize) -> bool {
         let _ = bytes;
         false
     }
 
     /// A heap of `bytes` as a value. Always `None` here.
+    #[must_use]
     pub fn reserved_heap(&'static self, bytes: usize) -> Option<ReservedHeap> {
         let _ = bytes;
         None
@@ -32,6 +34,7 @@ pub enum ReservedHeap {}
 
 impl ReservedHeap {
     /// A block for `layout`.
+    #[must_use = "only this pointer can give the block back"]
     pub fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         let _ = layout;
         match *self {}
@@ -52,6 +55,7 @@ impl ReservedHeap {
     /// # Safety
     ///
     /// This heap gave `block` for `layout`, and it has not been given back since.
+    #[must_use = "the block may have moved"]
     pub unsafe fn reallocate(
         &self,
         block: NonNull<u8>,

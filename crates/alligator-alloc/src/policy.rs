@@ -48,7 +48,7 @@ impl<const N: usize> Entries for [Entry; N] {
 }
 
 /// Fast: what is given back is kept in short magazines for the next request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Standard;
 
 impl sealed::Policy for Standard {
@@ -57,7 +57,7 @@ impl sealed::Policy for Standard {
 }
 
 /// Misuse stops the program and says what it was. Nothing is kept in magazines: the records say at once what is free.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Hardened;
 
 impl sealed::Policy for Hardened {
@@ -68,9 +68,9 @@ impl sealed::Policy for Hardened {
 /// Slots in a magazine.
 pub(crate) const MAGAZINE_SLOTS: usize = 20;
 
-/// What the program's features ask for.
+/// What the program's features ask for: [`Hardened`] with the feature `hardened`, else [`Standard`].
 #[cfg(feature = "hardened")]
 pub type DefaultPolicy = Hardened;
-/// What the program's features ask for.
+/// What the program's features ask for: [`Hardened`] with the feature `hardened`, else [`Standard`].
 #[cfg(not(feature = "hardened"))]
 pub type DefaultPolicy = Standard;

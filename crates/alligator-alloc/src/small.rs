@@ -59,12 +59,17 @@ pub struct Heap<S: Source, P: Policy = DefaultPolicy> {
 
 impl<S: Source, P: Policy> fmt::Debug for Heap<S, P> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Heap").finish_non_exhaustive()
+        formatter
+            .debug_struct("Heap")
+            .field("heap_bytes", &self.heap_bytes())
+            .field("largest_free", &self.largest_free())
+            .finish_non_exhaustive()
     }
 }
 
 impl<S: Source> Heap<S> {
     /// A heap with nothing yet, of the mode that the program's features ask for.
+    #[must_use]
     pub const fn new(source: S) -> Self {
         Self::with_policy(source)
     }
@@ -73,6 +78,7 @@ impl<S: Source> Heap<S> {
 impl<S: Source, P: Policy> Heap<S, P> {
     /// A heap with nothing yet. All its state is zero but the source, so a `static` heap over a zero-sized
     /// source takes no bytes in the module.
+    #[must_use]
     pub const fn with_policy(source: S) -> Self {
         const { check_constants::<S>() };
         Self {

@@ -8,7 +8,7 @@ mod wasm;
 use core::ops::Range;
 
 use crate::units::{PAGE_SHIFT, PAGES_ALL};
-pub use arena::Arena;
+pub use arena::{Arena, ArenaMemory};
 #[cfg(all(target_family = "wasm", thread_caches))]
 pub(crate) use wasm::is_static;
 #[cfg(target_family = "wasm")]

@@ -26,6 +26,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
     /// long enough and the source refuses to grow. A size of zero gets the smallest slot.
     ///
     /// *Time:* constant, the source's growth apart.
+    #[must_use = "only this pointer can give the block back"]
     #[inline(always)]
     pub fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let layout = at_least_one_byte(layout);
@@ -54,6 +55,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
     ///
     /// This heap gave `pointer` for the same `layout` and it has not been given back since; `new_size`
     /// rounded up to `layout.align()` does not exceed `isize::MAX`.
+    #[must_use = "the block may have moved"]
     #[inline]
     pub unsafe fn reallocate(
         &mut self,
@@ -69,6 +71,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
 
     /// As [`allocate`](Self::allocate), with all bytes zero. Memory that is still as the host gave it is not
     /// touched, but by a small heap. *Time:* linear in the bytes that are filled.
+    #[must_use = "only this pointer can give the block back"]
     #[inline]
     pub fn allocate_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let layout = at_least_one_byte(layout);
@@ -78,6 +81,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
     /// Takes in memory until one block of `bytes`, or smaller ones that fill it, can be allocated without
     /// growing; also if the source does not grow on demand. False if the source gives too little.
     /// *Time:* the source's.
+    #[must_use = "false says that the memory is not there"]
     pub fn reserve(&mut self, bytes: usize) -> bool {
         self.telling(|heap| heap.reserve_bytes(bytes))
     }
@@ -102,6 +106,8 @@ impl<S: Source, P: Policy> Heap<S, P> {
 
     /// The bytes of a block, aligned to 1,024 at most, that the next request is sure to get without growth. There may be
     /// room for one that is up to a quarter longer; and for more after [`trim`](Self::trim). *Time:* constant.
+    ///
+    /// How many bytes are free altogether no heap knows: to count them would lengthen each operation.
     #[must_use]
     pub fn largest_free(&self) -> usize {
         self.bytes_of_largest_free()
@@ -115,6 +121,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
     /// smallest slot.
     ///
     /// *Time:* constant, the source's growth apart.
+    #[must_use = "only this pointer can give the block back"]
     #[inline(always)]
     pub fn allocate_by_address(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         match self.allocate_unsized_at_hand(layout) {
@@ -128,6 +135,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
     /// # Safety
     ///
     /// This heap gave `pointer` and it has not been given back since.
+    #[must_use]
     #[inline(always)]
     pub unsafe fn usable_size(&self, pointer: NonNull<u8>) -> usize {
         // SAFETY: the caller's duty.
@@ -155,6 +163,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
     ///
     /// This heap gave `pointer` with at least `layout.align()`, and it has not been given back since; the
     /// size is not zero, nor the alignment above a granule.
+    #[must_use = "the block may have moved"]
     #[inline]
     pub unsafe fn reallocate_by_address(
         &mut self,
@@ -171,4 +180,10 @@ impl<S: Source, P: Policy> Heap<S, P> {
 pub(crate) fn at_least_one_byte(layout: Layout) -> Layout {
     // SAFETY: one byte, rounded up to any alignment, does not overflow.
     unsafe { Layout::from_size_align_unchecked(layout.size().max(1), layout.align()) }
+}
+
+impl<S: Source + Default, P: Policy> Default for Heap<S, P> {
+    fn default() -> Self {
+        Self::with_policy(S::default())
+    }
 }

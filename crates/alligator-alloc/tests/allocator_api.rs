@@ -10,7 +10,7 @@ use allocator_api2::alloc::Allocator;
 use allocator_api2::boxed::Box;
 use allocator_api2::vec::Vec;
 
-fn heap(pages: usize) -> AlligatorAlloc<Arena> {
+fn heap(pages: usize) -> AlligatorAlloc<Arena<'static>> {
     let memory = vec![MaybeUninit::uninit(); pages * PAGE_BYTES].leak();
     AlligatorAlloc::with_source(Arena::new(memory))
 }

@@ -19,7 +19,7 @@ const SIZES: [usize; 26] = [
     2_048, 2_049, 4_592, 4_593, 5_000, 65_536, 100_000,
 ];
 
-fn heap() -> Heap<Arena> {
+fn heap() -> Heap<Arena<'static>> {
     Heap::new(Arena::new(Box::leak(Box::new_uninit_slice(ARENA_BYTES))))
 }
 

@@ -26,7 +26,7 @@ const SLOT: Layout = Layout::new::<[u64; 10]>();
 const RUN: Layout = Layout::new::<[u64; 1_000]>();
 
 /// A heap in 1 MiB that starts at a multiple of the page size, as in WebAssembly: tests are the same in each run.
-fn heap() -> Heap<Arena> {
+fn heap() -> Heap<Arena<'static>> {
     const BYTES: usize = 1 << 20;
     let memory = vec![MaybeUninit::<u8>::uninit(); BYTES + PAGE_BYTES].into_boxed_slice();
     let memory = Box::leak(memory);
@@ -71,7 +71,7 @@ fn fault_of(action: impl FnOnce()) -> Option<(Fault, usize)> {
 }
 
 /// A heap, and what is misused in it.
-type Case = (Heap<Arena>, NonNull<u8>);
+type Case = (Heap<Arena<'static>>, NonNull<u8>);
 
 /// Each of `misuses`, in a heap of its own that `make` makes, is refused for `fault`; the heap is as it was, and stopped.
 #[track_caller]
@@ -82,7 +82,7 @@ fn assert_stops(make: &dyn Fn() -> Case, fault: Fault, misuses: &[&dyn Fn(&mut C
         assert_eq!(fault_of(|| misuse(&mut case)), expected, "misuse {index}");
         assert_sound(&case.0);
         let again = fault_of(|| {
-            case.0.allocate(SLOT);
+            let _ = case.0.allocate(SLOT);
         });
         assert_eq!(again, expected, "after misuse {index}");
     }
@@ -93,7 +93,7 @@ fn assert_stops(make: &dyn Fn() -> Case, fault: Fault, misuses: &[&dyn Fn(&mut C
 fn assert_refused(make: impl Fn() -> Case, layout: Layout, fault: Fault) {
     let resize = |(heap, block): &mut Case| {
         // SAFETY: as in `free`.
-        unsafe { heap.reallocate(*block, layout, layout.size() * 2 + 1) };
+        let _ = unsafe { heap.reallocate(*block, layout, layout.size() * 2 + 1) };
     };
     assert_stops(
         &make,
@@ -111,11 +111,11 @@ fn assert_refused_by_address(make: impl Fn() -> Case, fault: Fault) {
     };
     let resize = |(heap, block): &mut Case| {
         // SAFETY: as in `free`.
-        unsafe { heap.reallocate_by_address(*block, RUN) };
+        let _ = unsafe { heap.reallocate_by_address(*block, RUN) };
     };
     let ask = |(heap, block): &mut Case| {
         // SAFETY: as in `free`.
-        unsafe { heap.usable_size(*block) };
+        let _ = unsafe { heap.usable_size(*block) };
     };
     assert_stops(&make, fault, &[&give_back, &resize, &ask]);
 }
@@ -151,7 +151,7 @@ fn a_slot_given_back_twice_is_refused() {
 }
 
 /// A heap that has given its current MiniPage back to its list: one slot is in use, and the other was.
-fn gathered() -> (Heap<Arena>, [NonNull<u8>; 2]) {
+fn gathered() -> (Heap<Arena<'static>>, [NonNull<u8>; 2]) {
     let mut heap = heap();
     let slots = [(); 2].map(|()| allocate(&mut heap, SLOT));
     free(&mut heap, slots[1], SLOT);
@@ -609,11 +609,11 @@ const ASKED: [(&str, Ask); 13] = [
     ("zeros", |heap, _, _| _ = heap.allocate_zeroed(RUN)),
     ("an aligned run", |heap, _, _| {
         let layout = Layout::from_size_align(8_000, 1 << 16).expect("a layout");
-        heap.allocate(layout);
+        _ = heap.allocate(layout);
     }),
     ("too much", |heap, _, _| {
         let layout = Layout::from_size_align(1 << 30, 8).expect("a layout");
-        heap.allocate(layout);
+        _ = heap.allocate(layout);
     }),
     ("by address", |heap, _, _| {
         _ = heap.allocate_by_address(SLOT);
@@ -623,7 +623,7 @@ const ASKED: [(&str, Ask); 13] = [
     ("free a run", |heap, _, run| free(heap, run, RUN)),
     ("resize a slot", |heap, slot, _| {
         // SAFETY: the heap gave the block for this layout.
-        unsafe { heap.reallocate(slot, SLOT, 81) };
+        _ = unsafe { heap.reallocate(slot, SLOT, 81) };
     }),
     ("free by address", |heap, slot, _| {
         // SAFETY: the block is in use.
@@ -631,11 +631,11 @@ const ASKED: [(&str, Ask); 13] = [
     }),
     ("resize by address", |heap, _, run| {
         // SAFETY: the block is in use.
-        unsafe { heap.reallocate_by_address(run, SLOT) };
+        _ = unsafe { heap.reallocate_by_address(run, SLOT) };
     }),
     ("size by address", |heap, slot, _| {
         // SAFETY: the block is in use.
-        unsafe { heap.usable_size(slot) };
+        _ = unsafe { heap.usable_size(slot) };
     }),
 ];
 
@@ -692,7 +692,7 @@ fn an_allocator_by_its_own_methods_unwinds_with_its_lock_open() {
     let expected = Some((Fault::DoubleFree, block.addr().get()));
     assert_eq!(fault_of(free), expected);
     let reserved = fault_of(|| {
-        heap.reserve(PAGE_BYTES);
+        let _ = heap.reserve(PAGE_BYTES);
     });
     assert_eq!(reserved, expected);
 }

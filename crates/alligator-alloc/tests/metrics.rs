@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 
 use alligator_alloc::{Arena, Failure, Heap, PAGE_BYTES, Source};
 
-fn arena(bytes: usize) -> Arena {
+fn arena(bytes: usize) -> Arena<'static> {
     Arena::new(vec![MaybeUninit::uninit(); bytes].leak())
 }
 
@@ -19,7 +19,7 @@ fn bytes(size: usize) -> Layout {
 
 /// Gives an arena's memory page by page, and only on demand if `ON_DEMAND`.
 struct Pages<const ON_DEMAND: bool> {
-    arena: Arena,
+    arena: Arena<'static>,
     given_until: usize,
     memory_end: usize,
 }

@@ -33,7 +33,7 @@ impl<const STEP_PAGES: usize, const ON_DEMAND: bool> Simulated<STEP_PAGES, ON_DE
         let memory = Memory::new(initial_pages, data_bytes, PAGES_MAX);
         let mut heap = Heap::new(memory.source());
         if !ON_DEMAND {
-            heap.reserve(PAGES_MAX / 2 * PAGE_BYTES);
+            let _ = heap.reserve(PAGES_MAX / 2 * PAGE_BYTES);
         }
         Self { heap, memory }
     }
@@ -68,7 +68,7 @@ impl<const STEP_PAGES: usize, const ON_DEMAND: bool> Subject for Simulated<STEP_
     }
 
     fn reserve(&mut self, bytes: usize) {
-        self.heap.reserve(bytes);
+        let _ = self.heap.reserve(bytes);
     }
 
     fn grow_by_somebody_else(&mut self, pages: usize) {

@@ -140,10 +140,12 @@ fn numbers(piece: Piece) -> [usize; PIECE_WORDS] {
             slot_bytes,
             slot_count,
             free_slots,
+            ..
         } => [1, address, bytes, slot_bytes, slot_count, free_slots],
         Piece::Run { address, bytes } => [2, address, bytes, 0, 0, 0],
         Piece::FreeRun { address, bytes } => [3, address, bytes, 0, 0, 0],
         Piece::Foreign { address, bytes } => [4, address, bytes, 0, 0, 0],
+        other => [5, other.address(), other.bytes(), 0, 0, 0], // Of a later version of the heap.
     }
 }
 

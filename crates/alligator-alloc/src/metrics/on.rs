@@ -105,6 +105,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// The size classes, smallest first. There may be more or fewer of them in another version.
+    #[must_use]
     pub fn classes(&self) -> &[ClassMetrics] {
         &self.classes
     }
@@ -112,6 +113,7 @@ impl Metrics {
 
 impl<S: Source, P: Policy> Heap<S, P> {
     /// What this heap has done so far (feature `metrics`). *Time:* constant.
+    #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.recorder().metrics()
     }
@@ -119,6 +121,7 @@ impl<S: Source, P: Policy> Heap<S, P> {
 
 impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// What this heap has done so far: see [`Heap::metrics`]. *Time:* constant.
+    #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.with(|heap| heap.metrics())
     }

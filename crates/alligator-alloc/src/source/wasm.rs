@@ -100,6 +100,7 @@ impl<G: Growth> WasmMemory<G> {
     /// first asked as the program's global allocator, by the methods of `GlobalAlloc`; what comes before that, such as
     /// [`reserve`](crate::AlligatorAlloc::reserve), grows the memory. To have it all the same, use
     /// [`with_initial_memory`](Self::with_initial_memory).
+    #[must_use]
     pub const fn new() -> Self {
         Self {
             initial: Initial::Free,
@@ -113,6 +114,7 @@ impl<G: Growth> WasmMemory<G> {
     ///
     /// Nobody but heaps of this crate uses the memory from `__heap_base` to `__heap_end`: on WASI, no `malloc` of the
     /// C library is in the program; where std's allocator would use it, the program does not use that.
+    #[must_use]
     pub const unsafe fn with_initial_memory() -> Self {
         Self {
             initial: Initial::Given,
@@ -142,6 +144,7 @@ impl<G: Growth> Default for WasmMemory<G> {
 
 /// Makes the caller the owner of the initial memory, from the linker's `__heap_base` on, for good. False if somebody
 /// has asked before: a heap over [`WasmMemory`], or another caller. For a [`Source`] of one's own. *Time:* constant.
+#[must_use = "true says that it is the caller's, and nobody else can have it"]
 pub fn claim_initial_memory() -> bool {
     static IS_CLAIMED: AtomicBool = AtomicBool::new(false);
     !IS_CLAIMED.swap(true, Relaxed)

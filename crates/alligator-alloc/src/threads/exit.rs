@@ -94,6 +94,10 @@ pub extern "C" fn alligator_thread_exit() {
 ///
 /// The thread executes no more code of this module.
 #[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
+#[expect(
+    clippy::must_use_candidate,
+    reason = "a thread that has ended itself may be told of in vain"
+)]
 pub unsafe extern "C" fn alligator_thread_gone(id: usize) -> bool {
     // SAFETY: the caller's duty.
     ThreadHeap::of_id(id).is_some_and(|thread| unsafe { thread.end(id) })

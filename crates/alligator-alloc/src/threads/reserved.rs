@@ -157,7 +157,7 @@ pub(crate) struct Region {
     regions: &'static Regions,
     layout: Layout,
     does: Does,
-    heap: Heap<Arena, Standard>,
+    heap: Heap<Arena<'static>, Standard>,
 }
 
 /// What can be done with a region, by whoever need not know how: so a program that reserves nothing has none of it.
@@ -310,6 +310,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
     /// False if there is no memory for it, if the thread has such a region, if there are 16 already, or if
     /// threads share this heap without caches: without the feature `threads`, with `metrics`, in a hardened heap.
     /// *Time:* waits for the lock, and the host's if the heap grows.
+    #[must_use = "false says that the memory is not there"]
     pub fn reserve_for_thread(&'static self, bytes: usize) -> bool {
         if !Self::HAS_THREAD_HEAPS {
             return false;
@@ -327,6 +328,7 @@ impl<S: Source, L: Lock, P: Policy> AlligatorAlloc<S, L, P> {
 
     /// A heap of `bytes` as a value, for one thread at a time: as
     /// [`reserve_for_thread`](Self::reserve_for_thread), but only what asks it gets its blocks. None where that is false.
+    #[must_use]
     pub fn reserved_heap(&'static self, bytes: usize) -> Option<ReservedHeap> {
         if !Self::HAS_THREAD_HEAPS {
             return None;
@@ -440,6 +442,7 @@ impl fmt::Debug for ReservedHeap {
 impl ReservedHeap {
     /// A block for `layout`, or none if there is no room. A size of zero gets the smallest slot. *Time:* constant.
     #[inline]
+    #[must_use = "only this pointer can give the block back"]
     pub fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         NonNull::new(self.region.allocate(at_least_one_byte(layout)))
     }
@@ -471,6 +474,7 @@ impl ReservedHeap {
     /// This heap gave `block` for `layout`, and it has not been given back since; `new_size` rounded up to the alignment
     /// does not exceed `isize::MAX`.
     #[inline]
+    #[must_use = "the block may have moved"]
     pub unsafe fn reallocate(
         &self,
         block: NonNull<u8>,

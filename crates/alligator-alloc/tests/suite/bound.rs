@@ -29,7 +29,7 @@ const _: () = assert!(
 );
 
 /// Memory for arenas, wherever in a KiB these start.
-struct Place(Vec<core::mem::MaybeUninit<u8>>);
+struct Place(Vec<u8>);
 
 impl Place {
     fn new(bytes: usize) -> Self {
@@ -37,14 +37,9 @@ impl Place {
     }
 
     /// A heap over `bytes` from `shift` bytes above a multiple of a KiB on.
-    fn heap<P: Policy>(&mut self, shift: usize, bytes: usize) -> Heap<Arena, P> {
-        let first = self.0.as_mut_ptr();
-        let before = first.align_offset(KIB) + shift % KIB;
-        assert!(before + bytes <= self.0.capacity());
-        // SAFETY: it ends below the vector's capacity.
-        let start = unsafe { first.add(before) };
-        // SAFETY: as above; it stays for as long as any heap here is used, one at a time.
-        let memory = unsafe { core::slice::from_raw_parts_mut(start, bytes) };
+    fn heap<P: Policy>(&mut self, shift: usize, bytes: usize) -> Heap<Arena<'_>, P> {
+        let before = self.0.as_mut_ptr().align_offset(KIB) + shift % KIB;
+        let memory = &mut self.0.spare_capacity_mut()[before..][..bytes];
         Heap::with_policy(Arena::new(memory))
     }
 }

@@ -158,7 +158,7 @@ fn what_the_memory_has_last_is_used_too() {
             Piece::Meta { address, bytes }
             | Piece::Run { address, bytes }
             | Piece::MiniPage { address, bytes, .. } => end = address + bytes,
-            Piece::Foreign { .. } => panic!("{piece:?}"),
+            _ => panic!("{piece:?}"),
         });
         assert_eq!((end, free_bytes), (memory.range().end, 0), "{pages} pages");
     }

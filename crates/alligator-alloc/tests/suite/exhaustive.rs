@@ -10,7 +10,7 @@ use crate::live::Live;
 use crate::memory::Memory;
 
 /// An arena of `bytes`, `offset` after an address that is a multiple of a page.
-fn arena(offset: usize, bytes: usize) -> Arena {
+fn arena(offset: usize, bytes: usize) -> Arena<'static> {
     let padded = bytes + offset + 2 * 65_536;
     let memory = Box::leak(vec![MaybeUninit::uninit(); padded].into_boxed_slice());
     let start = memory.as_ptr().addr().next_multiple_of(65_536) + offset - memory.as_ptr().addr();

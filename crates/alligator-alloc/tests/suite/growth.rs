@@ -29,7 +29,7 @@ fn the_spare_tail_is_used_as_well_as_what_grows() {
 fn nothing_is_asked_of_the_source_before_the_first_allocation() {
     let memory = Memory::empty(4);
     let heap = memory.heap::<1, true>();
-    heap.reserve(0);
+    let _ = heap.reserve(0);
     assert!(memory.pages() <= 1);
     let memory = Memory::empty(4);
     let _heap = memory.heap::<1, true>();

@@ -244,7 +244,7 @@ fn a_hook_that_makes_the_memory_grow_each_time_is_called_eight_times_for_a_reque
 fn a_hook_may_reserve_until_the_source_refuses() {
     let memory = Memory::empty(12);
     let heap = hooked(&memory, || {
-        heap().reserve(3 * PAGE_BYTES);
+        let _ = heap().reserve(3 * PAGE_BYTES);
         (0..30).for_each(|_| keep(&heap()));
     });
     let mut live = Live::new(&*heap);

@@ -12,6 +12,7 @@
     reason = "tests have std"
 )]
 
+mod arena;
 mod bound;
 mod contract;
 mod evil;
@@ -26,6 +27,7 @@ mod one_piece;
 mod regressions;
 mod short;
 mod threads;
+mod traits;
 mod trim;
 
 #[cfg(target_family = "wasm")]

@@ -1,7 +1,6 @@
 //! A heap with no block in use is one piece again, whatever it held and in whichever order that was given back.
 
 use std::alloc::Layout;
-use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use alligator_alloc::{Arena, Hardened, Heap, PAGE_BYTES, Policy, Source, Standard};
@@ -134,25 +133,22 @@ fn an_emptied_heap_of_256_mebibytes_serves_nearly_all_of_itself() {
 }
 
 /// Memory for one arena after the other.
-struct Place(*mut MaybeUninit<u8>, usize);
+struct Place(Vec<u8>);
 
 impl Place {
     fn new(bytes: usize) -> Self {
-        let memory = Vec::leak(Vec::<MaybeUninit<u8>>::with_capacity(bytes));
-        Self(memory.as_mut_ptr(), bytes)
+        Self(Vec::with_capacity(bytes))
     }
 
-    /// A new heap; the one before is not used any more.
-    fn heap(&self) -> Heap<Arena, Standard> {
-        // SAFETY: the memory has so many bytes, is never given back, and used by one heap at a time.
-        let memory = unsafe { core::slice::from_raw_parts_mut(self.0, self.1) };
-        Heap::with_policy(Arena::new(memory))
+    /// A new heap; the one before is gone.
+    fn heap(&mut self) -> Heap<Arena<'_>, Standard> {
+        Heap::with_policy(Arena::new(self.0.spare_capacity_mut()))
     }
 
     /// The longest block that a new heap serves.
-    fn longest(&self) -> usize {
-        let serves = |size: usize| size == 0 || self.heap().allocate(layout(size)).is_some();
-        let (mut least, mut most) = (0, self.1 + 1);
+    fn longest(&mut self) -> usize {
+        let (mut least, mut most) = (0, self.0.capacity() + 1);
+        let mut serves = |size: usize| size == 0 || self.heap().allocate(layout(size)).is_some();
         while most - least > 1 {
             let middle = least.midpoint(most);
             if serves(middle) {
@@ -175,7 +171,7 @@ fn an_arena_with_nothing_in_use_serves_its_longest_block() {
     };
     for &kibibytes in kibibytes {
         let bytes = kibibytes * 1_024;
-        let place = Place::new(bytes);
+        let mut place = Place::new(bytes);
         let longest = place.longest();
         let table = bytes / if SHARE == 97 { 32 } else { 24 };
         assert!(longest + table + 4_096 > bytes, "{longest} of {bytes}");

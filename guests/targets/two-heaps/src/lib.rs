@@ -111,8 +111,8 @@ pub extern "C" fn on_demand() -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn mixed() -> u32 {
     let mut live = Live::NONE;
-    FRAME.reserve(3_000);
-    SECOND.reserve(3_000);
+    let _ = FRAME.reserve(3_000);
+    let _ = SECOND.reserve(3_000);
     take_turns(&mut live, &[&FIRST, &SOUND, &SECOND, &FRAME], &SIZES);
     live.changed() + u32::from(live.count == 0)
 }
