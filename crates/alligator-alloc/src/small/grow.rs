@@ -90,7 +90,8 @@ impl<S: Source, P: Policy> Heap<S, P> {
         let mut missing = headers.wrapping_add(bytes);
         if alone {
             missing = missing.wrapping_add(PAGE_BYTES);
-        } else if self.end == end {
+        } else if self.end == end && (S::IS_TRUSTED || self.base != 0) {
+            // There is a table: a trusted source's is made even of no memory.
             // What the table takes already: as many bytes as the headers, rounded up.
             missing -= end - self.table;
             let below = self.header(id_at(self.table)).below.get();
