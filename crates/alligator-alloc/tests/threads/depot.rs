@@ -97,6 +97,7 @@ fn longest<const PAGES: usize>(heap: &Shared<PAGES>) -> usize {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too many blocks")]
 fn slots_between_threads_are_given_back_before_null() {
     static HEAP: Shared<4> = Shared::with_source(SharedMemory::new());
     thread::spawn(|| {
@@ -123,7 +124,7 @@ fn few_slots_lie_between_threads() {
 
     static HEAP: Shared<16> = Shared::with_source(SharedMemory::new());
     thread::spawn(|| {
-        let blocks: Vec<_> = (0..2000)
+        let blocks: Vec<_> = (0..if cfg!(miri) { 150 } else { 2000 })
             .map(|mark| Block::new(&HEAP, 64, 8, mark))
             .collect();
         for block in blocks {
