@@ -94,7 +94,7 @@ pub extern "C" fn alligator_thread_exit() {
 ///
 /// The thread executes no more code of this module.
 #[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
-#[expect(
+#[allow(
     clippy::must_use_candidate,
     reason = "a thread that has ended itself may be told of in vain"
 )]
