@@ -280,9 +280,11 @@ fn without_waiting(module: &CoreModule<'_>) -> Result<Bounds> {
 }
 
 /// The functions that hold the lock, by the ends of their names.
-const LOCKED: [&str; 7] = [
+const LOCKED: [&str; 9] = [
     "take",
     "give_home",
+    "give_chain",
+    "take_chain",
     "take_long",
     "give_long_home",
     "resize_in_place",
