@@ -10,10 +10,10 @@
 
 use core::cell::Cell;
 use core::num::NonZeroUsize;
-use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::Threads;
+use super::owed::Owed;
 use crate::mini_page::ClassState;
 use crate::mini_page::cached::{CACHED_SLOTS_MIN, Cached};
 use crate::size_class::Class;
@@ -26,13 +26,13 @@ const CHAINS_MAX: usize = 2;
 
 /// A slot in a chain: it is free, and whoever has the chain reads and writes its first words.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Link(NonZeroUsize);
+pub(super) struct Link(Owed);
 
 impl Link {
     /// The slot at `address`, if that is not zero.
     #[inline(always)]
     pub(super) fn at(address: usize) -> Option<Self> {
-        NonZeroUsize::new(address).map(Self)
+        Owed::at(address).map(Self)
     }
 
     /// Makes the free slot at `slot` the one before `next`, of which the address is given, zero for none.
@@ -42,9 +42,9 @@ impl Link {
     /// It is the caller's.
     #[inline(always)]
     unsafe fn new(slot: NonZeroUsize, next: usize) -> Self {
-        let link = Self(slot);
-        link.set(0, next);
-        link
+        let slot = Owed::from(slot);
+        slot.set_next(next);
+        Self(slot)
     }
 
     /// Makes a chain of the latest slots of `own`'s magazine, which stay there: the first of it, and how many they are.
@@ -64,30 +64,13 @@ impl Link {
     /// Its address.
     #[inline(always)]
     pub(super) fn slot(self) -> NonZeroUsize {
-        self.0
+        self.0.start()
     }
 
     /// The address of the next one, or zero.
     #[inline(always)]
     pub(super) fn next(self) -> usize {
-        self.get(0)
-    }
-
-    #[inline(always)]
-    fn get(self, index: usize) -> usize {
-        // SAFETY: every slot has two words, and whoever has the chain is alone with them.
-        unsafe { *self.word(index) }
-    }
-
-    #[inline(always)]
-    fn set(self, index: usize, value: usize) {
-        // SAFETY: as above.
-        unsafe { *self.word(index) = value };
-    }
-
-    #[inline(always)]
-    fn word(self, index: usize) -> *mut usize {
-        ptr::with_exposed_provenance_mut::<usize>(self.0.get()).wrapping_add(index)
+        self.0.next()
     }
 }
 
@@ -126,7 +109,7 @@ impl Depot {
     /// Takes in the chain that begins with `first`. *Time:* constant.
     #[inline(always)]
     pub(super) fn push(&self, first: Link) {
-        first.set(1, self.first.replace(first.0.get()));
+        first.0.set(1, self.first.replace(first.0.address()));
         self.count(1);
     }
 
@@ -134,7 +117,7 @@ impl Depot {
     #[inline(always)]
     pub(super) fn pop(&self) -> Option<Link> {
         let first = Link::at(self.first.get())?;
-        self.first.set(first.get(1));
+        self.first.set(first.0.get(1));
         self.count(usize::MAX);
         Some(first)
     }

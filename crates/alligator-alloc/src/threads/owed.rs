@@ -33,6 +33,12 @@ pub(super) enum Kind {
 }
 
 impl Owed {
+    /// The block that starts at `start`, of which nothing is written yet.
+    #[inline(always)]
+    pub(super) fn from(start: NonZeroUsize) -> Self {
+        Self(start)
+    }
+
     /// Makes the block of `layout` at `pointer` one that is owed, before `next`.
     ///
     /// # Safety
@@ -133,13 +139,13 @@ impl Owed {
     }
 
     #[inline(always)]
-    fn get(self, index: usize) -> usize {
-        // SAFETY: the block is as long as `new` found it, and it is only in this list.
+    pub(super) fn get(self, index: usize) -> usize {
+        // SAFETY: the block is as long as `new` found it, and it is only in one list.
         unsafe { *self.word(index) }
     }
 
     #[inline(always)]
-    fn set(self, index: usize, value: usize) {
+    pub(super) fn set(self, index: usize, value: usize) {
         // SAFETY: as above.
         unsafe { *self.word(index) = value };
     }
